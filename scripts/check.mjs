@@ -1,0 +1,37 @@
+// `npm run check`: what can be said of the code without running it. Runs every check, and fails if one of them fails.
+import './lib/node-version.mjs';
+
+import { installDependencies } from './install-dependencies.mjs';
+import { build } from './lib/build.mjs';
+import { runNode } from './lib/run.mjs';
+
+const checks = {
+  types: () => runNode(['node_modules/@typescript/native/bin/tsc', '--noEmit', '-p', 'tsconfig.json']),
+  'lint and import cycles': () => runNode(['node_modules/oxlint/bin/oxlint', '--type-aware', '--deny-warnings']),
+  format: () => runNode(['node_modules/prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.']),
+  build: async () => {
+    await build();
+    return 0;
+  },
+};
+
+try {
+  await installDependencies();
+  const failed = [];
+  for (const [name, check] of Object.entries(checks)) {
+    const startedAt = performance.now();
+    const code = await check().catch((error) => {
+      console.error(error.message);
+      return 1;
+    });
+    if (code !== 0) failed.push(name);
+    const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+    console.log(`${code === 0 ? 'ok    ' : 'FAILED'} ${name} (${seconds} s)`);
+  }
+  const passed = Object.keys(checks).length - failed.length;
+  console.log(['Checks:', `${passed} passed, ${failed.length} failed`, ...failed.map((name) => `(${name})`)].join(' '));
+  process.exitCode = failed.length === 0 ? 0 : 1;
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = 1;
+}

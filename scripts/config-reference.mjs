@@ -1,0 +1,7 @@
+#!/usr/bin/env node
+// Writes docs/configuration.md from the schemas of the configuration: `npm run build`, then this.
+import { writeFileSync } from 'node:fs';
+
+import { configReference } from '#service-kit';
+
+writeFileSync(new URL('../docs/configuration.md', import.meta.url), configReference());

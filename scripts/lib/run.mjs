@@ -1,0 +1,43 @@
+import { spawn } from 'node:child_process';
+
+import { root } from './paths.mjs';
+
+const running = new Set();
+
+/**
+ * Runs a program in the clone and resolves with its exit code; its standard input is closed.
+ *
+ * `output`: `show` passes it on; `stderr` too, but all of it to standard error; `on-failure` keeps it back and shows it only if
+ * the program fails; `discard` never shows it. A program that a signal ended counts as code 128.
+ */
+export function run(program, args, { env = process.env, output = 'show' } = {}) {
+  const stdio = {
+    show: ['ignore', 'inherit', 'inherit'],
+    stderr: ['ignore', 2, 2],
+    'on-failure': ['ignore', 'pipe', 'pipe'],
+    discard: 'ignore',
+  }[output];
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { cwd: root, env, stdio });
+    running.add(child);
+    const kept = [];
+    child.stdout?.on('data', (chunk) => kept.push(chunk));
+    child.stderr?.on('data', (chunk) => kept.push(chunk));
+    child.on('error', reject);
+    child.on('close', (code) => {
+      running.delete(child);
+      if (code !== 0 && kept.length > 0) process.stderr.write(Buffer.concat(kept));
+      resolve(code ?? 128);
+    });
+  });
+}
+
+/** Runs a program of node_modules by its script, so that it works whatever the shell and the PATH. */
+export function runNode(args, options) {
+  return run(process.execPath, args, options);
+}
+
+/** Ends the steps that are under way, when the command itself is told to stop. */
+export function stopSteps(signal) {
+  for (const child of running) child.kill(signal);
+}

@@ -1,0 +1,100 @@
+// `npm start`: Berth on this machine, from a fresh clone to the first call. Installs and builds what is missing, starts a Redis
+// of its own unless one is named, and the three apps; stops them in order on Ctrl-C. See docs/operations.md.
+import './lib/node-version.mjs';
+
+import { installDependencies } from './install-dependencies.mjs';
+import { findOrInstallRedis } from './install-redis.mjs';
+import { buildIfStale } from './lib/build.mjs';
+import { stopSteps } from './lib/run.mjs';
+import { claim } from './start/claim.mjs';
+import { Fleet } from './start/fleet.mjs';
+import { requireFreePorts } from './start/ports.mjs';
+import { startRedis } from './start/redis.mjs';
+import { screen } from './start/screen.mjs';
+import { readConfiguration, settingsFrom } from './start/settings.mjs';
+
+// Under npm one Ctrl-C arrives twice: from the terminal and, moments later, from npm.
+const SAME_KEY_PRESS_MS = 1_000;
+
+let fleet;
+let claimed;
+let firstSignalAt;
+let stopping = false;
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => onSignal(signal));
+// npm that was killed outright passes no signal on.
+if (process.env.npm_lifecycle_event === 'start') {
+  const npm = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === npm) return;
+    clearInterval(watch);
+    onSignal('SIGTERM');
+  }, 1_000).unref();
+}
+// After a SIGHUP the terminal is gone, and writing to it must not stop the stopping.
+process.stdout.on('error', () => {});
+process.stderr.on('error', () => {});
+
+try {
+  await start();
+} catch (error) {
+  await stop(1, error.message);
+}
+
+async function start() {
+  const settings = settingsFrom(process.env);
+  claimed = await claim(settings.dataDir, settings.shownDataDir);
+  await requireFreePorts(settings.host, settings.apps);
+  await installDependencies();
+  await buildIfStale();
+  const configuration = await readConfiguration(process.env);
+  const program = configuration.redis ? undefined : await findOrInstallRedis();
+  if (stopping) return;
+
+  fleet = new Fleet(settings.dataDir, (message) => stop(1, message));
+  const env = { NODE_ENV: 'production', ...process.env, BERTH_DATA_DIR: settings.dataDir };
+  if (program) {
+    console.log('Starting Redis …');
+    env.BERTH_REDIS_URL = await startRedis({
+      program,
+      dataDir: settings.dataDir,
+      logFile: fleet.logFile('redis'),
+      onStarted: (child) => fleet.addRedis(child),
+    });
+  }
+  await claimed.record({ gateway: settings.apps[0].url, redis: fleet.redisPid });
+  if (stopping) return;
+
+  console.log(
+    program ? 'Starting the apps …' : `Starting the apps, which wait for the Redis at ${configuration.redis} …`,
+  );
+  for (const app of settings.apps) fleet.startApp(app, env);
+  await fleet.ready();
+  if (stopping) return;
+  const redis = env.BERTH_REDIS_URL && program ? env.BERTH_REDIS_URL : configuration.redis;
+  console.log(screen({ settings, redis, ownRedis: Boolean(program), needsKey: configuration.needsKey }));
+}
+
+function onSignal(signal) {
+  if (firstSignalAt === undefined) {
+    firstSignalAt = Date.now();
+    stopSteps(signal);
+    void stop(0, fleet ? 'Stopping; Ctrl-C again kills …' : 'Stopped.');
+  } else if (Date.now() - firstSignalAt > SAME_KEY_PRESS_MS) {
+    fleet?.kill();
+    process.exit(130);
+  }
+}
+
+/** Stops all that runs, in order, and ends this process. The first caller's word counts. */
+async function stop(code, message) {
+  if (stopping) return;
+  stopping = true;
+  (code === 0 ? console.log : console.error)(`${code === 0 ? '\n' : ''}${message}`);
+  if (fleet) {
+    for (const line of await fleet.stop()) console.error(line);
+    console.log('Stopped; no process is left.');
+  }
+  await claimed?.release();
+  process.exit(code);
+}

@@ -1,0 +1,128 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { root } from '../lib/paths.mjs';
+import { Child } from './child.mjs';
+
+const READY_LIMIT_MS = 60_000;
+/** Longer than the apps take to finish what is in flight. */
+const APP_STOP_LIMIT_MS = 20_000;
+/** Redis writes out what it holds before it goes. */
+const REDIS_STOP_LIMIT_MS = 60_000;
+
+/**
+ * The children of `npm start`. When one of them ends by itself, `onLoss` is told with its last lines.
+ *
+ * A guard beside them ends them if this process is killed and cannot.
+ */
+export class Fleet {
+  #folder;
+  #onLoss;
+  #guard;
+  #apps = [];
+  #redis;
+  #stopping = false;
+
+  constructor(dataDir, onLoss) {
+    this.#folder = join(dataDir, 'logs');
+    mkdirSync(this.#folder, { recursive: true });
+    this.#onLoss = onLoss;
+    this.#guard = spawn('/bin/sh', [join(root, 'scripts/start/guard.sh')], {
+      detached: true,
+      stdio: ['pipe', 'ignore', 'ignore'],
+    });
+    // Without its guard the fleet still runs and stops; only a SIGKILL of start.mjs would leave it behind.
+    this.#guard.on('error', () => {});
+    this.#guard.stdin.on('error', () => {});
+  }
+
+  get redisPid() {
+    return this.#redis?.pid;
+  }
+
+  logFile(name) {
+    return join(this.#folder, `${name}.log`);
+  }
+
+  addRedis(child) {
+    this.#redis = child;
+    this.#watch(child, 'redis');
+  }
+
+  startApp({ name, url }, env) {
+    const program = process.execPath;
+    const args = ['--enable-source-maps', join(root, 'dist/apps', name, 'src/main.js')];
+    const child = new Child({ name, program, args, env, logFile: this.logFile(name) });
+    this.#apps.push({ child, url });
+    this.#watch(child, 'app');
+  }
+
+  /** Resolves when every app says that it is ready. Throws with the last answer when that takes longer than a minute. */
+  async ready() {
+    await Promise.all(this.#apps.map(({ child, url }) => this.#appReady(child, url)));
+  }
+
+  /** Ends the apps, then Redis. Resolves with a line for each that had to be killed. */
+  async stop() {
+    this.#stopping = true;
+    const lines = [];
+    const end = async (child, limitMs) => {
+      if (!(await child.stop(limitMs)))
+        lines.push(`${child.name} did not stop within ${limitMs / 1000} s and was killed.`);
+    };
+    await Promise.all(this.#apps.map(({ child }) => end(child, APP_STOP_LIMIT_MS)));
+    if (this.#redis) await end(this.#redis, REDIS_STOP_LIMIT_MS);
+    await this.#dismissGuard();
+    return lines;
+  }
+
+  /** Kills all of them at once. Redis keeps what it wrote until a second ago. */
+  kill() {
+    this.#stopping = true;
+    for (const { child } of this.#apps) child.kill();
+    this.#redis?.kill();
+    this.#guard.stdin.write('done\n');
+  }
+
+  #watch(child, kind) {
+    if (child.pid !== undefined) this.#guard.stdin.write(`${kind} ${child.pid}\n`);
+    void child.ended.then(async () => {
+      if (!this.#stopping) this.#onLoss(await loss(child));
+    });
+  }
+
+  async #appReady(child, url) {
+    const deadline = Date.now() + READY_LIMIT_MS;
+    let last = 'no answer';
+    while (!this.#stopping) {
+      if (!child.alive) throw new Error(await loss(child));
+      try {
+        const answer = await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(5_000) });
+        if (answer.ok) return;
+        last = `${answer.status} ${await answer.text()}`;
+      } catch (error) {
+        last = error.cause?.message ?? error.message;
+      }
+      if (Date.now() > deadline) {
+        throw new Error(
+          `${child.name} is not ready after ${READY_LIMIT_MS / 1000} s; ${url}/health/ready says: ${last}`,
+        );
+      }
+      await delay(100);
+    }
+  }
+
+  async #dismissGuard() {
+    if (this.#guard.pid === undefined || this.#guard.exitCode !== null || this.#guard.signalCode !== null) return;
+    this.#guard.stdin.write('done\n');
+    await once(this.#guard, 'exit');
+  }
+}
+
+async function loss(child) {
+  const log = relative(process.cwd(), child.logFile);
+  return `${child.name} ended by itself (${await child.ended}). The last lines of ${log}:\n${await child.lastLines()}`;
+}

@@ -1,0 +1,26 @@
+/** What `npm start` shows when everything runs: one screen with where things are, the first call, and how to stop. */
+export function screen({ settings, redis, ownRedis, needsKey }) {
+  const url = Object.fromEntries(settings.apps.map((app) => [app.name, app.url]));
+  const key = needsKey ? ` -H "Authorization: Bearer $BERTH_KEY"` : '';
+  const data = settings.shownDataDir;
+  return `
+Berth is running.
+
+  admission-gateway  ${url['admission-gateway']}  may this session start?  /v1/sessions
+  limits-admin       ${url['limits-admin']}  limits and who is aboard: /api/sessions
+  session-reaper     ${url['session-reaper']}  ends what is due
+  Redis              ${redis}${ownRedis ? `  its own; data in ${data}/redis` : ''}
+  Logs               ${data}/logs/*.log; each app has /health/ready and /metrics too
+
+The first call: may alice start a session?
+
+  curl -s -X POST ${url['admission-gateway']}/v1/sessions${key} -H 'Content-Type: application/json' -d '{"sessionId":"call-1","user":"alice"}'
+
+It answers 201 {"decision":"admitted","session":{"id":"call-1","user":"alice",…},"limits":[{"scope":"user","key":"alice",…}],…};
+where alice has as many as her limit allows (5 unless configured), 429 with "sip":{"code":486,"reason":"Busy Here"}. It ends with
+
+  curl -s -X DELETE ${url['admission-gateway']}/v1/sessions/call-1${key}
+
+Ctrl-C stops everything${ownRedis ? `; sessions and limits stay in ${data} for the next start` : ''}.
+`;
+}
