@@ -1,0 +1,14 @@
+export { startBerth, type Berth, type BerthApp, type BerthAppName, type BerthOptions } from './berth.js';
+export { eventually, type EventuallyOptions } from './eventually.js';
+export { freePort } from './free-port.js';
+export {
+  startProcess,
+  type ExitStatus,
+  type ManagedProcess,
+  type ProcessOptions,
+  type Readiness,
+} from './managed-process.js';
+export { startRedisCluster, type RedisCluster, type RedisClusterOptions, type RedisNode } from './redis-cluster.js';
+export { startRedis, type RedisServer, type RedisServerOptions } from './redis-server.js';
+export { migrateSlot, type SlotMigration } from './slot-migration.js';
+export { describeWith, findTool } from './tools.js';
