@@ -1,0 +1,57 @@
+/** Every failure of Berth has a stable `code`; the table in service-kit gives it an HTTP status and a log level. */
+export abstract class BerthError extends Error {
+  abstract readonly code: string;
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/**
+ * Redis gave no answer within the decision deadline, or answered that it cannot serve, so nothing is known to be decided.
+ *
+ * The session holds no place unless the same session id is retried and admitted.
+ */
+export class StoreUnavailableError extends BerthError {
+  readonly code = 'store-unavailable';
+
+  constructor(message: string, options?: ErrorOptions & { nothingDone?: boolean }) {
+    super(message, options);
+    this.nothingDone = options?.nothingDone ?? false;
+  }
+
+  /** True where it is certain that the call was not carried out and will not be: it was never sent, or refused as a whole. */
+  readonly nothingDone: boolean;
+}
+
+/** Input that the domain refuses: `path` names the field in the caller's own words, `message` says what to send instead. */
+export class InvalidInputError extends BerthError {
+  readonly code = 'invalid-request';
+
+  constructor(
+    readonly path: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** The id lives in more than one shard of the tenant; the caller has to name the user. */
+export class AmbiguousSessionError extends BerthError {
+  readonly code = 'ambiguous-session';
+
+  constructor(sessionId: string) {
+    super(`Session ${sessionId} is live for several users; name the user with ?user=`);
+  }
+}
+
+/** The limits document was changed by others again and again while this change was tried. */
+export class LimitsConflictError extends BerthError {
+  readonly code = 'limits-conflict';
+}
+
+/** A script and this process disagree on the shape of a reply or a record: a programming error or a foreign writer. */
+export class CorruptReplyError extends BerthError {
+  readonly code = 'internal-error';
+}

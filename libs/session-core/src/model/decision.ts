@@ -1,0 +1,71 @@
+import type { LimitState } from './limit.js';
+import type { EndedSession, Priority, Session, SessionFacts, SessionPolicy, SessionState } from './session.js';
+
+/** May this session start? Everything in it has been validated and brought to canonical form. */
+export interface AdmissionRequest {
+  sessionId: string;
+  attempt: number;
+  user: string;
+  node: string | null;
+  epoch: number | null;
+  state: SessionState;
+  priority: Priority;
+  groups: string[];
+  facts: SessionFacts;
+  policy: SessionPolicy;
+}
+
+/** A session that made room for a new one. */
+export interface Victim {
+  id: string;
+  node: string | null;
+  startedAtMs: number;
+}
+
+/**
+ * Proof that an admission is this caller's own: with it, and only with it, the admission can be withdrawn.
+ * A later retry of the same session takes the ownership over.
+ */
+export type AdmissionToken = number;
+
+export interface Admitted {
+  kind: 'admitted';
+  /** True if this id and attempt held its place already; then nothing was changed. */
+  repeated: boolean;
+  session: Session;
+  limits: LimitState[];
+  terminated: Victim[];
+  policyVersion: number;
+}
+
+/** Refused: `limits` names every limit that was full. */
+export interface Rejected {
+  kind: 'rejected';
+  limits: LimitState[];
+  policyVersion: number;
+}
+
+/** This id and attempt have ended; the place is gone for good. `session` is null where a later attempt lives. */
+export interface AlreadyEnded {
+  kind: 'ended';
+  session: EndedSession | null;
+}
+
+/** The id is live with another user. */
+export interface IdConflict {
+  kind: 'id-conflict';
+}
+
+/** The caller had withdrawn this admission before it was decided. */
+export interface Withdrawn {
+  kind: 'withdrawn';
+}
+
+export type Decision = Admitted | Rejected | AlreadyEnded | IdConflict | Withdrawn;
+
+/**
+ * What became of a verb on one session. `ended`: it is over, hang up (the session is null where a later attempt lives).
+ * `unknown`: never seen, or long forgotten.
+ */
+export type SessionOutcome =
+  { kind: 'live'; session: Session } | { kind: 'ended'; session: EndedSession | null } | { kind: 'unknown' };

@@ -1,0 +1,175 @@
+import { Packr, Unpackr } from 'msgpackr';
+import { CorruptReplyError } from '../errors.js';
+import { lengthen, shorten, type CommonWord } from './common-words.js';
+import type { AdmissionRequest, AdmissionToken } from './decision.js';
+import type { Channel, EndedSession, EndReason, Session } from './session.js';
+
+const packr = new Packr({ useRecords: false, variableMapSize: true });
+const unpackr = new Unpackr({ useRecords: false, int64AsType: 'number', mapsAsObjects: true });
+
+type PackedFacts = [
+  from: string | null,
+  to: string | null,
+  sourceIp: string | null,
+  sourcePort: number | null,
+  destination: string | null,
+  protocol: CommonWord,
+  direction: CommonWord,
+  correlationId: string | null,
+  metadata: Record<string, unknown> | null,
+];
+
+const NO_FACTS: PackedFacts = [null, null, null, null, null, 'sip', null, null, null];
+
+/** Positions of a record, as `prelude.lua` names them. */
+type RecordList = [
+  version: 1,
+  state: 'r' | 'a' | 'e' | 'w',
+  attempt: number,
+  user: string,
+  node: string,
+  epoch: number,
+  longestMs: number,
+  idleMs: number,
+  reservationMs: number,
+  emergency: boolean,
+  groups: string[],
+  owners: number[],
+  revoked: number[],
+  endedAt?: number,
+  reason?: EndReason,
+  note?: string,
+  lastActivity?: number,
+  traffic?: PackedTraffic,
+];
+
+type PackedTraffic = Record<string, string>;
+
+/** The start stands in front of a record, in so many bytes, big end first. */
+const START_BYTES = 6;
+
+/** Packs a new session as its record, without the start, which only Redis knows. */
+export function packSession(request: AdmissionRequest, token: AdmissionToken): Buffer {
+  const { attempt, user, node, epoch, state, priority, groups, policy, facts } = request;
+  const list: RecordList = [
+    1,
+    state === 'reserved' ? 'r' : 'a',
+    attempt,
+    user,
+    node ?? '',
+    node === null ? 0 : (epoch ?? 0),
+    policy.maxDurationMs,
+    policy.idleMs,
+    state === 'reserved' ? policy.reservationMs : 0,
+    priority === 'emergency',
+    groups,
+    [token],
+    [],
+  ];
+  const packed: PackedFacts = [
+    facts.from,
+    facts.to,
+    facts.sourceIp,
+    facts.sourcePort,
+    facts.destination,
+    shorten(facts.protocol),
+    shorten(facts.direction),
+    facts.correlationId,
+    facts.metadata,
+  ];
+  return Buffer.concat([packr.pack(list), packr.pack(packed)]);
+}
+
+interface UnpackedRecord {
+  startedAtMs: number;
+  list: RecordList;
+  facts: PackedFacts;
+}
+
+function unpackRecord(packed: Buffer): UnpackedRecord {
+  const startedAtMs = packed.readUIntBE(0, START_BYTES);
+  const [list, facts = NO_FACTS] = unpackr.unpackMultiple(packed.subarray(START_BYTES)) as [
+    unknown,
+    PackedFacts | undefined,
+  ];
+  if (!Array.isArray(list) || list[0] !== 1) {
+    throw new CorruptReplyError('A session record has a version that this release does not know');
+  }
+  return { startedAtMs, list: list as RecordList, facts };
+}
+
+function trafficOf(traffic: PackedTraffic) {
+  return {
+    bytesSent: Number(traffic['bytesSent'] ?? 0),
+    bytesReceived: Number(traffic['bytesReceived'] ?? 0),
+    packetsSent: Number(traffic['packetsSent'] ?? 0),
+    packetsReceived: Number(traffic['packetsReceived'] ?? 0),
+    channels: traffic['channels'] === undefined ? [] : (JSON.parse(traffic['channels']) as Channel[]),
+  };
+}
+
+/** What a script says beside the record: the parts of a live session that live elsewhere. */
+export interface LiveParts {
+  due: string;
+  lastActivity: string;
+  traffic: Buffer;
+}
+
+/** Reads a live session from its record and the parts beside it. Throws CorruptReplyError on an unknown version. */
+export function readSession(tenant: string, id: string, packed: Buffer, parts: LiveParts): Session {
+  return {
+    ...base(tenant, id, unpackRecord(packed)),
+    lastActivityAtMs: Number(parts.lastActivity),
+    expiresAtMs: readDue(parts.due),
+    ...trafficOf(unpackr.unpack(parts.traffic) as PackedTraffic),
+  };
+}
+
+/** Reads an ended session from its tombstone. */
+export function readEnded(tenant: string, id: string, packed: Buffer): EndedSession {
+  const record = unpackRecord(packed);
+  const [endedAtMs = 0, endReason = 'completed', note = '', lastActivityAtMs = 0, traffic = {}] = record.list.slice(
+    13,
+  ) as [number?, EndReason?, string?, number?, PackedTraffic?];
+  return {
+    ...base(tenant, id, record),
+    lastActivityAtMs,
+    expiresAtMs: null,
+    ...trafficOf(traffic),
+    endedAtMs,
+    endReason,
+    note: note === '' ? null : note,
+  };
+}
+
+/** A deadline as Redis prints it; null for one that never comes. */
+export function readDue(due: string): number | null {
+  return due.endsWith('inf') ? null : Number(due);
+}
+
+function base(tenant: string, id: string, { startedAtMs, list, facts }: UnpackedRecord) {
+  const [, state, attempt, user, node, epoch, longestMs, , , emergency, groups] = list;
+  const [from, to, sourceIp, sourcePort, destination, protocol, direction, correlationId, metadata] = facts;
+  return {
+    id,
+    attempt: Math.max(attempt, 0),
+    tenant,
+    user,
+    node: node === '' ? null : node,
+    epoch: epoch === 0 ? null : epoch,
+    state: state === 'r' ? ('reserved' as const) : ('active' as const),
+    from,
+    to,
+    sourceIp,
+    sourcePort,
+    destination,
+    protocol: lengthen(protocol) ?? 'sip',
+    direction: lengthen(direction),
+    correlationId,
+    groups,
+    priority: emergency ? ('emergency' as const) : ('normal' as const),
+    startedAtMs,
+    endsByMs: longestMs === 0 ? null : startedAtMs + longestMs,
+    metadata,
+  };
+}

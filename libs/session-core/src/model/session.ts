@@ -1,0 +1,99 @@
+/** `reserved`: ringing or not yet authenticated, on a short lease. `active`: answered. Both hold a place. */
+export type SessionState = 'reserved' | 'active';
+
+/** Why a session ended. The set is closed; free text goes to `note`. */
+export const END_REASONS = [
+  'completed',
+  'idle_timeout',
+  'max_duration',
+  'reservation_expired',
+  'node_lost',
+  'node_restarted',
+  'reconciled',
+  'evicted',
+  'killed',
+  'transferred',
+] as const;
+export type EndReason = (typeof END_REASONS)[number];
+
+export type Priority = 'normal' | 'emergency';
+
+/** A channel inside a session, as SSH servers have them. */
+export interface Channel {
+  id: string;
+  type: 'session' | 'direct-tcpip' | 'forwarded-tcpip';
+  host?: string | undefined;
+  port?: number | undefined;
+  openedAt?: string | undefined;
+}
+
+/** What the server said of the session when it asked; carried, never decided upon. */
+export interface SessionFacts {
+  from: string | null;
+  to: string | null;
+  sourceIp: string | null;
+  sourcePort: number | null;
+  destination: string | null;
+  protocol: string;
+  direction: string | null;
+  correlationId: string | null;
+  metadata: Record<string, unknown> | null;
+}
+
+/** Totals so far; merged by maximum, so that late and repeated reports change nothing. */
+export interface TrafficTotals {
+  bytesSent?: number | undefined;
+  bytesReceived?: number | undefined;
+  packetsSent?: number | undefined;
+  packetsReceived?: number | undefined;
+  channels?: Channel[] | undefined;
+}
+
+/** How long a session of one protocol may last; milliseconds, 0 for no such bound. */
+export interface SessionPolicy {
+  idleMs: number;
+  maxDurationMs: number;
+  reservationMs: number;
+}
+
+/** A session as the books have it. Times are milliseconds of the Redis clock; null where there is none. */
+export interface Session extends SessionFacts {
+  id: string;
+  /** Larger for every new attempt of the same id (SIP: the CSeq number of the INVITE). */
+  attempt: number;
+  tenant: string;
+  user: string;
+  node: string | null;
+  epoch: number | null;
+  state: SessionState;
+  groups: string[];
+  priority: Priority;
+  startedAtMs: number;
+  lastActivityAtMs: number;
+  /** When it is due next: by idle time, reservation or maximum duration, whichever is first. */
+  expiresAtMs: number | null;
+  /** The hard end that nothing renews. */
+  endsByMs: number | null;
+  bytesSent: number;
+  bytesReceived: number;
+  packetsSent: number;
+  packetsReceived: number;
+  channels: Channel[];
+}
+
+/** A session that has ended, while its tombstone lasts. */
+export interface EndedSession extends Session {
+  endedAtMs: number;
+  endReason: EndReason;
+  note: string | null;
+}
+
+/**
+ * Names a session: the id its server gave, and the user where the caller knows it.
+ *
+ * The user is only a hint for tenants with several shards; a wrong one finds nothing there.
+ */
+export interface SessionRef {
+  sessionId: string;
+  user?: string | undefined;
+}

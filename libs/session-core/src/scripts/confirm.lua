@@ -1,0 +1,26 @@
+#!lua flags=allow-oom
+-- A reserved session has been answered: it becomes active and its idle time begins. Confirming an active one changes nothing.
+--
+--   ARGV[2] sessionId   ARGV[3] attempt, '' for whichever lives
+--
+-- Reply: live (record, due, lastActivity, traffic) | ended (record, absent if a later attempt lives) | unknown
+
+-- @include reading
+-- @include endings
+-- @include due
+local id, attempt = ARGV[2], tonumber(ARGV[3])
+local state, session, plan, length = look_up(id)
+if state == 'unknown' then return { 'unknown' } end
+if state == 'ended' then return { 'ended', session.packed } end
+local list = session.list
+if attempt and attempt < list[ATTEMPT] then return { 'ended' } end
+
+if list[STATE] == RESERVED then
+  list[STATE] = ACTIVE
+  plan.due = next_due(session, now)
+  redis.call('SET', key('session:', id), pack_session(session))
+  redis.call('ZADD', DEADLINES, due_text(plan.due), id)
+  local number = string.format('%d', list[ATTEMPT])
+  append_event(length, id .. '/' .. number .. '/confirmed/' .. string.format('%d', session.started), 'session.confirmed', 'sessionId', id, 'attempt', number, 'user', list[USER], 'state', 'active', 'fromState', 'reserved')
+end
+return live_reply(session, plan.due, plan.traffic)

@@ -1,0 +1,53 @@
+import { readEnded } from '../model/record.js';
+import type { EndedSession, EndReason } from '../model/session.js';
+import { ReplyReader } from './reply.js';
+import { ShardScript, type ShardContext } from './script.js';
+
+const script = new ShardScript('end');
+
+export interface Ending {
+  sessionId: string;
+  /** Ends this attempt and earlier ones, never a later one; absent: whichever lives. */
+  attempt?: number | undefined;
+  reason: EndReason;
+  note: string;
+  /** `node`: the server says that it is over. `berth`: Berth decided it, and the node has to be told. */
+  by: 'node' | 'berth';
+  tombstoneMs: number;
+}
+
+/**
+ * `now`: this call ended it. `before`: it had ended. `superseded`: a later attempt lives on. `unknown`: remembered as ended.
+ * The session is read from its record when it is looked at: most callers only want to know that it is over.
+ */
+export type EndOutcome =
+  { kind: 'now' | 'before'; session: EndedSession } | { kind: 'superseded' } | { kind: 'unknown' };
+
+/** Ends a session. Repeatable: ending one that is gone changes nothing. */
+export async function end(context: ShardContext, ending: Ending): Promise<EndOutcome> {
+  const { sessionId, attempt, reason, note, by, tombstoneMs } = ending;
+  const reply = new ReplyReader(
+    await script.inShard(context, [sessionId, attempt ?? '', reason, note, by, tombstoneMs]),
+  );
+  switch (reply.text()) {
+    case 'live':
+      return ended('now', context.tenant, sessionId, reply.bytes());
+    case 'ended':
+      return ended('before', context.tenant, sessionId, reply.bytes());
+    case 'superseded':
+      return { kind: 'superseded' };
+    case 'unknown':
+      return { kind: 'unknown' };
+    default:
+      return reply.fail();
+  }
+}
+
+function ended(kind: 'now' | 'before', tenant: string, sessionId: string, packed: Buffer): EndOutcome {
+  return {
+    kind,
+    get session() {
+      return readEnded(tenant, sessionId, packed);
+    },
+  };
+}

@@ -1,0 +1,111 @@
+-- What it takes to end sessions, on top of `reading.lua`; included by the verbs that may. `plan_end` only reads, `apply_end` only
+-- writes what a plan has read.
+
+local HELD_TOMBSTONE_MS = '86400000' -- endings that Berth decided wait for their node, at most a day
+local counts = {}                    -- live sessions by index, as read, less what this script has ended
+
+local function pack_session(session)
+  session.packed = struct.pack(START, session.started) .. cmsgpack.pack(session.list) .. session.facts
+  return session.packed
+end
+
+-- Who was answered that the session is on the books, and whose admission is refused should it still arrive: tokens, at most so
+-- many of each. One more owner than that cannot withdraw any more; of the refused the oldest is forgotten.
+local MOST_TOKENS = 8
+local function place_of(tokens, token)
+  for i, known in ipairs(tokens) do
+    if known == token then return i end
+  end
+end
+local function add_owner(list, token)
+  if #list[OWNERS] < MOST_TOKENS then table.insert(list[OWNERS], token) end
+end
+local function revoke(list, token)
+  table.insert(list[REVOKED], token)
+  if #list[REVOKED] > MOST_TOKENS then table.remove(list[REVOKED], 1) end
+end
+
+local function due_reason(session)
+  local list = session.list
+  if list[LONGEST] > 0 and session.started + list[LONGEST] <= now then return 'max_duration' end
+  if list[STATE] == RESERVED then return 'reservation_expired' end
+  return 'idle_timeout'
+end
+
+-- Reads what every ending writes of the shard as a whole; the reply is the length of the outbox.
+local function touch_shard()
+  redis.call('ZCARD', USERS)
+  counts[DEADLINES] = redis.call('ZCARD', DEADLINES)
+  return redis.call('XLEN', EVENTS)
+end
+
+-- The outbox. It is trimmed where it is found too long: saying MAXLEN with every entry costs 0.4 us.
+local function append_event(length, id, kind, ...)
+  if length >= EVENTS_BOUND then redis.call('XTRIM', EVENTS, 'MAXLEN', '~', EVENTS_BOUND - 10000) end
+  redis.call('XADD', EVENTS, '*', 'v', '1', 'id', id, 'type', kind, 'tenant', TENANT, 'at', now_text, ...)
+end
+
+-- `by_node`: its node reported the end, nobody has to be told.
+local function plan_end(id, session, due, by_node)
+  local list = session.list
+  local p = { id = id, session = session, due = due or due_of(id), user_key = key('user_sessions:', list[USER]) }
+  counts[p.user_key] = counts[p.user_key] or redis.call('ZCARD', p.user_key)
+  if list[NODE] ~= '' then
+    p.node_key = key('node_sessions:', list[NODE]) .. ':' .. string.format('%d', list[EPOCH])
+    redis.call('SCARD', p.node_key)
+    if not by_node then
+      p.commands_key = key('commands:', list[NODE])
+      redis.call('HLEN', p.commands_key)
+    end
+  end
+  for _, group in ipairs(list[GROUPS]) do redis.call('ZCARD', key('group_sessions:', group)) end
+  p.traffic = read_traffic(id)
+  p.last_activity = last_activity(session, p.due, p.traffic)
+  return p
+end
+
+-- A removal comes first, so that full memory cannot stop an ending.
+local function apply_end(p, length, reason, note, tombstone_ms)
+  local id, session, list, traffic, user_key = p.id, p.session, p.session.list, p.traffic, p.user_key
+  local user, attempt, started = list[USER], string.format('%d', list[ATTEMPT]), string.format('%d', session.started)
+  redis.call('ZREM', DEADLINES, id)
+  redis.call('ZREM', user_key, id)
+  if p.node_key then redis.call('SREM', p.node_key, id) end
+  for _, group in ipairs(list[GROUPS]) do redis.call('ZREM', key('group_sessions:', group), id) end
+  if next(traffic) then redis.call('DEL', key('traffic:', id)) end
+  counts[DEADLINES], counts[user_key] = counts[DEADLINES] - 1, counts[user_key] - 1
+  local user_active = string.format('%d', counts[user_key])
+  if counts[user_key] == 0 then redis.call('ZREM', USERS, user) else redis.call('ZADD', USERS, user_active, user) end
+
+  list[STATE], list[ENDED_AT], list[REASON], list[NOTE] = ENDED, now, reason, note
+  list[LAST_ACTIVITY], list[TRAFFIC] = p.last_activity, traffic
+  redis.call('SET', key('session:', id), pack_session(session), 'PX', tombstone_ms or HELD_TOMBSTONE_MS)
+  if p.commands_key then
+    redis.call('HSET', p.commands_key, id, cjson.encode({ commandId = redis.sha1hex(id .. '/' .. attempt .. '/' .. started),
+      sessionId = id, attempt = list[ATTEMPT], reason = reason, at = now }))
+    redis.call('PEXPIRE', p.commands_key, HELD_TOMBSTONE_MS)
+  end
+  local totals = {}
+  for _, total in ipairs({ 'bytesSent', 'bytesReceived', 'packetsSent', 'packetsReceived' }) do
+    if traffic[total] then
+      totals[#totals + 1] = total
+      totals[#totals + 1] = traffic[total]
+    end
+  end
+  append_event(length, id .. '/' .. attempt .. '/ended/' .. started, 'session.ended', 'sessionId', id, 'attempt', attempt, 'user', user,
+    'node', list[NODE], 'startedAt', started, 'endedAt', now_text, 'reason', reason, 'note', note,
+    'userActive', user_active, 'totalActive', string.format('%d', counts[DEADLINES]), unpack(totals))
+end
+
+-- The session a verb is about. One that is due has ended, whether or not a sweep has been there: it ends here.
+-- Returns 'live', session, plan, outbox length | 'ended', session | 'unknown', what is left of a withdrawn one
+local function look_up(id, by_node)
+  local session = read_session(id)
+  if session == nil or session.list[STATE] == WITHDRAWN then return 'unknown', session end
+  if not session.live then return 'ended', session end
+  local due = due_of(id)
+  local p, length = plan_end(id, session, due, by_node and due > now), touch_shard()
+  if due > now then return 'live', session, p, length end
+  apply_end(p, length, due_reason(session), '')
+  return 'ended', session
+end

@@ -1,0 +1,28 @@
+import type { SessionOutcome } from '../model/decision.js';
+import type { TrafficTotals } from '../model/session.js';
+import { readOutcome } from './outcome.js';
+import { ShardScript, type ScriptArgument, type ShardContext } from './script.js';
+
+const script = new ShardScript('renew');
+
+const TOTALS = ['bytesSent', 'bytesReceived', 'packetsSent', 'packetsReceived'] as const;
+
+/**
+ * Renews the session's idle time and merges the totals by maximum; the maximum duration stays where it was.
+ *
+ * `ended`: the session is no longer on the books, the caller must hang up: its place may be taken.
+ */
+export async function renew(
+  context: ShardContext,
+  sessionId: string,
+  totals: TrafficTotals,
+  attempt?: number,
+): Promise<SessionOutcome> {
+  const args: ScriptArgument[] = [sessionId, attempt ?? ''];
+  for (const name of TOTALS) {
+    const value = totals[name];
+    if (value !== undefined) args.push(name, value);
+  }
+  if (totals.channels !== undefined) args.push('channels', JSON.stringify(totals.channels));
+  return readOutcome(await script.inShard(context, args), context.tenant, sessionId);
+}

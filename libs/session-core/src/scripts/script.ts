@@ -1,0 +1,93 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { Cluster, Redis } from 'ioredis';
+import { shardKeys } from '../keys.js';
+
+/** A connection to standalone Redis (also behind Sentinel) or to a Redis Cluster. */
+export type StoreClient = Redis | Cluster;
+
+export type ScriptArgument = string | number | Buffer;
+
+/** Which shard a script runs in, over which connection. `clockMs` sets the time in tests; nothing else may. */
+export interface ShardContext {
+  client: StoreClient;
+  tenant: string;
+  shard: number;
+  clockMs?: (() => number) | undefined;
+}
+
+function readLua(name: string): string {
+  return readFileSync(new URL(`./${name}.lua`, import.meta.url), 'utf8');
+}
+
+/**
+ * A Lua script that is loaded by its first use and again whenever the server has forgotten it (SCRIPT FLUSH, failover,
+ * a new master), unseen by the caller.
+ */
+export class Script {
+  readonly source: string;
+  readonly sha: string;
+
+  constructor(source: string) {
+    this.source = source;
+    this.sha = createHash('sha1').update(source).digest('hex');
+  }
+
+  /** Strings in the reply are buffers. Rejects with what ioredis rejects with. */
+  async run(client: StoreClient, keys: string[], args: ScriptArgument[]): Promise<unknown> {
+    try {
+      return await client.callBuffer('EVALSHA', [this.sha, keys.length, ...keys, ...args]);
+    } catch (error) {
+      if (!isNoScript(error)) throw error;
+      return await client.callBuffer('EVAL', [this.source, keys.length, ...keys, ...args]);
+    }
+  }
+}
+
+function isNoScript(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('NOSCRIPT');
+}
+
+/**
+ * Composes a verb of a shard: its flags line, the prelude, then the verb with what it includes in place. Constants of the prelude
+ * (`-- @const NAME value`) are written into the text.
+ */
+export function composeShardScript(name: string): string {
+  const [flags, ...verb] = readLua(name).split('\n');
+  const prelude = readLua('prelude');
+  const text = [flags, prelude, ...verb]
+    .join('\n')
+    .replaceAll(/^-- @include (\S+)$/gm, (_, part: string) => readLua(part));
+  const constants = [...prelude.matchAll(/^-- @const (\w+) (.+)$/gm)];
+  return constants.reduce(
+    (composed, [, word = '', value = '']) => composed.replaceAll(new RegExp(`\\b${word}\\b(?!')`, 'g'), value),
+    text,
+  );
+}
+
+const shardScripts = new Map<string, ShardScript>();
+
+/** A verb of a shard: `KEYS[1]` names the shard, `KEYS[2]` is never there, `ARGV[1]` is the clock, further ones are the verb's own. */
+export class ShardScript extends Script {
+  constructor(readonly name: string) {
+    super(composeShardScript(name));
+    shardScripts.set(name, this);
+  }
+
+  /** `keys` are those that the verb wants passed after the two that all verbs have. */
+  async inShard(context: ShardContext, args: ScriptArgument[], keys: string[] = []): Promise<unknown> {
+    const { deadlines, never } = shardKeys(context.tenant, context.shard);
+    const clock = context.clockMs === undefined ? '' : context.clockMs();
+    return await this.run(context.client, [deadlines, never, ...keys], [clock, ...args]);
+  }
+}
+
+/** A script that stands alone, with its one key given by the caller. */
+export function loadScript(name: string): Script {
+  return new Script(readLua(name));
+}
+
+/** Every verb of a shard, for the health check that loads them and for the tests that examine them. */
+export function allShardScripts(): ReadonlyMap<string, ShardScript> {
+  return shardScripts;
+}

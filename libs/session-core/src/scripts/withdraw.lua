@@ -1,0 +1,43 @@
+#!lua flags=allow-oom
+-- Takes back an admission whose answer its caller never got: gone as if it had not been, unless another
+-- call of the same session was answered too.
+--
+--   ARGV[2] sessionId   ARGV[3] attempt   ARGV[4] token   ARGV[5] how long the withdrawal is remembered (ms)
+--
+-- The admission may still be on its way in another connection, so the token stays refused for a while: in a stub where
+-- nothing is on the books, else in the record that is there. The stub keeps earlier attempts ended and shows as unknown.
+--
+-- Reply: withdrawn | kept (another call owns the session as well) | none (it was not on the books).
+
+-- @include reading
+-- @include endings
+local id, attempt, token, remembered_ms = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local session_key = key('session:', id)
+local session = read_session(id)
+
+if session == nil then
+  session = { started = now, facts = '', list = { 1, WITHDRAWN, attempt - 1, '', '', 0, 0, 0, 0, false, {}, {}, {} } }
+  revoke(session.list, token)
+  redis.call('SET', session_key, pack_session(session), 'PX', remembered_ms)
+  return { 'none' }
+end
+
+local list = session.list
+local place = session.live and place_of(list[OWNERS], token)
+if place then table.remove(list[OWNERS], place) else revoke(list, token) end
+if list[STATE] == WITHDRAWN then
+  list[ATTEMPT] = math.max(list[ATTEMPT], attempt - 1)
+  redis.call('SET', session_key, pack_session(session), 'PX', remembered_ms)
+  return { 'none' }
+end
+if not place or #list[OWNERS] > 0 then
+  redis.call('SET', session_key, pack_session(session), 'KEEPTTL')
+  return { 'kept' }
+end
+
+local plan = plan_end(id, session, nil, true)
+apply_end(plan, touch_shard(), 'completed', 'withdrawn', remembered_ms)
+local stub = { started = now, facts = '', list = { 1, WITHDRAWN, list[ATTEMPT] - 1, '', '', 0, 0, 0, 0, false, {}, {}, list[REVOKED] } }
+revoke(stub.list, token)
+redis.call('SET', session_key, pack_session(stub), 'PX', remembered_ms)
+return { 'withdrawn' }

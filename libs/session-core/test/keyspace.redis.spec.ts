@@ -1,0 +1,90 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { eventually, startRedis, type RedisServer } from '#testing';
+import { RESERVED_KEY_NAMES, shardKeys, tenantKeys, type TenantRef } from '../src/keys.js';
+import { SessionStore } from '../src/session-store.js';
+import { request } from './fixture.js';
+
+/** Every kind of key that `keys.ts` names, as a pattern over a shard's prefix, by building each with a wildcard. */
+function namedPatterns(tenant: TenantRef): RegExp[] {
+  const shards = Array.from({ length: tenant.shards }, (_, shard) => shardKeys(tenant.name, shard));
+  const names = shards.flatMap((keys) => [
+    keys.session('X'),
+    keys.traffic('X'),
+    keys.userSessions('X'),
+    keys.groupSessions('X'),
+    keys.nodeSessions('X', 1),
+    keys.deadlines,
+    keys.users,
+    keys.limits,
+    keys.limitsNext(1),
+    keys.commands('X'),
+    keys.events,
+    keys.rejections,
+  ]);
+  return [...names, tenantKeys(tenant.name).limitsDocument].map(
+    (name) => new RegExp(`^${name.replaceAll(/[{}/]/g, String.raw`\$&`).replace(/X(:1)?$/, '.+')}$`),
+  );
+}
+
+describe('the keyspace', () => {
+  let server: RedisServer;
+  const tenant = { name: 'acme', shards: 3 };
+
+  beforeAll(async () => {
+    server = await startRedis();
+  });
+  afterAll(async () => {
+    await server.stop();
+  });
+
+  it('holds only keys that keys.ts names, and nothing of a session once its tombstone has expired', async () => {
+    const redis = server.client();
+    const store = new SessionStore({ client: redis, deadlineMs: 5_000, tombstoneMs: 100 });
+    await store.limits.change(tenant, () => ({
+      maxSessionsPerUser: 3,
+      action: 'terminate_oldest',
+      users: { 'user-1': 1 },
+    }));
+    const seen = new Set<string>();
+    const look = async () => {
+      for (const key of await redis.keys('*')) seen.add(key);
+    };
+
+    for (let i = 0; i < 200; i++) {
+      const wanted = request(`call-${i}`, {
+        user: `user-${i % 20}`,
+        node: `node-${i % 4}`,
+        groups: [`trunk:${i % 3}`],
+        state: i % 2 === 0 ? 'active' : 'reserved',
+        policy: { idleMs: i % 5 === 0 ? 50 : 0, maxDurationMs: 100_000, reservationMs: i % 7 === 0 ? 50 : 100_000 },
+      });
+      const { token } = await store.admit(tenant, wanted);
+      await store.renew(tenant, { sessionId: wanted.sessionId }, { bytesSent: i });
+      if (i % 4 === 0) await store.confirm(tenant, { sessionId: wanted.sessionId });
+      if (i % 9 === 0) store.withdrawLater(tenant, wanted, token);
+      if (i % 50 === 0) await look();
+    }
+    await eventually(async () => {
+      for (let shard = 0; shard < tenant.shards; shard++) await store.sweep(tenant, shard, 100);
+      return store.withdrawals.pending === 0;
+    });
+    await look();
+    for (let i = 0; i < 200; i++)
+      await store.end(tenant, { sessionId: `call-${i}` }, { reason: 'completed', by: 'node' });
+    await look();
+
+    const patterns = namedPatterns(tenant);
+    expect([...seen].filter((key) => !patterns.some((pattern) => pattern.test(key)))).toEqual([]);
+    const lasting = /:(limits|events|rejections)$/;
+    await eventually(async () => (await redis.keys('*')).every((key) => lasting.test(key)), { timeoutMs: 5_000 });
+    await store.withdrawals.close();
+  });
+
+  it('keeps the names of later pieces free', () => {
+    const keys = shardKeys('t', 0);
+    const taken = Object.values(keys).map((key) => (typeof key === 'string' ? key : key('x' as never, 1)));
+    for (const name of RESERVED_KEY_NAMES) {
+      expect(taken.some((key) => key.replace(keys.prefix, '').split(':')[0] === name)).toBe(false);
+    }
+  });
+});
