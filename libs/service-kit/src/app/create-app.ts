@@ -1,0 +1,117 @@
+import { Module, type Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, RouteConfig, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Socket } from 'node:net';
+
+import { authenticate } from '../auth/authenticate.js';
+import type { BerthConfig } from '../config/berth.config.js';
+import type { Logger } from '../logging/logger.js';
+import { NestLogger } from '../logging/nest-logger.js';
+import { ProblemFilter, type ProblemFilterOptions } from '../problems/problem.filter.js';
+import { registerBodyParsers } from './body-parser.js';
+import { ServiceKitModule } from './service-kit.module.js';
+
+const BODY_LIMIT_BYTES = 64 * 1024;
+/** An id of 256 bytes, every byte percent-encoded, with room to say in our own words that one is too long. */
+const MAX_PARAM_LENGTH = 2_048;
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+/** Longer than the idle time of common proxies, so that they, not we, give up a connection. */
+const KEEP_ALIVE_TIMEOUT_MS = 75_000;
+
+export interface AppOptions extends ProblemFilterOptions {
+  config: BerthConfig;
+  logger: Logger;
+}
+
+/** Another limit for the body of this route, in bytes. */
+export const BodyLimit = (bytes: number) => RouteConfig({ bodyLimit: bytes });
+
+/**
+ * The app with everything around it, initialised and not listening: `inject` works at once.
+ *
+ * Fails when a module does, with that module's error.
+ */
+export async function createApp(module: Type, options: AppOptions): Promise<NestFastifyApplication> {
+  const { config, logger } = options;
+  const filter = new ProblemFilter(logger, options);
+  const adapter = new FastifyAdapter({
+    bodyLimit: BODY_LIMIT_BYTES,
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    // Without a Host, Node would answer by itself, with an empty body.
+    http: { headersTimeout: HEADERS_TIMEOUT_MS, requireHostHeader: false },
+    // While it stops, a request on a connection that is still open is served; its answer closes the connection.
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    trustProxy: false,
+    logger: false,
+    frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) =>
+      filter.answer(error, request, reply),
+    clientErrorHandler: answerBrokenHttp,
+    // No middleware is used; without its engine each request takes one hook less.
+    skipMiddie: true,
+  });
+  const server = adapter.getInstance();
+  registerBodyParsers(server);
+  registerAuthentication(server, config);
+  server.addHook('onRoute', (route) => {
+    const { bodyLimit } = (route.config ?? {}) as { bodyLimit?: number };
+    if (bodyLimit !== undefined) route.bodyLimit = bodyLimit;
+  });
+
+  @Module({ imports: [ServiceKitModule.of(config, logger), module] })
+  class Root {}
+
+  const app = await NestFactory.create<NestFastifyApplication>(Root, adapter, {
+    logger: new NestLogger(logger),
+    abortOnError: false,
+    bodyParser: false,
+  });
+  app.useGlobalFilters(filter);
+  await app.init();
+  await server.ready();
+  return app;
+}
+
+/** Before the body is read: a stranger's is not worth reading. Paths that do not exist need a key too. */
+function registerAuthentication(server: FastifyInstance, config: BerthConfig): void {
+  server.decorateRequest('principal', null);
+  server.addHook('onRequest', (request, _reply, done) => {
+    if (request.routeOptions.url?.startsWith('/health/')) return done();
+    const { authorization, 'berth-tenant': tenant } = request.headers;
+    try {
+      request.principal = authenticate(config, { authorization, tenant: Array.isArray(tenant) ? tenant[0] : tenant });
+      return done();
+    } catch (error) {
+      return done(error as Error);
+    }
+  });
+}
+
+/** What is not even HTTP, or too long for its parser, has no request to answer: only the socket. */
+function answerBrokenHttp(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy(error);
+    return;
+  }
+  const [status, reason] =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? [431, 'Request Header Fields Too Large']
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? [408, 'Request Timeout']
+        : [400, 'Bad Request'];
+  const body = JSON.stringify({
+    type: 'urn:berth:problem:invalid-request',
+    title: 'The request is not valid',
+    status,
+    detail: `The request is not valid HTTP/1.1: ${reason}`,
+    code: 'invalid-request',
+  });
+  socket.end(
+    `HTTP/1.1 ${status} ${reason}\r\nContent-Type: application/problem+json; charset=utf-8\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,23 @@
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+
+/** Requests that last longer than this are cut off: orchestrators commonly kill after 30 s. */
+const DRAIN_MS = 10_000;
+
+/**
+ * Stops accepting, lets requests in flight finish, then destroys modules in order (`onModuleDestroy`), and Redis last
+ * (`onApplicationShutdown`).
+ */
+export async function stopGracefully(app: NestFastifyApplication, drainMs: number = DRAIN_MS): Promise<void> {
+  const server = app.getHttpServer();
+  // Not through Fastify, whose hooks would run before the modules that may still need them.
+  const drained = new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  // A connection becomes idle when its last request is answered, and would stay open for the next one.
+  const sweep = setInterval(() => server.closeIdleConnections(), 20);
+  const cut = setTimeout(() => server.closeAllConnections(), drainMs);
+  await drained;
+  clearInterval(sweep);
+  clearTimeout(cut);
+  await app.close();
+}

@@ -1,0 +1,81 @@
+import type { Type } from '@nestjs/common';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+
+import { assertSafeBinding } from '../auth/safe-binding.js';
+import type { BerthConfig } from '../config/berth.config.js';
+import { ConfigError } from '../config/config.error.js';
+import { loadConfig } from '../config/load-config.js';
+import { createLogger, withoutCredentials, type Logger } from '../logging/logger.js';
+import type { ProblemFilterOptions } from '../problems/problem.filter.js';
+import { createApp } from './create-app.js';
+import { stopGracefully } from './graceful-stop.js';
+
+export interface RunOptions {
+  /** Of the process, in its log lines. */
+  name: string;
+  port: (config: BerthConfig) => number;
+  /** How this app words its problems; see `ProblemFilterOptions`. */
+  problems?: (config: BerthConfig) => ProblemFilterOptions;
+}
+
+/** Ctrl-C reaches a child twice: from the terminal, and from a parent that passes it on. Only a later one means "at once". */
+const SAME_SIGNAL_MS = 500;
+
+/**
+ * The whole life of a process: reads the configuration, starts the app, listens, and stops on SIGTERM or SIGINT with exit code 0.
+ *
+ * A start that fails says why on standard error, in plain words, and exits with 1.
+ */
+export async function runApp(module: Type, { name, port, problems }: RunOptions): Promise<void> {
+  let app: NestFastifyApplication | undefined;
+  try {
+    const config = loadConfig();
+    assertSafeBinding(config);
+    const logger = createLogger(config, name);
+    for (const warning of config.warnings) logger.warn(warning);
+    app = await createApp(module, { config, logger, ...problems?.(config) });
+    await app.listen(port(config), config.host);
+    stopOnSignals(app, logger);
+    const url = await app.getUrl();
+    logger.info({ url, pid: process.pid, config: config.file }, 'Listening');
+  } catch (error) {
+    process.stderr.write(`${name}: ${startFailure(error)}\n`);
+    await app?.close().catch(() => {});
+    process.exit(1);
+  }
+}
+
+function stopOnSignals(app: NestFastifyApplication, logger: Logger): void {
+  let firstSignalAt: number | undefined;
+  const stop = (signal: NodeJS.Signals) => {
+    const now = performance.now();
+    if (firstSignalAt !== undefined) {
+      if (now - firstSignalAt > SAME_SIGNAL_MS) process.exit(1);
+      return;
+    }
+    firstSignalAt = now;
+    logger.info({ signal }, 'Stopping');
+    stopGracefully(app).then(
+      () => {
+        logger.info('Stopped');
+        process.exit(0);
+      },
+      (error: unknown) => {
+        logger.error({ err: error }, 'Stopping failed');
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}
+
+function startFailure(error: unknown): string {
+  if (error instanceof ConfigError) return error.message;
+  const { code, port, address, message } = error as NodeJS.ErrnoException & { port?: number; address?: string };
+  if (code === 'EADDRINUSE')
+    return `cannot start: ${address}:${port} is taken by another process; set the port by BERTH_*_PORT`;
+  if (code === 'EADDRNOTAVAIL') return `cannot start: BERTH_HOST names no address of this machine (${address})`;
+  if (code === 'EACCES') return `cannot start: no right to listen on ${address}:${port}`;
+  return `cannot start: ${withoutCredentials(message ?? String(error))}`;
+}

@@ -1,0 +1,28 @@
+import { Global, Module, type DynamicModule } from '@nestjs/common';
+import { APP_GUARD } from '@nestjs/core';
+
+import { RolesGuard } from '../auth/roles.guard.js';
+import type { BerthConfig } from '../config/berth.config.js';
+import { HealthModule } from '../health/health.module.js';
+import type { Logger } from '../logging/logger.js';
+import { MetricsModule } from '../metrics/metrics.module.js';
+import { RedisModule } from '../redis/redis.module.js';
+import { CONFIG, LOGGER } from '../tokens.js';
+
+/** What every app has: configuration, log, Redis, metrics, health and roles. `createApp` puts it beside the app's own module. */
+@Global()
+@Module({})
+export class ServiceKitModule {
+  static of(config: BerthConfig, logger: Logger): DynamicModule {
+    return {
+      module: ServiceKitModule,
+      imports: [RedisModule, MetricsModule, HealthModule],
+      providers: [
+        { provide: CONFIG, useValue: config },
+        { provide: LOGGER, useValue: logger },
+        { provide: APP_GUARD, useClass: RolesGuard },
+      ],
+      exports: [CONFIG, LOGGER],
+    };
+  }
+}

@@ -1,0 +1,83 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+
+import type { AuthKey, BerthConfig } from '../config/berth.config.js';
+import { ProblemException } from '../problems/problem.js';
+import type { Principal } from './principal.js';
+
+export interface NewKey {
+  /** What the caller sends as `Authorization: Bearer …`; it is kept nowhere. */
+  key: string;
+  /** What goes into the configuration. */
+  hash: string;
+}
+
+/** A key of 32 random bytes. */
+export function newKey(): NewKey {
+  const key = randomBytes(32).toString('base64url');
+  return { key, hash: `sha256:${digestOf(key).toString('hex')}` };
+}
+
+export interface Credentials {
+  /** The header `Authorization`. */
+  authorization: string | undefined;
+  /** The header `Berth-Tenant`. */
+  tenant: string | undefined;
+}
+
+/**
+ * Who calls, and for which tenant: that of the key; without keys the header `Berth-Tenant`, else `default`.
+ *
+ * Throws `unauthorized` without a key that is known, `forbidden` for another's tenant and for one that is not configured.
+ */
+export function authenticate(
+  config: Pick<BerthConfig, 'auth' | 'tenants'>,
+  { authorization, tenant }: Credentials,
+): Principal {
+  const { keys } = config.auth;
+  if (keys.length === 0) return anybody(config, tenant);
+  const key = findKey(keys, authorization);
+  if (tenant !== undefined && tenant !== key.tenant) {
+    throw new ProblemException(
+      'forbidden',
+      `This key speaks for the tenant ${key.tenant}; leave out the header Berth-Tenant`,
+    );
+  }
+  return {
+    id: key.id,
+    role: key.role,
+    tenant: key.tenant,
+    nodes: key.nodes,
+    emergency: key.emergency || key.role === 'admin',
+  };
+}
+
+function anybody(config: Pick<BerthConfig, 'tenants'>, tenant = 'default'): Principal {
+  if (!Object.hasOwn(config.tenants, tenant)) {
+    throw new ProblemException(
+      'forbidden',
+      'The header Berth-Tenant names a tenant that is not configured; add it under tenants:',
+    );
+  }
+  return { id: 'local', role: 'admin', tenant, nodes: null, emergency: true };
+}
+
+function findKey(keys: readonly AuthKey[], authorization: string | undefined): AuthKey {
+  const token = /^Bearer +([A-Za-z0-9._~+/-]{1,256}=*) *$/i.exec(authorization ?? '')?.[1];
+  if (token === undefined) throw unauthorized('Send Authorization: Bearer and a key', 'Bearer');
+  const digest = digestOf(token);
+  // Every key is compared, in constant time, so that an answer's delay tells nothing about which ones there are.
+  let found: AuthKey | undefined;
+  for (const key of keys) {
+    if (timingSafeEqual(digest, Buffer.from(key.hash, 'hex'))) found = key;
+  }
+  if (found === undefined) throw unauthorized('This key is not known', 'Bearer error="invalid_token"');
+  return found;
+}
+
+function unauthorized(detail: string, challenge: string): ProblemException {
+  return new ProblemException('unauthorized', detail, { headers: { 'WWW-Authenticate': challenge } });
+}
+
+function digestOf(key: string): Buffer {
+  return createHash('sha256').update(key).digest();
+}

@@ -1,0 +1,109 @@
+import type { IdentityRules, LimitsLayer, SessionPolicy } from '#session-core';
+
+import type { RedisMode, RedisNodeAddress } from './redis-address.js';
+import type { LOG_LEVELS, ROLES } from './schema/services.schema.js';
+
+export type LogLevel = (typeof LOG_LEVELS)[number];
+export type Role = (typeof ROLES)[number];
+
+/** Where Redis is and how long it may take. */
+export interface RedisConfig {
+  mode: RedisMode;
+  /** The server; the sentinels; or the cluster nodes to begin with. */
+  nodes: RedisNodeAddress[];
+  /** The name under which sentinels know the master; null in other modes. */
+  masterName: string | null;
+  username: string | null;
+  password: string | null;
+  database: number;
+  tls: RedisTls | null;
+  /** A decision's command without an answer by then has failed. */
+  deadlineMs: number;
+}
+
+/** The contents of the PEM files, not their paths. */
+export interface RedisTls {
+  ca?: string;
+  cert?: string;
+  key?: string;
+  serverName?: string;
+}
+
+export interface IdentityConfig extends IdentityRules {
+  /** 0: unlimited. It is also in the tenant's limits, as that of the user `anonymous`. */
+  anonymousLimit: number;
+}
+
+export interface TenantConfig {
+  name: string;
+  shards: number;
+  /** The file layer of the tenant's limits; users in canonical form. */
+  limits: LimitsLayer;
+  /** By protocol, always with `default`. */
+  sessions: Record<string, SessionPolicy>;
+  tombstoneMs: number;
+  identity: IdentityConfig;
+}
+
+export interface SipAnswer {
+  code: number;
+  reason: string;
+}
+
+export interface AuthKey {
+  id: string;
+  /** SHA-256 of the key, 64 lower-case hexadecimal digits. */
+  hash: string;
+  role: Role;
+  tenant: string;
+  /** Globs of the nodes it may speak for; null for all. */
+  nodes: string[] | null;
+  emergency: boolean;
+}
+
+export interface NodesConfig {
+  leaseMs: number;
+  missedBeats: number;
+  snapshotIntervalMs: number;
+  fuseShare: number;
+  fuseSessions: number;
+  fuseNodes: number;
+  onReturn: 'over_admit' | 'hang_up';
+}
+
+/** The whole configuration of one process, checked and complete. Durations are milliseconds, 0 for none. */
+export interface BerthConfig {
+  /** The file that was read, as the operator named it; null if there was none. */
+  file: string | null;
+  /** What the operator should know; the app logs each at start. */
+  warnings: string[];
+  host: string;
+  gatewayPort: number;
+  grpcPort: number;
+  adminPort: number;
+  reaperPort: number;
+  dataDir: string;
+  redis: RedisConfig;
+  /** Those of the tenant `default`. */
+  limits: LimitsLayer;
+  sessions: Record<string, SessionPolicy>;
+  tombstoneMs: number;
+  identity: IdentityConfig;
+  nodes: NodesConfig;
+  reaper: { sweepIntervalMs: number };
+  sip: Record<'user' | 'group' | 'ipRate' | 'total' | 'unavailable' | 'ended', SipAnswer>;
+  store: { decisionDeadlineMs: number; onOutage: 'deny' };
+  metrics: { compat: 'none'; topUsers: number };
+  logging: { level: LogLevel; hashUsers: boolean; hashKey: string | null };
+  /** Always with `default`. */
+  tenants: Record<string, TenantConfig>;
+  auth: { keys: AuthKey[] };
+}
+
+/** How long a session of this protocol may last; that of `default` where the protocol has no section of its own. */
+export function policyFor(tenant: TenantConfig, protocol: string): SessionPolicy {
+  const own = Object.hasOwn(tenant.sessions, protocol) ? tenant.sessions[protocol] : undefined;
+  const policy = own ?? tenant.sessions['default'];
+  if (policy === undefined) throw new Error(`tenant ${tenant.name} has no default session policy`);
+  return policy;
+}

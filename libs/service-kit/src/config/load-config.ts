@@ -1,0 +1,125 @@
+import { ConfigError } from './config.error.js';
+import type { AuthKey, BerthConfig } from './berth.config.js';
+import { readEnvironment, type Environment, type EnvironmentSettings } from './environment.config.js';
+import { issueLines } from './issues.js';
+import { redisConnection } from './redis-connection.js';
+import { fileSchema, type FileSettings } from './schema/file.schema.js';
+import { substitute } from './substitute.js';
+import { resolveTenants } from './tenants.js';
+import { settingsWithoutEffect, unsupportedSettings } from './unsupported.js';
+import { readYamlFile } from './yaml-file.js';
+
+export interface ConfigSource {
+  env?: Environment;
+  cwd?: string;
+}
+
+/**
+ * Reads the configuration of a process: `BERTH_*` over `REDIS_*`, `SESSION_*`, `MAX_*`, `CLEANUP_*` over `limits:` and
+ * `sessions:` over the `redis:` block over the defaults.
+ *
+ * Throws `ConfigError` with every problem that was found, not only the first.
+ */
+export function loadConfig({ env = process.env, cwd = process.cwd() }: ConfigSource = {}): BerthConfig {
+  const problems: string[] = [];
+  const warnings: string[] = [];
+  const environment = readEnvironment(env, problems, warnings);
+  const { name, content } = readYamlFile(environment.BERTH_CONFIG, cwd);
+  const written = withoutEmptySections(substitute(content, env, problems) as Record<string, unknown>);
+  const parsed = fileSchema.safeParse(written);
+  if (!parsed.success) problems.push(...issueLines(parsed.error.issues, written, fileSchema));
+  if (!parsed.success || problems.length > 0) throw new ConfigError(name, problems);
+
+  const config = resolveConfig(name, parsed.data, written, environment, cwd, problems, warnings);
+  if (problems.length > 0) throw new ConfigError(name, problems);
+  return config;
+}
+
+function resolveConfig(
+  name: string | null,
+  file: FileSettings,
+  written: Record<string, unknown>,
+  env: EnvironmentSettings,
+  cwd: string,
+  problems: string[],
+  warnings: string[],
+): BerthConfig {
+  problems.push(...unsupportedSettings(file));
+  warnings.push(...settingsWithoutEffect(written, file));
+  const tenants = resolveTenants(file, written, env, problems, warnings);
+  const { limits, sessions, tombstoneMs, identity } = tenants['default'];
+  const deadlineMs = file.store.decision_deadline_ms;
+  const sweepIntervalMs = env.CLEANUP_INTERVAL_SECONDS ?? file.reaper.sweep_interval;
+  if (sweepIntervalMs > 60_000) {
+    warnings.push(
+      `Due sessions may end up to ${sweepIntervalMs / 1_000} s late: that is the time between two sweeps; 1 s is cheap enough`,
+    );
+  }
+  return {
+    file: name,
+    warnings,
+    host: env.BERTH_HOST ?? '127.0.0.1',
+    gatewayPort: env.BERTH_GATEWAY_PORT ?? 8081,
+    grpcPort: env.BERTH_GRPC_PORT ?? 50051,
+    adminPort: env.BERTH_ADMIN_PORT ?? 8080,
+    reaperPort: env.BERTH_REAPER_PORT ?? 8082,
+    dataDir: env.BERTH_DATA_DIR ?? '.berth',
+    redis: redisConnection(env, file.redis, deadlineMs, cwd, problems),
+    limits,
+    sessions,
+    tombstoneMs,
+    identity,
+    nodes: {
+      leaseMs: file.nodes.lease,
+      missedBeats: file.nodes.missed_beats,
+      snapshotIntervalMs: file.nodes.snapshot_interval,
+      fuseShare: file.nodes.fuse_share,
+      fuseSessions: file.nodes.fuse_sessions,
+      fuseNodes: file.nodes.fuse_nodes,
+      onReturn: file.nodes.on_return,
+    },
+    reaper: { sweepIntervalMs },
+    sip: {
+      user: file.sip.user,
+      group: file.sip.group,
+      ipRate: file.sip.ip_rate,
+      total: file.sip.total,
+      unavailable: file.sip.unavailable,
+      ended: file.sip.ended,
+    },
+    store: { decisionDeadlineMs: deadlineMs, onOutage: 'deny' },
+    metrics: { compat: 'none', topUsers: file.metrics.top_users },
+    logging: {
+      level: env.BERTH_LOG_LEVEL ?? file.logging.level,
+      hashUsers: file.logging.hash_users,
+      hashKey: file.logging.hash_key ?? null,
+    },
+    tenants,
+    auth: { keys: resolveKeys(file, Object.keys(tenants), problems) },
+  };
+}
+
+function resolveKeys(file: FileSettings, tenants: string[], problems: string[]): AuthKey[] {
+  const seen = new Map<string, string>();
+  return file.auth.keys.map(({ id, hash, role, tenant, nodes, emergency }, index) => {
+    const path = `auth.keys[${index}]`;
+    const digest = hash.slice('sha256:'.length).toLowerCase();
+    if (!tenants.includes(tenant)) {
+      problems.push(`${path}.tenant: found "${tenant}", expected one of the tenants ${tenants.join(', ')}`);
+    }
+    for (const [what, value] of [
+      ['id', id],
+      ['hash', digest],
+    ] as const) {
+      const first = seen.get(`${what} ${value}`);
+      if (first !== undefined) problems.push(`${path}.${what}: the same as that of ${first}`);
+      seen.set(`${what} ${value}`, path);
+    }
+    return { id, hash: digest, role, tenant, nodes: nodes ?? null, emergency };
+  });
+}
+
+/** A section whose keys are all commented out is null in YAML; it says nothing. */
+function withoutEmptySections(written: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(written).filter(([, value]) => value !== null));
+}

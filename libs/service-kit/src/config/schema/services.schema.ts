@@ -1,0 +1,107 @@
+import { z } from 'zod';
+
+import { duration, flag, oneOf, section, setting, share, text, wholeNumber } from './fields.schema.js';
+
+/** How nodes are watched. This version does not watch them; the keys are read so that a file for a later one starts. */
+export const nodesSection = section({
+  lease: setting(duration().prefault(15), { text: 'A node that did not beat for so long is lost.', unit: 's' }),
+  missed_beats: setting(wholeNumber(1, 100).default(3), { text: 'Beats within one lease.' }),
+  snapshot_interval: setting(duration().prefault(60), {
+    text: 'How often a node is asked for what it holds.',
+    unit: 's',
+  }),
+  fuse_share: setting(share().default(0.2), { text: "The largest share of a node's sessions that one pass may end." }),
+  fuse_sessions: setting(wholeNumber(0, 1_000_000_000).default(50), {
+    text: 'A pass that ends no more than this is never stopped.',
+    unit: 'sessions',
+  }),
+  fuse_nodes: setting(share().default(0.5), {
+    text: "The largest share of a tenant's nodes that may be lost together.",
+  }),
+  on_return: setting(oneOf(['over_admit', 'hang_up']).default('over_admit'), {
+    text: 'What happens to the sessions of a returning node that have no room.',
+  }),
+});
+
+export const reaperSection = section({
+  sweep_interval: setting(duration().prefault(1), {
+    text: 'The longest time between two sweeps for sessions that are due.',
+    unit: 's',
+  }),
+});
+
+/** Where the books live when Redis does not answer. */
+export const storeSection = section({
+  decision_deadline_ms: setting(wholeNumber(10, 60_000).default(250), {
+    text: 'A command that has no answer by then has failed.',
+    unit: 'ms',
+  }),
+  on_outage: setting(oneOf(['deny', 'admit', 'local']).default('deny'), {
+    text: 'What is answered while Redis is away. This version: deny only.',
+  }),
+});
+
+export const historySection = section({
+  enabled: setting(flag().default(false), { text: 'Keeps ended sessions in a database. Not in this version.' }),
+  storage: setting(oneOf(['sqlite', 'postgres', 'memory']).default('sqlite'), { text: 'Where.' }),
+  database_url: setting(text('a URL').optional(), { text: 'The database.', secret: true }),
+  batch_size: setting(wholeNumber(1, 10_000).default(100), { text: 'Sessions in one transaction.', unit: 'sessions' }),
+  batch_interval_ms: setting(wholeNumber(1, 3_600_000).default(1_000), {
+    text: 'The longest wait for a batch.',
+    unit: 'ms',
+  }),
+  retention_days: setting(wholeNumber(1, 36_500).default(90), { text: 'How long they are kept.', unit: 'd' }),
+  cleanup_interval_hours: setting(wholeNumber(1, 8_760).default(24), {
+    text: 'How often old ones are deleted.',
+    unit: 'h',
+  }),
+  stats_window_hours: setting(wholeNumber(1, 8_760).default(24), {
+    text: 'The window of statistics where the caller names none.',
+    unit: 'h',
+  }),
+});
+
+export const metricsSection = section({
+  compat: setting(oneOf(['none', 'rustsocks']).default('none'), {
+    text: 'Also exports the metric names of that system. This version: none only.',
+  }),
+  top_users: setting(wholeNumber(0, 10_000).default(50), {
+    text: 'Users with a metric of their own, those with the most sessions.',
+    unit: 'users',
+  }),
+});
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
+export const logLevel = () => oneOf(LOG_LEVELS);
+
+export const loggingSection = section({
+  level: setting(logLevel().default('info'), { text: 'The least level that is written.' }),
+  hash_users: setting(flag().default(false), { text: 'Writes keyed hashes in place of user names.' }),
+  hash_key: setting(text('text of at least 16 characters', /^.{16,}$/s).optional(), {
+    text: 'The key of those hashes, best written as `${…}`; without it a random one at each start, so that hashes differ from process to process.',
+    secret: true,
+  }),
+});
+
+export const ROLES = ['node', 'viewer', 'operator', 'admin'] as const;
+
+const key = section({
+  id: setting(text('a name (a-z, A-Z, 0-9, . _ -; at most 64)', /^[\w.-]{1,64}$/), { text: 'Names the key in logs.' }),
+  hash: setting(text('sha256: and 64 hexadecimal digits; `npm run key` makes one', /^sha256:[0-9a-fA-F]{64}$/), {
+    text: 'The hash of the key, as `npm run key` prints it.',
+    secret: true,
+  }),
+  role: setting(oneOf(ROLES), { text: 'What it may do.' }),
+  tenant: setting(text('the name of a tenant').default('default'), { text: 'The tenant it speaks for.' }),
+  nodes: setting(z.array(text('a node name; * stands for any characters'), { error: () => 'a list' }).optional(), {
+    text: 'The nodes it may speak for, `*` standing for any characters.',
+    default: 'all',
+  }),
+  emergency: setting(flag().default(false), { text: 'Whether a node key may ask for emergency sessions.' }),
+});
+
+export const authSection = section({
+  keys: setting(z.array(key, { error: () => 'a list' }).default([]), {
+    text: 'Bearer keys. Without any, only loopback addresses are served.',
+  }),
+});

@@ -1,0 +1,123 @@
+import type { LimitsLayer, SessionPolicy } from '#session-core';
+
+import type { IdentityConfig, TenantConfig } from './berth.config.js';
+import type { EnvironmentSettings } from './environment.config.js';
+import { canonicalLimits, layer, limitsOfFile } from './limits-layer.js';
+import type { FileSettings, TenantSection } from './schema/file.schema.js';
+import type { IdentitySection } from './schema/sip.schema.js';
+import { DEFAULT_POLICIES, DEFAULT_TOMBSTONE_MS, mergePolicies } from './session-policies.js';
+import { unenforcedLimits } from './unsupported.js';
+
+const ANONYMOUS = 'anonymous';
+
+/**
+ * The tenants of the file, always with `default`, which is what the sections at the top describe.
+ *
+ * The others take from there what they do not say, but not the limits of single users: those are other people.
+ */
+export function resolveTenants(
+  file: FileSettings,
+  written: Record<string, unknown>,
+  env: EnvironmentSettings,
+  problems: string[],
+  warnings: string[],
+): Record<string, TenantConfig> & { default: TenantConfig } {
+  const identity = identityOver({ case: 'fold', domain: 'drop', userFrom: 'from', anonymousLimit: 0 }, file.identity);
+  problems.push(...unenforcedLimits(file.limits, 'limits'));
+  const limitsWritten = Object.keys((written['limits'] as object | undefined) ?? {}).length > 0;
+  const own = file.tenants['default'];
+  const limits = limitsOfFile(
+    file.redis,
+    file.limits,
+    limitsWritten,
+    identityOver(identity, own?.identity),
+    problems,
+    warnings,
+  );
+  const root: TenantConfig = {
+    name: 'default',
+    shards: 1,
+    limits,
+    sessions: mergePolicies(DEFAULT_POLICIES, file.sessions, 'sessions', problems),
+    tombstoneMs: file.sessions.tombstone ?? DEFAULT_TOMBSTONE_MS,
+    identity,
+  };
+  const merged = overEnvironment(
+    own === undefined ? root : tenantOver(root, 'default', own, limits.users, problems),
+    env,
+  );
+  const others = Object.entries(file.tenants)
+    .filter(([name]) => name !== 'default')
+    .map(([name, section]) => tenantOver(overEnvironment(root, env), name, section, {}, problems));
+  warnAboutDisabled(root, [merged, ...others], warnings);
+  return {
+    ...Object.fromEntries(others.map((tenant) => [tenant.name, withAnonymous(tenant)])),
+    default: withAnonymous(merged),
+  };
+}
+
+function tenantOver(
+  base: TenantConfig,
+  name: string,
+  section: TenantSection,
+  inheritedUsers: LimitsLayer['users'],
+  problems: string[],
+): TenantConfig {
+  const path = `tenants.${name}`;
+  const { limits } = section;
+  const identity = identityOver(base.identity, section.identity);
+  problems.push(...unenforcedLimits(limits, `${path}.limits`));
+  return {
+    name,
+    shards: section.shards,
+    limits: layer({
+      enabled: limits.enabled ?? base.limits.enabled,
+      maxSessionsPerUser: limits.max_sessions_per_user ?? base.limits.maxSessionsPerUser,
+      action: limits.session_limit_action ?? base.limits.action,
+      users: {
+        ...inheritedUsers,
+        ...canonicalLimits(limits.user_session_limits, identity, `${path}.limits.user_session_limits`, problems),
+      },
+    }),
+    sessions: mergePolicies(base.sessions, section.sessions, `${path}.sessions`, problems),
+    tombstoneMs: section.sessions.tombstone ?? base.tombstoneMs,
+    identity,
+  };
+}
+
+function overEnvironment(tenant: TenantConfig, env: EnvironmentSettings): TenantConfig {
+  const { MAX_SESSIONS_PER_USER: max, SESSION_TTL_SECONDS: ttl } = env;
+  const timed = (protocol: string): Record<string, SessionPolicy> => {
+    const policy = tenant.sessions[protocol];
+    return ttl === undefined || policy === undefined ? {} : { [protocol]: { ...policy, maxDurationMs: ttl } };
+  };
+  return {
+    ...tenant,
+    limits: layer({ ...tenant.limits, maxSessionsPerUser: max ?? tenant.limits.maxSessionsPerUser }),
+    sessions: { ...tenant.sessions, ...timed('default'), ...timed('web') },
+  };
+}
+
+/** Anonymous callers are one user, whose limit is not that of a person. A limit written for that name wins. */
+function withAnonymous(tenant: TenantConfig): TenantConfig {
+  const users = { [ANONYMOUS]: tenant.identity.anonymousLimit, ...tenant.limits.users };
+  return { ...tenant, limits: { ...tenant.limits, users } };
+}
+
+function warnAboutDisabled(root: TenantConfig, tenants: TenantConfig[], warnings: string[]): void {
+  for (const { name, limits } of tenants) {
+    const told =
+      root.limits.enabled === false && warnings.some((warning) => warning.startsWith('SESSION LIMITS ARE OFF'));
+    if (limits.enabled !== false || (told && name === 'default')) continue;
+    warnings.push(`SESSION LIMITS ARE OFF for tenant ${name}: sessions are tracked and none is refused`);
+  }
+}
+
+function identityOver(base: IdentityConfig, section: IdentitySection | undefined): IdentityConfig {
+  return {
+    case: section?.case ?? base.case,
+    domain: section?.domain ?? base.domain,
+    userFrom: section?.user_from ?? base.userFrom,
+    anonymousLimit: section?.anonymous ?? base.anonymousLimit,
+  };
+}

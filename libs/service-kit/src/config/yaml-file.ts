@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+
+import { isMap, isScalar, parseDocument, visit } from 'yaml';
+
+import { ConfigError } from './config.error.js';
+
+const DEFAULT_FILE = 'berth.yaml';
+
+export interface YamlFile {
+  /** As the operator named it; null if there is none. */
+  name: string | null;
+  content: Record<string, unknown>;
+}
+
+/** Reads the file that `BERTH_CONFIG` names, which then has to exist, or `berth.yaml` in `cwd` if there is one. */
+export function readYamlFile(named: string | undefined, cwd: string): YamlFile {
+  const name = named ?? DEFAULT_FILE;
+  let source: string;
+  try {
+    source = readFileSync(resolve(cwd, name), 'utf8');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
+    if (named === undefined && code === 'ENOENT') return { name: null, content: {} };
+    const reason = code === 'ENOENT' ? 'there is no such file' : `it cannot be read (${code})`;
+    throw new ConfigError(name, [`${named === undefined ? name : `BERTH_CONFIG: found "${name}", but`} ${reason}`]);
+  }
+  return { name, content: parseYaml(source, name) };
+}
+
+function parseYaml(source: string, name: string): Record<string, unknown> {
+  const document = parseDocument(source, {
+    prettyErrors: true,
+    // Keys are names: `+14155551234` and `14155551234` are two users, not one number.
+    uniqueKeys: (a, b) => isScalar(a) && isScalar(b) && written(a) === written(b),
+  });
+  if (document.errors.length > 0) {
+    throw new ConfigError(
+      name,
+      document.errors.map((error) => `not YAML: ${error.message.split('\n')[0]?.replace(/:$/, '')}`),
+    );
+  }
+  if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) return {};
+  if (!isMap(document.contents))
+    throw new ConfigError(name, ['found no sections, expected a mapping such as `limits: {…}`']);
+  visit(document, {
+    Pair(_, { key }) {
+      if (!isScalar(key)) return;
+      key.value = written(key);
+      if (key.value === '__proto__') throw new ConfigError(name, ['__proto__: this name cannot be used as a key']);
+    },
+  });
+  return document.toJS() as Record<string, unknown>;
+}
+
+function written(key: { value: unknown; source?: string }): string {
+  return typeof key.value === 'string' ? key.value : (key.source ?? String(key.value));
+}

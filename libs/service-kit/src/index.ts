@@ -1,0 +1,57 @@
+export { createApp, BodyLimit, type AppOptions } from './app/create-app.js';
+export { runApp, type RunOptions } from './app/run-app.js';
+export { stopGracefully } from './app/graceful-stop.js';
+export { authenticate, newKey, type Credentials, type NewKey } from './auth/authenticate.js';
+export { maySpeakFor, type Principal } from './auth/principal.js';
+export { Caller, Open, Roles } from './auth/roles.guard.js';
+export { assertSafeBinding } from './auth/safe-binding.js';
+export {
+  policyFor,
+  type AuthKey,
+  type BerthConfig,
+  type IdentityConfig,
+  type LogLevel,
+  type NodesConfig,
+  type RedisConfig,
+  type RedisTls,
+  type Role,
+  type SipAnswer,
+  type TenantConfig,
+} from './config/berth.config.js';
+export { ConfigError } from './config/config.error.js';
+export { type Environment } from './config/environment.config.js';
+export { loadConfig, type ConfigSource } from './config/load-config.js';
+export { parseRedisUrl, type RedisAddress, type RedisMode, type RedisNodeAddress } from './config/redis-address.js';
+export { configReference } from './config/reference.js';
+export {
+  ReadinessChecks,
+  type CheckResult,
+  type CheckStatus,
+  type Readiness,
+  type ReadinessCheck,
+} from './health/readiness.js';
+export { rfc3339, rfc3339OrNull, sessionView, type SessionView } from './http/session.view.js';
+export {
+  logIdleSessionTerminated,
+  logLimitExceeded,
+  logSessionAuthenticated,
+  logSessionCreated,
+  logSessionKilled,
+  logSessionRemoved,
+  logTerminatedOldest,
+  peerOf,
+  type LimitExceededEvent,
+  type SessionEvent,
+  type TerminatedOldestEvent,
+} from './logging/events.js';
+export { createLogger, type Logger } from './logging/logger.js';
+export { NestLogger } from './logging/nest-logger.js';
+export { Metrics } from './metrics/metrics.service.js';
+export { parseBody, parseQuery, unknownFields } from './problems/parse-body.js';
+export { ProblemFilter, type ProblemFilterOptions } from './problems/problem.filter.js';
+export { problemOf, ProblemException, type FieldError, type ProblemOptions } from './problems/problem.js';
+export { problemType, PROBLEMS, type ProblemCode, type ProblemKind } from './problems/problem-table.js';
+export { connectRedis, type ConnectOptions, type RedisPurpose } from './redis/connect-redis.js';
+export { logConnection, type ConnectionLog } from './redis/connection-log.js';
+export { closeRedis, whenReady } from './redis/redis-lifecycle.js';
+export { CONFIG, LOGGER, REDIS } from './tokens.js';

@@ -1,0 +1,76 @@
+import type { LimitAction } from '#session-core';
+
+import type { Logger } from './logger.js';
+
+/** What a line about a session names. `peer` is the source as `address:port`, or null. */
+export interface SessionEvent {
+  sessionId: string;
+  user: string;
+  peer: string | null;
+}
+
+export interface LimitExceededEvent {
+  username: string;
+  currentSessions: number;
+  maxSessions: number;
+  action: LimitAction;
+  callId: string;
+}
+
+export interface TerminatedOldestEvent {
+  username: string;
+  terminatedSession: string;
+  newCallId: string;
+}
+
+/** The source of a session for the field `peer`. */
+export function peerOf({
+  sourceIp,
+  sourcePort,
+}: {
+  sourceIp: string | null;
+  sourcePort: number | null;
+}): string | null {
+  if (sourceIp === null || sourcePort === null) return sourceIp;
+  return sourceIp.includes(':') ? `[${sourceIp}]:${sourcePort}` : `${sourceIp}:${sourcePort}`;
+}
+
+const fields = ({ sessionId, user, peer }: SessionEvent) => ({ session_id: sessionId, user, peer });
+
+// The messages and field names below are what existing dashboards and alerts match on.
+
+export function logSessionCreated(logger: Logger, event: SessionEvent): void {
+  logger.info(fields(event), 'Session created');
+}
+
+export function logSessionAuthenticated(logger: Logger, event: SessionEvent): void {
+  logger.info(fields(event), 'Session authenticated');
+}
+
+export function logSessionRemoved(logger: Logger, event: SessionEvent): void {
+  logger.info(fields(event), 'Session removed');
+}
+
+export function logIdleSessionTerminated(logger: Logger, event: SessionEvent): void {
+  logger.info(fields(event), 'Terminating idle session');
+}
+
+export function logSessionKilled(logger: Logger, event: SessionEvent): void {
+  logger.info(fields(event), 'Session killed by admin');
+}
+
+export function logLimitExceeded(logger: Logger, event: LimitExceededEvent): void {
+  const { username, currentSessions, maxSessions, action, callId } = event;
+  logger.info(
+    { username, current_sessions: currentSessions, max_sessions: maxSessions, action, call_id: callId },
+    'Session limit exceeded',
+  );
+}
+
+export function logTerminatedOldest(logger: Logger, event: TerminatedOldestEvent): void {
+  const { username, terminatedSession, newCallId } = event;
+  logger.info(
+    { username, terminated_session: terminatedSession, new_call_id: newCallId },
+    'Terminated oldest session for new call',
+  );
+}

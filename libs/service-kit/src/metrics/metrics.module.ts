@@ -1,0 +1,23 @@
+import { Controller, Get, Global, Module, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+
+import { Roles } from '../auth/roles.guard.js';
+import { Metrics } from './metrics.service.js';
+
+@Controller()
+export class MetricsController {
+  constructor(private readonly metrics: Metrics) {}
+
+  @Get('metrics')
+  @Roles('viewer', 'operator', 'node')
+  async read(@Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
+    const { registry } = this.metrics;
+    void reply.header('Content-Type', registry.contentType);
+    return registry.metrics();
+  }
+}
+
+/** `GET /metrics`, and `Metrics` to declare them with. */
+@Global()
+@Module({ controllers: [MetricsController], providers: [Metrics], exports: [Metrics] })
+export class MetricsModule {}

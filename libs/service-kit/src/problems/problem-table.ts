@@ -1,0 +1,53 @@
+import type { Level } from 'pino';
+
+export interface ProblemKind {
+  /** HTTP status where the caller of `ProblemException` does not say another. */
+  status: number;
+  title: string;
+  /** Whether the same request may succeed later, with nothing changed. */
+  retryable: boolean;
+  logLevel: Level;
+}
+
+const kind = (status: number, title: string, retryable: boolean, logLevel: Level): ProblemKind => ({
+  status,
+  title,
+  retryable,
+  logLevel,
+});
+
+/** The one table from an error's code to what callers and the log see of it. */
+export const PROBLEMS = {
+  'invalid-request': kind(400, 'The request is not valid', false, 'debug'),
+  unauthorized: kind(401, 'A key is needed', false, 'info'),
+  forbidden: kind(403, 'Not allowed with this key', false, 'info'),
+  'not-found': kind(404, 'There is nothing here', false, 'debug'),
+  'session-unknown': kind(404, 'The session is not known', false, 'debug'),
+  'method-not-allowed': kind(405, 'This method is not allowed here', false, 'debug'),
+  'request-timeout': kind(408, 'The request took too long to arrive', true, 'debug'),
+  'ambiguous-session': kind(409, 'Several sessions have this id', false, 'debug'),
+  'limits-conflict': kind(409, 'The limits were changed by others meanwhile', true, 'warn'),
+  'session-id-conflict': kind(409, 'This id belongs to a session of another user', false, 'debug'),
+  'stale-epoch': kind(409, 'The node has a newer epoch, or is lost', false, 'debug'),
+  'session-ended': kind(410, 'The session has ended', false, 'debug'),
+  'payload-too-large': kind(413, 'The body is too large', false, 'debug'),
+  'unsupported-media-type': kind(415, 'The body is not JSON', false, 'debug'),
+  'user-limit-exceeded': kind(429, 'The user has no place left', true, 'debug'),
+  'group-limit-exceeded': kind(429, 'A group has no place left', true, 'debug'),
+  'ip-rate-exceeded': kind(429, 'The source address opens too many sessions', true, 'debug'),
+  'total-limit-exceeded': kind(429, 'There is no place left', true, 'debug'),
+  'internal-error': kind(500, 'Something went wrong inside', false, 'error'),
+  // The loss of Redis is logged once, by its connection; a line for each request on top would bury everything else.
+  'store-unavailable': kind(503, 'The store does not answer', true, 'debug'),
+} as const satisfies Record<string, ProblemKind>;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+
+export function isProblemCode(code: unknown): code is ProblemCode {
+  return typeof code === 'string' && Object.hasOwn(PROBLEMS, code);
+}
+
+/** The stable `type` of a problem (RFC 9457 section 3.1.1). It names, it does not locate: there is nothing to fetch. */
+export function problemType(code: ProblemCode): string {
+  return `urn:berth:problem:${code}`;
+}

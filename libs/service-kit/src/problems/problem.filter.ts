@@ -1,0 +1,56 @@
+import { Catch, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+
+import type { Logger } from '../logging/logger.js';
+import { problemAnswer, problemOf, type ProblemException } from './problem.js';
+import { PROBLEMS, type ProblemCode } from './problem-table.js';
+
+export interface ProblemFilterOptions {
+  /** Under this path the body has the sentence as `error` too, as callers of the drop-in surface expect it. */
+  errorMemberUnder?: string;
+  /** Members for problems that are thrown below the controllers, e.g. `sip` for `store-unavailable`. */
+  membersOf?: (code: ProblemCode) => Record<string, unknown>;
+}
+
+/** Answers every error of a request as problem details (RFC 9457), and logs it as the table says. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  constructor(
+    private readonly logger: Logger,
+    private readonly options: ProblemFilterOptions = {},
+  ) {}
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    this.answer(error, http.getRequest<FastifyRequest>(), http.getResponse<FastifyReply>());
+  }
+
+  answer(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+    const problem = problemOf(error);
+    this.log(problem, request);
+    if (reply.sent || reply.raw.headersSent) {
+      // A stream had begun: there is no way left to say it but to break off.
+      reply.raw.destroy();
+      return;
+    }
+    const { status, code, headers, body } = problemAnswer(problem);
+    const extra = this.options.membersOf?.(code) ?? {};
+    const { errorMemberUnder = '/api' } = this.options;
+    const underApi = request.url.startsWith(`${errorMemberUnder}/`);
+    const sentence = underApi && body['error'] === undefined ? { error: problem.message } : {};
+    // A string: Fastify has no serializer for this content type, and would ask for one.
+    void reply
+      .code(status)
+      .headers(headers)
+      .send(JSON.stringify({ ...extra, ...sentence, ...body }));
+  }
+
+  private log(problem: ProblemException, request: FastifyRequest): void {
+    const level = PROBLEMS[problem.code].logLevel;
+    if (!this.logger.isLevelEnabled(level)) return;
+    // The pattern of the route, not the path, which holds names of users.
+    const route = request.routeOptions?.url ?? null;
+    const fields = { code: problem.code, method: request.method, route };
+    this.logger[level](level === 'error' ? { ...fields, err: problem.cause } : fields, PROBLEMS[problem.code].title);
+  }
+}

@@ -1,0 +1,103 @@
+import { Cluster, Redis, type RedisOptions } from 'ioredis';
+
+import type { RedisConfig } from '../config/berth.config.js';
+import { batchWrites } from './batch-writes.js';
+import { DeadlineCluster, type ClusterSettings } from './deadline-cluster.js';
+
+/**
+ * `decisions`: a command fails at once while the connection is down, and at the deadline when nothing answers; none is
+ * kept for later and none is sent twice. `queue`: what BullMQ needs, commands wait for the connection.
+ */
+export type RedisPurpose = 'decisions' | 'queue';
+
+export interface ConnectOptions {
+  purpose: RedisPurpose;
+  /** Every failed attempt to connect, and every lost connection. Commands report their own failures. */
+  onError: (error: Error) => void;
+}
+
+/** Replies as ioredis has always shaped them; saying so would choose another type of client. */
+type ConnectionSettings = Omit<RedisOptions, 'replyMapping'>;
+
+/** Sooner than a person notices, without a storm when a fleet of gateways comes back. */
+const retryDelayMs = (attempt: number) =>
+  Math.min(25 * 2 ** Math.min(attempt, 5), 500) + Math.floor(Math.random() * 50);
+
+/** Where a server can be away for long, its address is tried again soon after it is back: attempts must not hang. */
+const CONNECT_TIMEOUT_MS = 2_000;
+
+/**
+ * A connection to the Redis of the configuration. It connects in the background, for ever, and again after every loss.
+ * The caller closes it, with `closeRedis`.
+ */
+export function connectRedis(config: RedisConfig, { purpose, onError }: ConnectOptions): Redis | Cluster {
+  const redis = config.mode === 'cluster' ? connectCluster(config, purpose) : new Redis(nodeOptions(config, purpose));
+  if (purpose === 'decisions') {
+    if (redis instanceof Redis) batchWrites(redis);
+    else redis.on('+node', batchWrites);
+  }
+  redis.on('error', onError);
+  let connected = false;
+  redis.on('ready', () => (connected = true));
+  redis.on('reconnecting', () => {
+    if (connected) onError(new Error('Redis closed the connection'));
+    connected = false;
+  });
+  return redis;
+}
+
+function nodeOptions(config: RedisConfig, purpose: RedisPurpose): ConnectionSettings {
+  const [first] = config.nodes;
+  const address: ConnectionSettings =
+    config.mode === 'sentinel'
+      ? { sentinels: config.nodes, name: config.masterName ?? 'mymaster', sentinelRetryStrategy: retryDelayMs }
+      : { host: first?.host ?? '127.0.0.1', port: first?.port ?? 6_379 };
+  return { ...address, db: config.database, retryStrategy: retryDelayMs, ...commonOptions(config, purpose) };
+}
+
+function commonOptions(config: RedisConfig, purpose: RedisPurpose): ConnectionSettings {
+  const { username, password, tls, deadlineMs } = config;
+  return {
+    ...(username !== null && { username }),
+    ...(password !== null && { password }),
+    ...(tls !== null && {
+      tls: {
+        ...(tls.ca !== undefined && { ca: tls.ca }),
+        ...(tls.cert !== undefined && { cert: tls.cert }),
+        ...(tls.key !== undefined && { key: tls.key }),
+        ...(tls.serverName !== undefined && { servername: tls.serverName }),
+      },
+      enableTLSForSentinelMode: config.mode === 'sentinel',
+    }),
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    // After a failover an old master answers READONLY on a connection that works: look for the new one.
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+    ...(purpose === 'decisions'
+      ? {
+          enableOfflineQueue: false,
+          autoResendUnfulfilledCommands: false,
+          // 0: what is unanswered when the connection breaks fails right then, not at the first attempt to reconnect that works.
+          maxRetriesPerRequest: 0,
+          commandTimeout: deadlineMs,
+          // A peer that vanished without closing (power, a cut cable) would hold the connection for minutes.
+          socketTimeout: Math.max(4 * deadlineMs, 2_000),
+        }
+      : { maxRetriesPerRequest: null }),
+  };
+}
+
+function connectCluster(config: RedisConfig, purpose: RedisPurpose): Cluster {
+  const { enableOfflineQueue: _, ...redisOptions } = commonOptions(config, purpose);
+  const options: ClusterSettings = {
+    redisOptions,
+    clusterRetryStrategy: retryDelayMs,
+    slotsRefreshTimeout: CONNECT_TIMEOUT_MS,
+    // A hung master keeps its connections, so only looking again finds its successor.
+    slotsRefreshInterval: 1_000,
+    // Announced host names behind TLS are checked against certificates; let TLS resolve them.
+    ...(config.tls !== null && { dnsLookup: (address, callback) => callback(null, address) }),
+  };
+  return purpose === 'decisions'
+    ? new DeadlineCluster(config.nodes, { ...options, retryDelayOnFailover: 0 }, config.deadlineMs)
+    : new Cluster(config.nodes, options);
+}
