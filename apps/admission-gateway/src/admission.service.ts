@@ -1,0 +1,144 @@
+import { setImmediate } from 'node:timers/promises';
+
+import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
+
+import {
+  LOGGER,
+  logLimitExceeded,
+  logSessionCreated,
+  logTerminatedOldest,
+  peerOf,
+  ProblemException,
+  type Logger,
+  type Principal,
+} from '#service-kit';
+import {
+  StoreUnavailableError,
+  type AdmissionRequest,
+  type AdmissionToken,
+  type Admitted,
+  type Decision,
+  type OwnedDecision,
+  type Rejected,
+} from '#session-core';
+
+import { GatewayMetrics } from './gateway.metrics.js';
+import { assertMaySpeakForNode, assertMaySpeakForSession } from './node-rights.js';
+import { refusalOf } from './refusal.js';
+import { TenantsRepository } from './tenants.repository.js';
+
+/** May this session start? */
+@Injectable()
+export class AdmissionService implements OnModuleDestroy {
+  private readonly underWay = new Set<Promise<OwnedDecision>>();
+
+  constructor(
+    private readonly tenants: TenantsRepository,
+    private readonly metrics: GatewayMetrics,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  /**
+   * Decides, and if the session may start puts it on the books. Whoever cannot deliver an admission calls `takeBack`.
+   *
+   * Throws `forbidden` for what the caller's key does not allow, StoreUnavailableError when nothing could be decided.
+   */
+  async admit(caller: Principal, request: AdmissionRequest): Promise<OwnedDecision> {
+    assertAllowed(caller, request);
+    const { ref, store } = this.tenants.named(caller.tenant);
+    await assertMaySpeakForSession(caller, store, ref, request);
+    const stopTimer = this.metrics.startAdmission();
+    const deciding = store.admit(ref, request);
+    this.underWay.add(deciding);
+    try {
+      const owned = await deciding;
+      this.record(request, owned.decision);
+      return owned;
+    } catch (error) {
+      this.metrics.admission('failed', error instanceof StoreUnavailableError ? 'store-unavailable' : 'internal-error');
+      throw error;
+    } finally {
+      this.underWay.delete(deciding);
+      stopTimer();
+    }
+  }
+
+  /** What `admit` would decide now, without doing it. */
+  async check(caller: Principal, request: AdmissionRequest): Promise<Decision> {
+    assertAllowed(caller, request);
+    const { ref, store } = this.tenants.named(caller.tenant);
+    return await store.check(ref, request);
+  }
+
+  /** The answer never reached its caller: the place is given back, unless a later call of the same session owns it now. */
+  takeBack(caller: Principal, request: AdmissionRequest, token: AdmissionToken): void {
+    const { ref, store } = this.tenants.named(caller.tenant);
+    store.withdrawLater(ref, request, token);
+  }
+
+  /**
+   * The server has stopped, but it does not wait for callers that hung up. Their decisions end first, then (an immediate later,
+   * when whoever asked has seen them) what nobody could be told is taken back, and only then may Redis be closed.
+   */
+  async onModuleDestroy(): Promise<void> {
+    await Promise.allSettled(this.underWay);
+    await setImmediate();
+    await this.tenants.closeWithdrawals();
+  }
+
+  private record(request: AdmissionRequest, decision: Decision): void {
+    switch (decision.kind) {
+      case 'admitted':
+        this.metrics.admission('admitted', decision.repeated ? 'repeated' : 'new');
+        if (!decision.repeated) this.recordNew(request, decision);
+        break;
+      case 'rejected':
+        this.recordRefusal(request, decision);
+        break;
+      case 'ended':
+        this.metrics.admission('ended', 'session-ended');
+        break;
+      case 'id-conflict':
+        this.metrics.admission('id-conflict', 'session-id-conflict');
+        break;
+      case 'withdrawn':
+        this.metrics.admission('withdrawn', 'store-unavailable');
+        break;
+    }
+  }
+
+  private recordNew({ sessionId, user, facts, priority }: AdmissionRequest, { terminated, limits }: Admitted): void {
+    if (limits.some(({ max, active }) => max > 0 && active > max)) {
+      this.metrics.overshoot(priority === 'emergency' ? 'emergency' : 'lowered_limit');
+    }
+    for (const { id } of terminated) {
+      logTerminatedOldest(this.logger, { username: user, terminatedSession: id, newCallId: sessionId });
+    }
+    if (terminated.length > 0) this.metrics.sessionsEnded('evicted', terminated.length);
+    logSessionCreated(this.logger, { sessionId, user, peer: peerOf(facts) });
+  }
+
+  private recordRefusal({ sessionId, user }: AdmissionRequest, { limits }: Rejected): void {
+    this.metrics.admission('rejected', refusalOf(limits).code);
+    const [full] = limits;
+    if (full === undefined) return;
+    const { active: currentSessions, max: maxSessions } = full;
+    logLimitExceeded(this.logger, {
+      username: user,
+      currentSessions,
+      maxSessions,
+      action: 'reject',
+      callId: sessionId,
+    });
+  }
+}
+
+function assertAllowed(caller: Principal, { node, priority }: AdmissionRequest): void {
+  assertMaySpeakForNode(caller, node);
+  if (priority === 'emergency' && !caller.emergency) {
+    throw new ProblemException(
+      'forbidden',
+      'priority emergency needs a key with role admin or emergency: true; send priority normal',
+    );
+  }
+}

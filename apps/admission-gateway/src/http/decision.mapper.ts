@@ -1,0 +1,71 @@
+import {
+  ProblemException,
+  PROBLEMS,
+  problemType,
+  rfc3339,
+  sessionView,
+  type BerthConfig,
+  type ProblemCode,
+} from '#service-kit';
+import type { Admitted, Decision, Rejected } from '#session-core';
+
+import { refusalOf } from '../refusal.js';
+
+type SipAnswers = BerthConfig['sip'];
+
+type Undecided = Exclude<Decision, Admitted | Rejected>['kind'];
+
+/** Answers where no limit was asked: code, status, detail, and what the SIP caller hears. */
+const UNDECIDED: Record<Undecided, [ProblemCode, number, string, keyof SipAnswers]> = {
+  ended: ['session-ended', 409, 'This id and attempt have ended; a new attempt needs a larger number', 'ended'],
+  'id-conflict': ['session-id-conflict', 409, 'This id lives with another user; every session needs its own', 'ended'],
+  // Its own caller had hung up while Redis was slow; a retry is judged anew.
+  withdrawn: ['store-unavailable', 503, 'This admission was given up before it was decided; try again', 'unavailable'],
+};
+
+/** The body of an admission. */
+export function admittedJson({ session, limits, terminated, policyVersion }: Admitted, warnings: readonly string[]) {
+  return {
+    decision: 'admitted',
+    session: sessionView(session),
+    limits,
+    terminated: terminated.map(({ id, node, startedAtMs }) => ({ id, node, startedAt: rfc3339(startedAtMs) })),
+    policyVersion,
+    ...(warnings.length > 0 && { warnings }),
+  };
+}
+
+/** The answer to a decision that does not let the session start, with what the SIP caller should hear. */
+export function problemOfDecision(decision: Exclude<Decision, Admitted>, sip: SipAnswers): ProblemException {
+  if (decision.kind === 'rejected') return problemOfRefusal(decision, sip);
+  const [code, status, detail, answer] = UNDECIDED[decision.kind];
+  return new ProblemException(code, detail, { status, members: { sip: sip[answer] } });
+}
+
+function problemOfRefusal({ limits, policyVersion }: Rejected, sip: SipAnswers): ProblemException {
+  const { code, sip: answer } = refusalOf(limits);
+  const full = limits.map(({ scope, key, max, active }) => `${scope} ${key} has ${active} of ${max}`).join(', ');
+  return new ProblemException(code, `No place left: ${full}`, {
+    members: { decision: 'rejected', limits, policyVersion, sip: sip[answer] },
+  });
+}
+
+/** What an outage adds to the answer, whichever call meets it. */
+export function sipOfProblem(code: ProblemCode, sip: SipAnswers): Record<string, unknown> {
+  return code === 'store-unavailable' ? { sip: sip.unavailable } : {};
+}
+
+/** What `POST /v1/sessions` would answer to this decision, as a body. */
+export function checkedJson(decision: Decision, sip: SipAnswers, warnings: readonly string[]) {
+  if (decision.kind === 'admitted') return admittedJson(decision, warnings);
+  const { code, status, message, members } = problemOfDecision(decision, sip);
+  return {
+    ...members,
+    type: problemType(code),
+    title: PROBLEMS[code].title,
+    status,
+    detail: message,
+    code,
+    ...(warnings.length > 0 && { warnings }),
+  };
+}

@@ -1,0 +1,124 @@
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+
+import {
+  Caller,
+  CONFIG,
+  parseBody,
+  parseQuery,
+  rfc3339OrNull,
+  Roles,
+  sessionView,
+  unknownFields,
+  type BerthConfig,
+  type Principal,
+} from '#service-kit';
+import type { SessionRef } from '#session-core';
+
+import { AdmissionService } from '../admission.service.js';
+import { SessionsService } from '../sessions.service.js';
+import { TenantsRepository } from '../tenants.repository.js';
+import { admissionRequest, admissionWarnings } from './admission.mapper.js';
+import { admittedJson, checkedJson, problemOfDecision } from './decision.mapper.js';
+import { liveSession, sessionUnknown } from './outcome.mapper.js';
+import { sessionRef } from './session-ref.mapper.js';
+import { activityBody, admissionBody, confirmBody, endBody, endQuery, hintQuery } from './sessions.schema.js';
+import { ifUndelivered } from './undelivered.js';
+
+/** `/v1/sessions`: contracts of the data plane. */
+@Controller('v1')
+@Roles('node')
+export class SessionsController {
+  constructor(
+    private readonly admission: AdmissionService,
+    private readonly sessions: SessionsService,
+    private readonly tenants: TenantsRepository,
+    @Inject(CONFIG) private readonly config: BerthConfig,
+  ) {}
+
+  /** 201 admitted, 200 admitted before; everything else is a problem. */
+  @Post('sessions')
+  async create(@Caller() caller: Principal, @Body() body: unknown, @Res({ passthrough: true }) reply: FastifyReply) {
+    const { request, warnings } = this.question(caller, body);
+    const { decision, token } = await this.admission.admit(caller, request);
+    if (decision.kind !== 'admitted') throw problemOfDecision(decision, this.config.sip);
+    ifUndelivered(reply, () => this.admission.takeBack(caller, request, token));
+    void reply.code(decision.repeated ? 200 : 201);
+    return admittedJson(decision, warnings);
+  }
+
+  /** What `POST /v1/sessions` would answer, without doing it. */
+  @Post('sessions::check')
+  @HttpCode(200)
+  async check(@Caller() caller: Principal, @Body() body: unknown) {
+    const { request, warnings } = this.question(caller, body);
+    return checkedJson(await this.admission.check(caller, request), this.config.sip, warnings);
+  }
+
+  @Post('sessions/:id/confirm')
+  @HttpCode(200)
+  async confirm(@Caller() caller: Principal, @Param('id') id: string, @Body() body: unknown, @Query() query: unknown) {
+    const { sessionId, attempt } = parseBody(confirmBody, body);
+    const ref = this.ref(caller.tenant, id, sessionId, parseQuery(hintQuery, query).user);
+    const session = liveSession(await this.sessions.confirm(caller, ref, attempt));
+    return { ...sessionView(session), ...warningsOf(unknownFields(confirmBody, body)) };
+  }
+
+  @Post('sessions/:id/activity')
+  @HttpCode(200)
+  async activity(@Caller() caller: Principal, @Param('id') id: string, @Body() body: unknown, @Query() query: unknown) {
+    const { sessionId, attempt, ...totals } = parseBody(activityBody, body);
+    const ref = this.ref(caller.tenant, id, sessionId, parseQuery(hintQuery, query).user);
+    const { expiresAtMs } = liveSession(await this.sessions.renew(caller, ref, totals, attempt));
+    return { expiresAt: rfc3339OrNull(expiresAtMs), ...warningsOf(unknownFields(activityBody, body)) };
+  }
+
+  @Post('sessions/:id/end')
+  @HttpCode(204)
+  async end(@Caller() caller: Principal, @Param('id') id: string, @Body() body: unknown, @Query() query: unknown) {
+    const { sessionId, attempt, reason } = parseBody(endBody, body);
+    const ref = this.ref(caller.tenant, id, sessionId, parseQuery(hintQuery, query).user);
+    await this.endSession(caller, ref, attempt, reason);
+  }
+
+  /** The same as `end`, for clients that can send DELETE; what the query says counts before what the body says. */
+  @Delete('sessions/:id')
+  @HttpCode(204)
+  async remove(@Caller() caller: Principal, @Param('id') id: string, @Body() body: unknown, @Query() query: unknown) {
+    const { sessionId, ...inBody } = parseBody(endBody, body);
+    const { user, attempt = inBody.attempt, reason = inBody.reason } = parseQuery(endQuery, query);
+    await this.endSession(caller, this.ref(caller.tenant, id, sessionId, user), attempt, reason);
+  }
+
+  @Get('sessions/:id')
+  @Roles('node', 'viewer', 'operator')
+  async get(@Caller() { tenant }: Principal, @Param('id') id: string, @Query() query: unknown) {
+    const ref = this.ref(tenant, id, undefined, parseQuery(hintQuery, query).user);
+    const outcome = await this.sessions.get(tenant, ref);
+    if (outcome.kind === 'ended' && outcome.session !== null) return sessionView(outcome.session);
+    return sessionView(liveSession(outcome));
+  }
+
+  private question(caller: Principal, body: unknown) {
+    const said = parseBody(admissionBody, body);
+    const request = admissionRequest(said, this.tenants.named(caller.tenant).config);
+    return { request, warnings: [...ignored(unknownFields(admissionBody, body)), ...admissionWarnings(said)] };
+  }
+
+  private ref(tenant: string, id: string, sessionId: string | undefined, user: string | undefined): SessionRef {
+    return sessionRef({ id, sessionId, user }, this.tenants.named(tenant).config);
+  }
+
+  private async endSession(caller: Principal, ref: SessionRef, attempt?: number, note?: string): Promise<void> {
+    const { kind } = await this.sessions.end(caller, ref, attempt, note);
+    if (kind === 'unknown') throw sessionUnknown();
+  }
+}
+
+function ignored(fields: readonly string[]): string[] {
+  return fields.map((field) => `${field}: unknown field, ignored`);
+}
+
+function warningsOf(unknown: readonly string[]): { warnings?: string[] } {
+  return unknown.length === 0 ? {} : { warnings: ignored(unknown) };
+}

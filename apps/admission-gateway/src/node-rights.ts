@@ -1,0 +1,33 @@
+import { maySpeakFor, ProblemException, type Principal } from '#service-kit';
+import type { SessionRef, SessionStore, TenantRef } from '#session-core';
+
+/**
+ * Refuses a key that is bound to some nodes where the session is on another one, or on none. Other keys cost no look-up.
+ *
+ * The look-up comes before the call, so a session that another node takes over in between is not noticed.
+ */
+export async function assertMaySpeakForSession(
+  caller: Principal,
+  store: SessionStore,
+  tenant: TenantRef,
+  ref: SessionRef,
+): Promise<void> {
+  if (caller.nodes === null) return;
+  const outcome = await store.get(tenant, ref);
+  const session = outcome.kind === 'unknown' ? null : outcome.session;
+  // The end of an unknown id is remembered without node and user; nobody's session is touched by it.
+  if (session === null || session.user === '') return;
+  if (session.node === null || !maySpeakFor(caller, session.node)) throw notForThisNode();
+}
+
+/** Refuses a key that is bound to some nodes where the admission names another one, or none. */
+export function assertMaySpeakForNode(caller: Principal, node: string | null): void {
+  if (caller.nodes !== null && (node === null || !maySpeakFor(caller, node))) throw notForThisNode();
+}
+
+function notForThisNode(): ProblemException {
+  return new ProblemException(
+    'forbidden',
+    'This key may only speak for the nodes of auth.keys.nodes; name one of them, or add the node there',
+  );
+}

@@ -1,0 +1,21 @@
+import type { BerthConfig, ProblemCode } from '#service-kit';
+import { LIMIT_SCOPES, type LimitScope, type LimitState } from '#session-core';
+
+/** How a refusal is told: by its code, and by the entry of the section `sip` that says what the SIP caller hears. */
+export interface Refusal {
+  code: ProblemCode;
+  sip: keyof BerthConfig['sip'];
+}
+
+const REFUSALS: Record<LimitScope, Refusal> = {
+  user: { code: 'user-limit-exceeded', sip: 'user' },
+  group: { code: 'group-limit-exceeded', sip: 'group' },
+  ip: { code: 'ip-rate-exceeded', sip: 'ipRate' },
+  total: { code: 'total-limit-exceeded', sip: 'total' },
+};
+
+/** A refusal is named by the first of user, group, ip and total that was full. */
+export function refusalOf(full: readonly LimitState[]): Refusal {
+  const scope = LIMIT_SCOPES.find((candidate) => full.some((limit) => limit.scope === candidate)) ?? 'user';
+  return REFUSALS[scope];
+}
