@@ -1,0 +1,47 @@
+import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+
+import { CONFIG, type BerthConfig } from '#service-kit';
+
+import { ExpiryQueue } from './expiry.queue.js';
+import { SweepService } from './sweep.service.js';
+
+/** Intervals without a pass in this process before it makes one by itself. */
+const PATIENCE = 3;
+
+/**
+ * Sweeps when the queue brings this process no sweep for three intervals: because another replica gets them, or because the
+ * queue is stuck. It cannot tell which and need not: a sweep too many costs little, one too few keeps places taken.
+ *
+ * It needs neither the queue nor anybody's clock, so lateness stays bounded whatever becomes of them.
+ */
+@Injectable()
+export class WatchdogService implements OnApplicationBootstrap, OnModuleDestroy {
+  private readonly intervalMs: number;
+  private timer: NodeJS.Timeout | undefined;
+  private lastPass: Promise<void> = Promise.resolve();
+
+  constructor(
+    @Inject(CONFIG) config: BerthConfig,
+    private readonly queue: ExpiryQueue,
+    private readonly sweeps: SweepService,
+  ) {
+    this.intervalMs = config.reaper.sweepIntervalMs;
+  }
+
+  onApplicationBootstrap(): void {
+    this.queue.scheduleSweep();
+    this.timer = setInterval(() => this.look(), this.intervalMs);
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    clearInterval(this.timer);
+    this.sweeps.stop();
+    await this.lastPass;
+  }
+
+  private look(): void {
+    if (this.sweeps.sinceLastPassMs < PATIENCE * this.intervalMs) return;
+    this.queue.repairSweep();
+    this.lastPass = this.sweeps.pass('timer');
+  }
+}
