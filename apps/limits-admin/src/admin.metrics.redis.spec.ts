@@ -1,0 +1,79 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+
+import { loadConfig } from '#service-kit';
+import { startRedis, type RedisServer } from '#testing';
+
+import { type Admin, DEFAULT_TENANT, Fleet, startAdmin } from './limits-admin.fixture.js';
+
+let redis: RedisServer;
+let admin: Admin;
+let fleet: Fleet;
+
+beforeAll(async () => {
+  redis = await startRedis();
+});
+
+afterAll(async () => {
+  await redis?.stop();
+});
+
+beforeEach(async () => {
+  await redis.client().flushall();
+  fleet = new Fleet(redis.client());
+  const { tenants } = loadConfig({ env: {}, cwd: '/' });
+  const tenant = tenants['default'];
+  if (tenant === undefined) throw new Error('no default tenant');
+  admin = await startAdmin(redis.url, {
+    config: {
+      metrics: { compat: 'none', topUsers: 2 },
+      tenants: { default: tenant, acme: { ...tenant, name: 'acme' } },
+    },
+  });
+});
+
+afterEach(async () => {
+  await admin?.close();
+});
+
+/** The lines about the fleet, without comments. */
+async function scrape(): Promise<string[]> {
+  const { payload } = await admin.app.inject('/metrics');
+  return payload.split('\n').filter((line) => /^(active_sessions|berth_sessions)/.test(line));
+}
+
+it('says what is on the books: the whole, each tenant, the users with the most', async () => {
+  await fleet.admitAll('alice', 3);
+  await fleet.admitAll('bob', 2);
+  await fleet.admit('carol');
+  await new Fleet(redis.client(), { name: 'acme', shards: 1 }).admit('alice');
+  expect(await scrape()).toEqual([
+    'active_sessions_total 7',
+    'berth_sessions_active{tenant="default"} 6',
+    'berth_sessions_active{tenant="acme"} 1',
+    'active_sessions_per_user{username="alice"} 3',
+    'active_sessions_per_user{username="bob"} 2',
+    'active_sessions_per_user{username="alice",tenant="acme"} 1',
+  ]);
+});
+
+it('forgets users whose sessions have ended', async () => {
+  await fleet.admit('alice', 'a1');
+  expect(await scrape()).toContain('active_sessions_per_user{username="alice"} 1');
+  await fleet.store.end(DEFAULT_TENANT, { sessionId: 'a1' }, { reason: 'completed', by: 'node' });
+  expect(await scrape()).toEqual([
+    'active_sessions_total 0',
+    'berth_sessions_active{tenant="default"} 0',
+    'berth_sessions_active{tenant="acme"} 0',
+  ]);
+});
+
+it('answers scrapes at the same moment alike', async () => {
+  await fleet.admitAll('alice', 2);
+  const scrapes = await Promise.all([scrape(), scrape(), scrape()]);
+  expect(new Set(scrapes.map((lines) => lines.join('\n'))).size).toBe(1);
+});
+
+it('keeps hostile names inside their label', async () => {
+  await fleet.admit('a"} 99\nactive_sessions_total 1 \\');
+  expect(await scrape()).toContain('active_sessions_per_user{username="a\\"} 99\\nactive_sessions_total 1 \\\\"} 1');
+});

@@ -1,0 +1,85 @@
+import { Inject, Injectable } from '@nestjs/common';
+
+import { CONFIG, Metrics, type BerthConfig } from '#service-kit';
+import { Books, StoreUnavailableError, type UserCount } from '#session-core';
+
+import { Tenants } from './tenants.service.js';
+
+interface TenantSessions {
+  tenant: string;
+  total: number;
+  top: UserCount[];
+}
+
+/**
+ * The gauges about the fleet, read from the books at each scrape; every replica says the same. When the store does not
+ * answer within its deadline they are absent from that scrape: no number is better than a wrong one.
+ */
+@Injectable()
+export class AdminMetrics {
+  private reading: Promise<TenantSessions[] | null> | null = null;
+
+  constructor(
+    metrics: Metrics,
+    private readonly books: Books,
+    private readonly tenants: Tenants,
+    @Inject(CONFIG) private readonly config: BerthConfig,
+  ) {
+    const read = () => this.read();
+    metrics.gauge({
+      name: 'active_sessions_total',
+      help: 'Live sessions of all tenants.',
+      async collect() {
+        const all = await read();
+        if (all === null) this.remove();
+        else this.set(all.reduce((sum, { total }) => sum + total, 0));
+      },
+    });
+    metrics.gauge({
+      name: 'berth_sessions_active',
+      help: 'Live sessions of a tenant.',
+      labelNames: ['tenant'],
+      async collect() {
+        const all = await read();
+        this.reset();
+        for (const { tenant, total } of all ?? []) this.set({ tenant }, total);
+      },
+    });
+    metrics.gauge({
+      name: 'active_sessions_per_user',
+      help: 'Live sessions of the users with the most, metrics.top_users of them. Users of other tenants than default carry its name.',
+      labelNames: ['username', 'tenant'],
+      async collect() {
+        const all = await read();
+        this.reset();
+        for (const { tenant, top } of all ?? []) {
+          const label = tenant === 'default' ? {} : { tenant };
+          for (const { user, activeSessions } of top) this.set({ username: user, ...label }, activeSessions);
+        }
+      },
+    });
+  }
+
+  /** One reading for all gauges of a scrape, and for scrapes at the same moment. */
+  private async read(): Promise<TenantSessions[] | null> {
+    this.reading ??= this.readBooks()
+      .catch((error: unknown) => {
+        if (error instanceof StoreUnavailableError) return null;
+        throw error;
+      })
+      .finally(() => {
+        this.reading = null;
+      });
+    return await this.reading;
+  }
+
+  private async readBooks(): Promise<TenantSessions[]> {
+    const { topUsers } = this.config.metrics;
+    return await Promise.all(
+      this.tenants.all().map(async (tenant) => {
+        const [total, top] = await Promise.all([this.books.total(tenant), this.books.topUsers(tenant, topUsers)]);
+        return { tenant: tenant.name, total, top };
+      }),
+    );
+  }
+}

@@ -1,0 +1,109 @@
+import { randomUUID } from 'node:crypto';
+
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+
+import { createApp, createLogger, loadConfig, type BerthConfig } from '#service-kit';
+import {
+  SessionStore,
+  type AdmissionRequest,
+  type Decision,
+  type SessionFacts,
+  type StoreClient,
+  type TenantRef,
+} from '#session-core';
+
+import { AppModule } from './app.module.js';
+
+export const DEFAULT_TENANT: TenantRef = { name: 'default', shards: 1 };
+
+export interface AdminOptions {
+  /** Over the configuration that an empty working directory and no environment give. */
+  config?: Partial<BerthConfig>;
+  /** Where log lines go. */
+  log?: string[];
+}
+
+/** The app of this folder, in this process, on the given Redis. */
+export async function startAdmin(redisUrl: string, { config, log = [] }: AdminOptions = {}) {
+  const whole = { ...loadConfig({ env: { BERTH_REDIS_URL: redisUrl }, cwd: '/' }), ...config };
+  const logger = createLogger(whole, 'limits-admin', { write: (line) => void log.push(line) });
+  return new Admin(await createApp(AppModule, { config: whole, logger }));
+}
+
+export class Admin {
+  constructor(readonly app: NestFastifyApplication) {}
+
+  /** Calls `/api/sessions` and this path. */
+  async call(
+    method: 'GET' | 'PUT' | 'POST' | 'DELETE',
+    path: string,
+    payload?: unknown,
+    headers: Record<string, string> = {},
+  ) {
+    const reply = await this.app.inject({
+      method,
+      url: `/api/sessions${path}`,
+      headers: { ...headers, ...(payload !== undefined && { 'content-type': 'application/json' }) },
+      ...(payload !== undefined && { payload: typeof payload === 'string' ? payload : JSON.stringify(payload) }),
+    });
+    const body: unknown = reply.payload === '' ? null : reply.json();
+    return { status: reply.statusCode, headers: reply.headers, body: body as Record<string, unknown> };
+  }
+
+  async close(): Promise<void> {
+    await this.app.close();
+  }
+}
+
+/** What a gateway does, over a connection of its own. */
+export class Fleet {
+  readonly store: SessionStore;
+
+  constructor(
+    client: StoreClient,
+    readonly tenant: TenantRef = DEFAULT_TENANT,
+  ) {
+    this.store = new SessionStore({ client, deadlineMs: 2_000, tombstoneMs: 60_000 });
+  }
+
+  /** Asks for a session; its id is made up unless given. */
+  async admit(user: string, sessionId: string = randomUUID(), facts: Partial<SessionFacts> = {}): Promise<Decision> {
+    const { decision } = await this.store.admit(this.tenant, admission(user, sessionId, facts));
+    return decision;
+  }
+
+  async admitAll(user: string, count: number): Promise<void> {
+    for (let i = 0; i < count; i++) await this.admit(user);
+  }
+}
+
+export function admission(user: string, sessionId: string, facts: Partial<SessionFacts> = {}): AdmissionRequest {
+  return {
+    sessionId,
+    attempt: 1,
+    user,
+    node: 'b2bua-1',
+    epoch: 1,
+    state: 'active',
+    priority: 'normal',
+    groups: [],
+    facts: {
+      from: null,
+      to: null,
+      sourceIp: null,
+      sourcePort: null,
+      destination: null,
+      protocol: 'sip',
+      direction: null,
+      correlationId: null,
+      metadata: null,
+      ...facts,
+    },
+    policy: { idleMs: 0, maxDurationMs: 86_400_000, reservationMs: 180_000 },
+  };
+}
+
+/** Percent-encodes every byte. */
+export function encoded(text: string): string {
+  return [...Buffer.from(text)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('');
+}

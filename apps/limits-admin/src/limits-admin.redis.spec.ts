@@ -1,0 +1,176 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+
+import { loadConfig, newKey, type BerthConfig, type NewKey, type Role } from '#service-kit';
+import { eventually, startRedis, type RedisServer } from '#testing';
+
+import { type Admin, Fleet, startAdmin } from './limits-admin.fixture.js';
+
+const CALLS = [
+  ['GET', '/limits', undefined],
+  ['PUT', '/limits', { max_sessions_per_user: 3 }],
+  ['DELETE', '/limits', undefined],
+  ['GET', '/limits/alice', undefined],
+  ['PUT', '/limits/alice', { limit: 3 }],
+  ['DELETE', '/limits/alice', undefined],
+  ['GET', '/users', undefined],
+  ['GET', '/users/alice', undefined],
+  ['GET', '/active', undefined],
+  ['DELETE', '/a1', undefined],
+  ['POST', '/a1/terminate', undefined],
+  ['DELETE', '/users/alice/sessions', undefined],
+] as const;
+
+let redis: RedisServer;
+let admin: Admin;
+
+beforeAll(async () => {
+  redis = await startRedis();
+});
+
+afterAll(async () => {
+  await redis?.stop();
+});
+
+beforeEach(async () => {
+  await redis.client().flushall();
+});
+
+afterEach(async () => {
+  await admin?.close();
+});
+
+/** Two tenants, the second of two shards. */
+function tenants(): BerthConfig['tenants'] {
+  const { tenants: configured } = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });
+  const tenant = configured['default'];
+  if (tenant === undefined) throw new Error('no default tenant');
+  return { default: tenant, acme: { ...tenant, name: 'acme', shards: 2 } };
+}
+
+const ACME = { name: 'acme', shards: 2 };
+
+describe('tenants', () => {
+  it('keeps users and limits of one tenant from another', async () => {
+    admin = await startAdmin(redis.url, { config: { tenants: tenants() } });
+    const acme = { 'berth-tenant': 'acme' };
+    await admin.call('PUT', '/limits/alice', { limit: 1 }, acme);
+    expect((await admin.call('GET', '/limits/alice')).body).toMatchObject({ limit: 5 });
+    expect((await admin.call('GET', '/limits/alice', undefined, acme)).body).toMatchObject({ limit: 1 });
+    const fleet = new Fleet(redis.client(), ACME);
+    await fleet.admit('alice', 'a1');
+    expect(await fleet.admit('alice')).toMatchObject({ kind: 'rejected' });
+    expect((await admin.call('GET', '/users')).body).toMatchObject({ total: 0 });
+    expect((await admin.call('GET', '/users', undefined, acme)).body).toMatchObject({ total: 1 });
+    expect(await admin.call('DELETE', '/a1')).toMatchObject({ status: 404 });
+    expect(await admin.call('DELETE', '/a1', undefined, acme)).toMatchObject({ status: 200 });
+    expect(await admin.call('GET', '/users', undefined, { 'berth-tenant': 'other' })).toMatchObject({ status: 403 });
+  });
+
+  it('changes limits in every shard, lists them all, and asks for the user where an id is live twice', async () => {
+    admin = await startAdmin(redis.url, { config: { tenants: tenants() } });
+    const acme = { 'berth-tenant': 'acme' };
+    const fleet = new Fleet(redis.client(), ACME);
+    const users = ['alice', 'bob', 'carol', 'dave', 'erin', 'frank'];
+    await admin.call('PUT', '/limits', { max_sessions_per_user: 1 }, acme);
+    for (const user of users) {
+      expect(await fleet.admit(user, `${user}-1`)).toMatchObject({ kind: 'admitted' });
+      expect(await fleet.admit(user)).toMatchObject({ kind: 'rejected', limits: [{ max: 1 }] });
+    }
+    const { body } = await admin.call('GET', '/active', undefined, acme);
+    expect(body['sessions']).toHaveLength(users.length);
+    expect((await admin.call('GET', '/users', undefined, acme)).body).toMatchObject({ total: users.length });
+
+    await admin.call('PUT', '/limits', { max_sessions_per_user: 0 }, acme);
+    for (const user of users) await fleet.admit(user, 'same-id');
+    expect(await admin.call('DELETE', '/same-id', undefined, acme)).toMatchObject({ status: 409 });
+    expect(await admin.call('DELETE', '/same-id?user=ALICE', undefined, acme)).toMatchObject({ status: 200 });
+  });
+});
+
+describe('keys', () => {
+  const made: Record<Role, NewKey> = { node: newKey(), viewer: newKey(), operator: newKey(), admin: newKey() };
+  const foreign = newKey();
+  const bearer = ({ key }: NewKey) => ({ authorization: `Bearer ${key}` });
+
+  beforeEach(async () => {
+    const base = { tenant: 'default', nodes: null, emergency: false };
+    const hash = (key: NewKey) => key.hash.slice('sha256:'.length);
+    const keys = (Object.keys(made) as Role[]).map((role) => ({ ...base, id: role, hash: hash(made[role]), role }));
+    const acme = { ...base, id: 'acme', hash: hash(foreign), role: 'admin' as const, tenant: 'acme' };
+    admin = await startAdmin(redis.url, { config: { tenants: tenants(), auth: { keys: [...keys, acme] } } });
+  });
+
+  it.each(CALLS)('%s %s needs the role admin', async (method, path, body) => {
+    expect(await admin.call(method, path, body)).toMatchObject({ status: 401, body: { error: expect.any(String) } });
+    for (const role of ['node', 'viewer', 'operator'] as const) {
+      expect(await admin.call(method, path, body, bearer(made[role]))).toMatchObject({ status: 403 });
+    }
+    const { status } = await admin.call(method, path, body, bearer(made.admin));
+    expect(status).toBe(path.includes('a1') ? 404 : 200);
+  });
+
+  it('takes the tenant from the key, and names the key in the log', async () => {
+    await admin.call('PUT', '/limits/alice', { limit: 1 }, bearer(foreign));
+    expect((await admin.call('GET', '/limits/alice', undefined, bearer(made.admin))).body).toMatchObject({ limit: 5 });
+    const other = { ...bearer(made.admin), 'berth-tenant': 'acme' };
+    expect(await admin.call('GET', '/limits/alice', undefined, other)).toMatchObject({ status: 403 });
+  });
+});
+
+describe('while Redis is away', () => {
+  it('answers 503 to every call, and recovers without a restart', async () => {
+    const away = await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] });
+    try {
+      admin = await startAdmin(away.url);
+      await admin.call('PUT', '/limits/alice', { limit: 2 });
+      await away.kill();
+      for (const [method, path, body] of CALLS) {
+        const reply = await admin.call(method, path, body);
+        expect([method, path, reply.status, reply.headers['retry-after']]).toEqual([method, path, 503, '1']);
+        expect(reply.body).toMatchObject({ code: 'store-unavailable', error: expect.any(String) });
+      }
+      const scrape = await admin.app.inject('/metrics');
+      expect(scrape.statusCode).toBe(200);
+      expect(scrape.payload).not.toMatch(/^(active_sessions|berth_sessions_active)/m);
+      await away.restart();
+      await eventually(async () => {
+        expect(await admin.call('GET', '/limits/alice')).toMatchObject({ status: 200, body: { limit: 2 } });
+      });
+    } finally {
+      await away.stop();
+    }
+  });
+
+  it('answers 503 in bounded time when Redis hangs', async () => {
+    const hung = await startRedis();
+    try {
+      admin = await startAdmin(hung.url);
+      await admin.call('GET', '/limits');
+      hung.pause();
+      const replies = await Promise.all(CALLS.map(([method, path, body]) => admin.call(method, path, body)));
+      expect(replies.map(({ status }) => status)).toEqual(CALLS.map(() => 503));
+      hung.resume();
+      await eventually(async () => {
+        expect(await admin.call('GET', '/limits')).toMatchObject({ status: 200 });
+      });
+    } finally {
+      hung.resume();
+      await hung.stop();
+    }
+  });
+});
+
+it.each([
+  ['GET', '/nothing'],
+  ['GET', ''],
+  ['POST', '/limits'],
+  ['PUT', '/users'],
+  ['POST', '/active'],
+  ['DELETE', '/users/alice'],
+  ['GET', '/limits/alice/more'],
+] as const)('answers %s %s with 404 as problem details', async (method, path) => {
+  admin = await startAdmin(redis.url);
+  const reply = await admin.call(method, path);
+  expect([reply.status, reply.headers['content-type']]).toEqual([404, 'application/problem+json; charset=utf-8']);
+  expect(reply.body).toMatchObject({ code: 'not-found', error: expect.any(String) });
+});

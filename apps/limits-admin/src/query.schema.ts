@@ -1,0 +1,27 @@
+import { z } from 'zod';
+
+const MAX_PAGE_SIZE = 1_000;
+const DEFAULT_PAGE_SIZE = 50;
+
+/** A whole number in a query. An empty value, as forms send it, counts as absent. */
+function queryNumber(min: number, max: number, absent: number) {
+  const expected = { error: () => `must be a whole number from ${min} to ${max}` };
+  const read = (value: unknown) => {
+    if (value === '') return absent;
+    return typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value;
+  };
+  return z.preprocess(read, z.int(expected).min(min, expected).max(max, expected)).default(absent);
+}
+
+export const pageNumber = () => queryNumber(1, 1_000_000_000, 1);
+export const pageSize = () => queryNumber(1, MAX_PAGE_SIZE, DEFAULT_PAGE_SIZE);
+
+/** Text in a query, up to so many bytes of UTF-8; undefined where it is absent or empty. */
+export function queryText(maxBytes: number) {
+  const expected = { error: () => `must be given once, with at most ${maxBytes} bytes` };
+  return z
+    .string(expected)
+    .refine((value) => Buffer.byteLength(value) <= maxBytes, expected)
+    .transform((value) => (value === '' ? undefined : value))
+    .optional();
+}

@@ -1,0 +1,66 @@
+import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+
+import { Caller, parseBody, parseQuery, ProblemException, sessionView, type Principal } from '#service-kit';
+import { Books, InvalidInputError } from '#session-core';
+
+import { Tenants } from '../tenants.service.js';
+import { activeQuery, terminateBody, terminateQuery } from './sessions.schema.js';
+import { TerminationService } from './termination.service.js';
+
+const MAX_ID_BYTES = 256;
+/** The words that paths of this surface begin with; sessions with such an id are reached by `/v1`. */
+const PATH_WORDS = new Set(['limits', 'users', 'active', 'stats', 'history', 'violations']);
+
+@Controller('api/sessions')
+export class SessionsController {
+  constructor(
+    private readonly books: Books,
+    private readonly termination: TerminationService,
+    private readonly tenants: Tenants,
+  ) {}
+
+  @Get('active')
+  async active(@Caller() caller: Principal, @Query() query: unknown) {
+    const tenant = this.tenants.of(caller);
+    const { username, node, cursor = null, limit } = parseQuery(activeQuery, query);
+    const user = username === undefined ? undefined : this.tenants.user(tenant, username);
+    const { sessions, nextCursor } = await this.books.sessions(tenant, { user, node }, cursor, limit);
+    return { sessions: sessions.map(sessionView), nextCursor };
+  }
+
+  @Delete(':sessionId')
+  async delete(
+    @Caller() caller: Principal,
+    @Param('sessionId') sessionId: string,
+    @Query() query: unknown,
+    @Body() body: unknown,
+  ) {
+    return await this.terminated(caller, sessionId, query, body);
+  }
+
+  @Post(':sessionId/terminate')
+  @HttpCode(200)
+  async terminate(
+    @Caller() caller: Principal,
+    @Param('sessionId') sessionId: string,
+    @Query() query: unknown,
+    @Body() body: unknown,
+  ) {
+    return await this.terminated(caller, sessionId, query, body);
+  }
+
+  private async terminated(caller: Principal, sessionId: string, query: unknown, body: unknown) {
+    if (PATH_WORDS.has(sessionId)) throw new ProblemException('not-found', 'No such path, or not with this method');
+    if (Buffer.byteLength(sessionId) > MAX_ID_BYTES) {
+      throw new InvalidInputError('sessionId', `must have at most ${MAX_ID_BYTES} bytes`);
+    }
+    const tenant = this.tenants.of(caller);
+    const { user: written } = parseQuery(terminateQuery, query);
+    const { reason } = parseBody(terminateBody, body);
+    const user = written === undefined ? undefined : this.tenants.user(tenant, written, 'user');
+    if (!(await this.termination.ofSession(tenant, { sessionId, user }, reason ?? ''))) {
+      throw new ProblemException('session-unknown', 'No live session has this id');
+    }
+    return { success: true, message: `Session ${sessionId} terminated` };
+  }
+}

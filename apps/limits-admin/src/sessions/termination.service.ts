@@ -1,0 +1,54 @@
+import { Inject, Injectable } from '@nestjs/common';
+
+import { LOGGER, logSessionKilled, Metrics, peerOf, type Logger } from '#service-kit';
+import { Books, SessionStore, type EndOutcome, type SessionRef, type TenantRef } from '#session-core';
+
+/** Ended side by side; each is one script of its own, so that no other call waits for more than one. */
+const BATCH = 100;
+
+/** Ends sessions because an operator says so; their nodes get the command to hang up. */
+@Injectable()
+export class TerminationService {
+  private readonly ended;
+
+  constructor(
+    private readonly store: SessionStore,
+    private readonly books: Books,
+    @Inject(LOGGER) private readonly logger: Logger,
+    metrics: Metrics,
+  ) {
+    this.ended = metrics.counter<'reason'>({
+      name: 'berth_sessions_ended_total',
+      help: 'Sessions that this process ended, by reason',
+      labelNames: ['reason'],
+    });
+  }
+
+  /** Ends one session. Returns false if it is not live. */
+  async ofSession(tenant: TenantRef, ref: SessionRef, note: string): Promise<boolean> {
+    const outcome: EndOutcome = await this.store.end(tenant, ref, { reason: 'killed', note, by: 'berth' });
+    if (outcome.kind !== 'now') return false;
+    const { session } = outcome;
+    this.ended.inc({ reason: 'killed' });
+    logSessionKilled(this.logger, { sessionId: session.id, user: session.user, peer: peerOf(session) });
+    return true;
+  }
+
+  /**
+   * Ends the sessions of a user that are live now, oldest first, and returns how many it ended. One that starts meanwhile stays.
+   *
+   * A failure half-way leaves those ended that were; the call may be repeated.
+   */
+  async ofUser(tenant: TenantRef, user: string, note: string): Promise<number> {
+    const newestMs = await this.books.newestStartOfUser(tenant, user);
+    if (newestMs === null) return 0;
+    for (let terminated = 0; ;) {
+      const ids = await this.books.oldestOfUser(tenant, user, newestMs, BATCH);
+      const ended = await Promise.all(ids.map((sessionId) => this.ofSession(tenant, { sessionId, user }, note)));
+      const now = ended.filter(Boolean).length;
+      terminated += now;
+      // A full batch of which this call ended none is in other hands: another operator's, or the sweep's.
+      if (ids.length < BATCH || now === 0) return terminated;
+    }
+  }
+}

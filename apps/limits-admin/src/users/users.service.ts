@@ -1,0 +1,109 @@
+import { Injectable } from '@nestjs/common';
+
+import { rfc3339, sessionView, type SessionView, type TenantConfig } from '#service-kit';
+import { Books, effectiveLimits, limitOf, type LimitState, type UserCount } from '#session-core';
+
+import { LimitsService } from '../limits/limits.service.js';
+import { overridesOf } from '../limits/limits.view.js';
+import type { UsersQuery, UserSort } from './users.schema.js';
+
+export interface UserRow {
+  username: string;
+  activeSessions: number;
+  /** 0: unlimited. */
+  limit: number;
+  /** When the newest live session started; null without one. */
+  lastLogin: string | null;
+  /** Where that session comes from. */
+  ipAddress: string | null;
+}
+
+export interface UserPage {
+  users: UserRow[];
+  total: number;
+  page: number;
+  limit: number;
+}
+
+export interface UserDetail {
+  username: string;
+  activeSessions: number;
+  /** 0: unlimited. */
+  limit: number;
+  /** Oldest first; at most about 1,000. */
+  sessions: SessionView[];
+  lastRefusal: { at: string; sessionId: string; limits: LimitState[] } | null;
+  /** There if `sessions` is not all: where `/active` goes on. */
+  nextCursor?: string;
+}
+
+const MOST_SESSIONS_SHOWN = 1_000;
+/** Lookups in flight at once: a page of 1,000 users must not make its own commands late. */
+const LOOKUPS_AT_ONCE = 100;
+
+const byName = (a: UserCount, b: UserCount) => (a.user < b.user ? -1 : a.user > b.user ? 1 : 0);
+const bySessions = (a: UserCount, b: UserCount) => a.activeSessions - b.activeSessions;
+
+/** Equal counts are in order of names, so that every user is on exactly one page while nothing changes. */
+const ORDERS: Record<UserSort, (a: UserCount, b: UserCount) => number> = {
+  sessions_desc: (a, b) => bySessions(b, a) || byName(a, b),
+  sessions_asc: (a, b) => bySessions(a, b) || byName(a, b),
+  username_asc: byName,
+  username_desc: (a, b) => byName(b, a),
+};
+
+/** Who has sessions, how many, and how many they may have. */
+@Injectable()
+export class UsersService {
+  constructor(
+    private readonly books: Books,
+    private readonly limits: LimitsService,
+  ) {}
+
+  /** A page of the users who have live sessions or a limit of their own. */
+  async page(tenant: TenantConfig, { page, limit, sort }: UsersQuery): Promise<UserPage> {
+    const [document, live] = await Promise.all([this.limits.document(tenant), this.books.users(tenant)]);
+    const known = new Set(live.map(({ user }) => user));
+    const idle = Object.keys(overridesOf(document)).filter((user) => !known.has(user));
+    const all = [...live, ...idle.map((user) => ({ user, activeSessions: 0 }))].toSorted(ORDERS[sort]);
+    const inForce = effectiveLimits(document);
+    const rows = all.slice((page - 1) * limit, page * limit);
+    const users: UserRow[] = [];
+    for (let from = 0; from < rows.length; from += LOOKUPS_AT_ONCE) {
+      const some = rows.slice(from, from + LOOKUPS_AT_ONCE);
+      users.push(...(await Promise.all(some.map((row) => this.row(tenant, row, limitOf(inForce, row.user))))));
+    }
+    return { users, total: all.length, page, limit };
+  }
+
+  async one(tenant: TenantConfig, user: string): Promise<UserDetail> {
+    const [limit, found, counted, refusal] = await Promise.all([
+      this.limits.ofUser(tenant, user),
+      this.books.sessions(tenant, { user }, null, MOST_SESSIONS_SHOWN),
+      this.books.countOfUser(tenant, user),
+      this.books.lastRefusal(tenant, user),
+    ]);
+    const { nextCursor } = found;
+    const sessions = found.sessions.toSorted((a, b) => a.startedAtMs - b.startedAtMs || (a.id < b.id ? -1 : 1));
+    return {
+      username: user,
+      // A count opens to the sessions behind it: where all are listed, the list is the count.
+      activeSessions: nextCursor === null ? sessions.length : counted,
+      limit,
+      sessions: sessions.map(sessionView),
+      lastRefusal: refusal && { at: rfc3339(refusal.atMs), sessionId: refusal.sessionId, limits: refusal.limits },
+      ...(nextCursor !== null && { nextCursor }),
+    };
+  }
+
+  private async row(tenant: TenantConfig, { user, activeSessions }: UserCount, limit: number): Promise<UserRow> {
+    const newest = activeSessions === 0 ? null : await this.books.newestOfUser(tenant, user);
+    return {
+      username: user,
+      activeSessions,
+      limit,
+      lastLogin: newest && rfc3339(newest.startedAtMs),
+      ipAddress: newest && newest.sourceIp,
+    };
+  }
+}
