@@ -1,0 +1,22 @@
+# One image for the three apps; docker-compose.yml says which one a container runs.
+
+FROM node:20-slim AS build
+WORKDIR /berth
+COPY package.json package-lock.json ./
+RUN npm ci --no-audit --no-fund
+COPY . .
+# Tests, benches and the tools that built the apps stay behind.
+RUN npm run build \
+  && rm -rf dist/test dist/libs/testing \
+  && find dist -name '*.spec.js*' -delete \
+  && npm prune --omit=dev --no-audit --no-fund
+
+FROM node:20-slim
+ENV NODE_ENV=production
+WORKDIR /berth
+COPY --from=build /berth/package.json ./
+COPY --from=build /berth/node_modules ./node_modules
+COPY --from=build /berth/dist ./dist
+USER node
+EXPOSE 8080 8081 8082
+CMD ["node", "--enable-source-maps", "dist/apps/admission-gateway/src/main.js"]

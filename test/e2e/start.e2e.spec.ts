@@ -1,0 +1,173 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+
+import { describeWith, eventually, freePort, startProcess, type ManagedProcess } from '#testing';
+
+const SCRIPT = resolve('scripts/start.mjs');
+const REACHED_THE_SCREEN = /^Ctrl-C stops everything/;
+const START_LIMIT_MS = 60_000;
+/** For what only /proc tells. */
+const itOnLinux = process.platform === 'linux' ? it : it.skip;
+
+describeWith(['redis-server', 'curl'], 'npm start', () => {
+  let folder: string;
+  let env: Record<string, string | undefined>;
+  let runs: ManagedProcess[];
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'berth-start-'));
+    runs = [];
+    env = {
+      NODE_OPTIONS: undefined,
+      BERTH_DATA_DIR: join(folder, 'data'),
+      BERTH_REDIS_URL: undefined,
+      REDIS_HOST: undefined,
+      BERTH_GATEWAY_PORT: String(await freePort()),
+      BERTH_ADMIN_PORT: String(await freePort()),
+      BERTH_REAPER_PORT: String(await freePort()),
+    };
+  });
+
+  afterEach(async () => {
+    await Promise.all(runs.map((run) => run.stop(30_000)));
+    await eventually(async () => (await processesIn(folder)).length === 0, {
+      timeoutMs: 30_000,
+      what: 'every process to be gone',
+    });
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  async function start(ready?: { line: RegExp }): Promise<ManagedProcess> {
+    const run = await startProcess(process.execPath, [SCRIPT], {
+      env,
+      cwd: folder,
+      deathSignal: 'SIGTERM',
+      readyTimeoutMs: START_LIMIT_MS,
+      ...(ready && { ready }),
+    });
+    runs.push(run);
+    return run;
+  }
+
+  itOnLinux(
+    'shows a first call that is answered with 201, and stops without leaving a process',
+    async () => {
+      const berth = await start({ line: REACHED_THE_SCREEN });
+
+      expect(await firstCall(berth)).toMatchObject({ status: 201, body: { decision: 'admitted' } });
+      expect(await processesIn(folder)).toHaveLength(6); // itself, its guard, Redis and three apps
+      berth.signal('SIGINT');
+
+      expect(await berth.exited).toEqual({ code: 0, signal: null });
+      expect(await processesIn(folder)).toEqual([]);
+    },
+    120_000,
+  );
+
+  it('keeps a live session from one start to the next', async () => {
+    const before = await start({ line: REACHED_THE_SCREEN });
+    await firstCall(before);
+    before.signal('SIGTERM');
+    await before.exited;
+
+    await start({ line: REACHED_THE_SCREEN });
+
+    const answer = await fetch(`http://127.0.0.1:${env['BERTH_GATEWAY_PORT']}/v1/sessions/call-1`);
+    expect(answer.status).toBe(200);
+    expect(await answer.json()).toMatchObject({ id: 'call-1', user: 'alice', state: 'active' });
+  }, 120_000);
+
+  it('takes one Ctrl-C that arrives twice, from the terminal and from npm, as one', async () => {
+    const berth = await start({ line: REACHED_THE_SCREEN });
+
+    berth.signal('SIGINT');
+    berth.signal('SIGINT');
+
+    expect(await berth.exited).toEqual({ code: 0, signal: null });
+  }, 120_000);
+
+  it('refuses a second start with the same data, and one whose ports are taken', async () => {
+    const first = await start({ line: REACHED_THE_SCREEN });
+
+    const second = await start();
+    expect(await second.exited).toEqual({ code: 1, signal: null });
+    expect(second.output()).toContain(`Berth runs already with data (process ${first.pid}`);
+
+    env['BERTH_DATA_DIR'] = join(folder, 'other');
+    const third = await start();
+    expect(await third.exited).toEqual({ code: 1, signal: null });
+    expect(third.output()).toContain(`Port ${env['BERTH_ADMIN_PORT']} on 127.0.0.1`);
+    expect(third.output()).toContain('set BERTH_ADMIN_PORT');
+    expect((await fetch(`http://127.0.0.1:${env['BERTH_GATEWAY_PORT']}/health/ready`)).status).toBe(200);
+  }, 120_000);
+
+  itOnLinux(
+    'stops all and says which app was lost when one ends by itself',
+    async () => {
+      const berth = await start({ line: REACHED_THE_SCREEN });
+
+      process.kill(await pidOf(folder, 'session-reaper'), 'SIGKILL');
+
+      expect(await berth.exited).toEqual({ code: 1, signal: null });
+      expect(berth.output()).toContain('session-reaper ended by itself (ended by SIGKILL)');
+      expect(await processesIn(folder)).toEqual([]);
+    },
+    120_000,
+  );
+
+  it('shows what an app says of a wrong setting', async () => {
+    env['BERTH_LOG_LEVEL'] = 'loud';
+
+    const berth = await start();
+
+    expect(await berth.exited).toEqual({ code: 1, signal: null });
+    expect(berth.output()).toContain('BERTH_LOG_LEVEL');
+    expect(await processesIn(folder)).toEqual([]);
+  }, 120_000);
+
+  it('leaves nothing for ever when it is killed, and starts again', async () => {
+    const berth = await start({ line: REACHED_THE_SCREEN });
+    await firstCall(berth);
+    await berth.kill();
+
+    const next = await start({ line: REACHED_THE_SCREEN });
+
+    expect(await firstCall(next)).toMatchObject({ status: 200, body: { decision: 'admitted' } });
+  }, 120_000);
+});
+
+/** Runs the command that the screen shows as the first call. */
+async function firstCall(berth: ManagedProcess): Promise<{ status: number; body: unknown }> {
+  const command = /^ +(curl .*\/v1\/sessions .*)$/m.exec(berth.output())?.[1];
+  if (command === undefined) throw new Error(`No first call on the screen:\n${berth.output()}`);
+  const { stdout } = await promisify(execFile)('sh', ['-c', `${command} -w '\\n%{http_code}'`]);
+  const [body = '', status] = stdout.split('\n');
+  return { status: Number(status), body: JSON.parse(body) as unknown };
+}
+
+/**
+ * All processes that a start with its data in this folder has begun: their environment names it, or, since Redis writes its
+ * title over its environment, they work in it. Only Linux tells; elsewhere none are seen.
+ */
+async function processesIn(folder: string): Promise<{ pid: number; command: string }[]> {
+  const found = [];
+  for (const name of await readdir('/proc').catch(() => [])) {
+    if (!/^\d+$/.test(name)) continue;
+    const read = (file: string) => readFile(join('/proc', name, file), 'utf8').catch(() => '');
+    const workingFolder = await readlink(join('/proc', name, 'cwd')).catch(() => '');
+    const isOurs = workingFolder.startsWith(folder) || (await read('environ')).includes(`BERTH_DATA_DIR=${folder}/`);
+    if (isOurs) found.push({ pid: Number(name), command: (await read('cmdline')).replaceAll('\0', ' ') });
+  }
+  return found;
+}
+
+async function pidOf(folder: string, app: string): Promise<number> {
+  const found = (await processesIn(folder)).find(({ command }) => command.includes(app));
+  if (found === undefined) throw new Error(`${app} does not run`);
+  return found.pid;
+}

@@ -1,0 +1,43 @@
+// The figures of docs/performance.md, measured here and now: node dist/test/load/bench.js [--json] [name …]
+import { runBench, type Bench } from './bench-context.js';
+import { coreAdmitEnd } from './core-admit-end.js';
+import { coreMemory } from './core-memory.js';
+import { coreRedisTime } from './core-redis-time.js';
+import { expiryMass } from './expiry-mass.js';
+import { gatewayCpu } from './gateway-cpu.js';
+import type { Measurement } from './measurement.js';
+import { asJson, asTable } from './report.js';
+
+const BENCHES: readonly Bench[] = [coreAdmitEnd, coreRedisTime, coreMemory, gatewayCpu, expiryMass];
+
+const args = process.argv.slice(2);
+const json = args.includes('--json');
+const wanted = args.filter((arg) => arg !== '--json');
+const unknown = wanted.filter((name) => !BENCHES.some((bench) => bench.name === name));
+if (unknown.length > 0) {
+  const names = BENCHES.map((bench) => bench.name).join(', ');
+  process.stderr.write(
+    `There is no bench ${unknown.join(', ')}. Usage: npm run bench -- [--json] [name …], of ${names}\n`,
+  );
+  process.exit(2);
+}
+
+const interruption = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interruption.abort());
+
+const measurements: Measurement[] = [];
+for (const bench of BENCHES) {
+  if (wanted.length > 0 && !wanted.includes(bench.name)) continue;
+  try {
+    const figures = await runBench(bench, interruption.signal);
+    measurements.push(...figures);
+    if (json) for (const figure of figures) process.stdout.write(`${asJson(figure)}\n`);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+    if (interruption.signal.aborted) break;
+  }
+}
+if (!json && measurements.length > 0) process.stdout.write(`${asTable(measurements)}\n`);
+// A bench that timed out may have left work behind that would keep the process alive.
+process.exit();

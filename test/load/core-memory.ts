@@ -1,0 +1,75 @@
+import type { Redis } from 'ioredis';
+
+import { shardKeys } from '#session-core';
+
+import type { Bench } from './bench-context.js';
+import { forEachInFlight } from './in-flight.js';
+import type { Measurement } from './measurement.js';
+import { memoryOf, settledMemory } from './redis-figures.js';
+import { mustAdmit, openStore, sipCall, TENANT } from './sessions.js';
+
+const SESSIONS = 100_000;
+const USERS = 50_000;
+const SAMPLE = 2_000;
+
+/** Bytes of Redis per live session, streams apart, and which keys they are in. */
+export const coreMemory: Bench = {
+  name: 'core.memory',
+  timeoutMs: 120_000,
+  async run(context) {
+    const server = await context.redis();
+    const client = server.client();
+    const store = await openStore(server);
+    // The first admission loads the script and makes the keys that are there once per shard.
+    await mustAdmit(store, sipCall(0, 0));
+    const before = await settledMemory(client);
+    context.progress(`${SESSIONS} sessions of ${USERS} users`);
+    await forEachInFlight(SESSIONS, 256, (index) => mustAdmit(store, sipCall(index + 1, (index + 1) % USERS)));
+    const withStreams = await settledMemory(client);
+    const { events, rejections } = shardKeys(TENANT.name, 0);
+    const entries = await client.xlen(events);
+    await client.del(events, rejections);
+    const after = await settledMemory(client);
+
+    const perSession = (after - before) / SESSIONS;
+    const shares = await sharesOf(client);
+    const named = Object.values(shares).reduce((sum, bytes) => sum + bytes, 0);
+    const line = (name: string, value: number, unit = 'bytes'): Measurement => {
+      return { name: `core.memory/${name}`, value, unit, baseline: null, ratio: null };
+    };
+    return [
+      {
+        name: 'core.memory',
+        value: perSession,
+        unit: 'bytes per live session',
+        baseline: null,
+        ratio: null,
+        target: { of: 'value', is: 'at most', bound: 700 },
+      },
+      ...Object.entries(shares).map(([kind, bytes]) => line(kind, bytes)),
+      line('tables of keys and the rest', perSession - named),
+      line('events, apart', (withStreams - after) / entries, 'bytes per event'),
+    ];
+  },
+};
+
+/** Bytes per session in each kind of key. Keys of their own per session or user are sampled, the shared ones counted whole. */
+async function sharesOf(client: Redis): Promise<Record<string, number>> {
+  const keys = shardKeys(TENANT.name, 0);
+  const sampled = Array.from({ length: SAMPLE }, (_, at) => sipCall(at * Math.floor(SESSIONS / SAMPLE), 0).sessionId);
+  const users = Array.from({ length: SAMPLE }, (_, at) => sipCall(0, at * Math.floor(USERS / SAMPLE)).user);
+  const nodes = new Set(sampled.map((_, index) => sipCall(index, 0)).map(({ node, epoch }) => `${node}:${epoch}`));
+  const nodeKeys = [...nodes].map((node) => `${keys.prefix}node_sessions:${node}`);
+  return {
+    session: (await total(client, sampled.map(keys.session))) / SAMPLE,
+    user_sessions: ((await total(client, users.map(keys.userSessions))) / SAMPLE) * (USERS / SESSIONS),
+    node_sessions: (await total(client, nodeKeys)) / SESSIONS,
+    deadlines: (await memoryOf(client, keys.deadlines)) / SESSIONS,
+    users: (await memoryOf(client, keys.users)) / SESSIONS,
+  };
+}
+
+async function total(client: Redis, keys: string[]): Promise<number> {
+  const sizes = await Promise.all(keys.map((key) => memoryOf(client, key)));
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
