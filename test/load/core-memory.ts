@@ -2,10 +2,11 @@ import type { Redis } from 'ioredis';
 
 import { shardKeys } from '#session-core';
 
-import type { Bench } from './bench-context.js';
+import type { Bench, BenchContext } from './bench-context.js';
 import { forEachInFlight } from './in-flight.js';
 import type { Measurement } from './measurement.js';
 import { memoryOf, settledMemory } from './redis-figures.js';
+import { plainRecord } from './plain-record.js';
 import { mustAdmit, openStore, sipCall, TENANT } from './sessions.js';
 
 const SESSIONS = 100_000;
@@ -32,6 +33,7 @@ export const coreMemory: Bench = {
     const after = await settledMemory(client);
 
     const perSession = (after - before) / SESSIONS;
+    const plain = await plainMemory(context);
     const shares = await sharesOf(client);
     const named = Object.values(shares).reduce((sum, bytes) => sum + bytes, 0);
     const line = (name: string, value: number, unit = 'bytes'): Measurement => {
@@ -42,8 +44,8 @@ export const coreMemory: Bench = {
         name: 'core.memory',
         value: perSession,
         unit: 'bytes per live session',
-        baseline: null,
-        ratio: null,
+        baseline: plain,
+        ratio: perSession / plain,
         target: { of: 'value', is: 'at most', bound: 700 },
       },
       ...Object.entries(shares).map(([kind, bytes]) => line(kind, bytes)),
@@ -52,6 +54,25 @@ export const coreMemory: Bench = {
     ];
   },
 };
+
+/** The same sessions kept the plain way: the record as JSON, the same three indices, no list of users. */
+async function plainMemory(context: BenchContext): Promise<number> {
+  const client = (await context.redis()).client({ enableOfflineQueue: true });
+  const keys = shardKeys(TENANT.name, 0);
+  const before = await settledMemory(client);
+  context.progress(`${SESSIONS} sessions as plain JSON`);
+  await forEachInFlight(SESSIONS, 256, async (index) => {
+    const call = sipCall(index + 1, (index + 1) % USERS);
+    const { id, startedAt, endsBy } = plainRecord(call);
+    await Promise.all([
+      client.set(keys.session(id), JSON.stringify(plainRecord(call))),
+      client.zadd(keys.userSessions(call.user), Date.parse(startedAt), id),
+      client.zadd(keys.deadlines, Date.parse(endsBy), id),
+      client.sadd(keys.nodeSessions(call.node ?? '', call.epoch ?? 0), id),
+    ]);
+  });
+  return ((await settledMemory(client)) - before) / SESSIONS;
+}
 
 /** Bytes per session in each kind of key. Keys of their own per session or user are sampled, the shared ones counted whole. */
 async function sharesOf(client: Redis): Promise<Record<string, number>> {
