@@ -101,6 +101,9 @@ export class AdmissionService implements OnModuleDestroy {
       case 'id-conflict':
         this.metrics.admission('id-conflict', 'session-id-conflict');
         break;
+      case 'stale-epoch':
+        this.metrics.admission('stale-epoch', 'stale-epoch');
+        break;
       case 'withdrawn':
         this.metrics.admission('withdrawn', 'store-unavailable');
         break;

@@ -26,6 +26,7 @@ export type {
   Decision,
   Rejected,
   SessionOutcome,
+  StaleEpoch,
   Victim,
 } from './model/decision.js';
 export * from './model/identity/index.js';

@@ -62,10 +62,21 @@ export function shardKeys(tenant: string, shard: number) {
     /** hash, filled by set-limits in chunks and renamed to `limits`. Ends: by that, or after a minute. */
     limitsNext: (version: number) => `${prefix}limits_next:${version}`,
     /**
+     * hash node -> its run as this shard knows it: `<epoch>`, `<epoch> <change>` or `<epoch> <change> lost`. Written by enter-node,
+     * lose-node, and the first admission of a newer run; before anything of the old run ends. Ends: with forget-node.
+     */
+    nodes: `${prefix}nodes`,
+    /** zset `<reason>:<node>:<epoch>` -> since (ms). Runs that are over and whose sessions are still to be ended. Ends: when empty. */
+    departed: `${prefix}departed`,
+    /** hash, written by pulse. When the shard was last seen up, and until when nothing idle is ended. Ends: never. */
+    pulse: `${prefix}pulse`,
+    /**
      * hash session id -> command (JSON), written by the endings that Berth decides. What a node must still do.
-     * Ends: its fields when the node ends the session itself; the key 24 h after its last command.
+     * Ends: its fields when the node ends the session itself or acknowledges; the key 24 h after its last command.
      */
     commands: (node: string) => `${prefix}commands:${escapeKeyPart(node)}`,
+    /** zset node -> when its latest command was given (ms). The nodes that have commands. Ends: when empty. */
+    commanded: `${prefix}commanded`,
     /**
      * Never written. Passed to every script, so that a slot that is on the move between masters refuses the script as a whole
      * (TRYAGAIN: one of its keys is missing): else a script could find some keys here, some there, and write into both.
@@ -94,7 +105,7 @@ export const QUEUE_PREFIX = '{berth}';
 
 /**
  * Names for later pieces, kept free here so that nothing else takes them:
- * `nodes`, `missing:<node>`, `tally`, `rates:<…>`, `quota:<limit>` in a shard; `pool:<limit>`, heartbeats and dead letters of a
+ * `tally`, `rates:<…>`, `quota:<limit>` in a shard; `pool:<limit>`, heartbeats and dead letters of a
  * tenant; `berth:{inbox/k}:events`.
  */
-export const RESERVED_KEY_NAMES = ['nodes', 'missing', 'tally', 'rates', 'quota', 'pool'] as const;
+export const RESERVED_KEY_NAMES = ['tally', 'rates', 'quota', 'pool'] as const;

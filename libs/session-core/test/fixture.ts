@@ -89,7 +89,14 @@ export async function streamOf(redis: Redis, key: string): Promise<Record<string
 
 /** Every key but those that outlive all sessions by design. */
 export async function sessionKeys(redis: Redis): Promise<string[]> {
-  const lasting = new Set([keys.limits, keys.events, keys.rejections, tenantKeys('default').limitsDocument]);
+  const lasting = new Set([
+    keys.nodes,
+    keys.pulse,
+    keys.limits,
+    keys.events,
+    keys.rejections,
+    tenantKeys('default').limitsDocument,
+  ]);
   return (await redis.keys('*')).filter((key) => !lasting.has(key));
 }
 

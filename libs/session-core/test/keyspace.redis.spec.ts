@@ -18,6 +18,10 @@ function namedPatterns(tenant: TenantRef): RegExp[] {
     keys.limits,
     keys.limitsNext(1),
     keys.commands('X'),
+    keys.commanded,
+    keys.nodes,
+    keys.departed,
+    keys.pulse,
     keys.events,
     keys.rejections,
   ]);

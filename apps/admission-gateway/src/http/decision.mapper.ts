@@ -19,6 +19,7 @@ type Undecided = Exclude<Decision, Admitted | Rejected>['kind'];
 const UNDECIDED: Record<Undecided, [ProblemCode, number, string, keyof SipAnswers]> = {
   ended: ['session-ended', 409, 'This id and attempt have ended; a new attempt needs a larger number', 'ended'],
   'id-conflict': ['session-id-conflict', 409, 'This id lives with another user; every session needs its own', 'ended'],
+  'stale-epoch': ['stale-epoch', 409, 'The node has a newer epoch, or is lost until it beats again', 'unavailable'],
   // Its own caller had hung up while Redis was slow; a retry is judged anew.
   withdrawn: ['store-unavailable', 503, 'This admission was given up before it was decided; try again', 'unavailable'],
 };
@@ -39,7 +40,8 @@ export function admittedJson({ session, limits, terminated, policyVersion }: Adm
 export function problemOfDecision(decision: Exclude<Decision, Admitted>, sip: SipAnswers): ProblemException {
   if (decision.kind === 'rejected') return problemOfRefusal(decision, sip);
   const [code, status, detail, answer] = UNDECIDED[decision.kind];
-  return new ProblemException(code, detail, { status, members: { sip: sip[answer] } });
+  const epoch = decision.kind === 'stale-epoch' ? { currentEpoch: decision.currentEpoch } : {};
+  return new ProblemException(code, detail, { status, members: { ...epoch, sip: sip[answer] } });
 }
 
 function problemOfRefusal({ limits, policyVersion }: Rejected, sip: SipAnswers): ProblemException {

@@ -5,6 +5,7 @@ import type { EndedSession, Priority, Session, SessionFacts, SessionPolicy, Sess
 export interface AdmissionRequest {
   sessionId: string;
   attempt: number;
+  /** In canonical form; empty for a session whose user is not known yet, which counts in the total only. */
   user: string;
   node: string | null;
   epoch: number | null;
@@ -61,7 +62,13 @@ export interface Withdrawn {
   kind: 'withdrawn';
 }
 
-export type Decision = Admitted | Rejected | AlreadyEnded | IdConflict | Withdrawn;
+/** The node has a newer run, or this run of it is lost: nothing is admitted for it. */
+export interface StaleEpoch {
+  kind: 'stale-epoch';
+  currentEpoch: number;
+}
+
+export type Decision = Admitted | Rejected | AlreadyEnded | IdConflict | Withdrawn | StaleEpoch;
 
 /**
  * What became of a verb on one session. `ended`: it is over, hang up (the session is null where a later attempt lives).

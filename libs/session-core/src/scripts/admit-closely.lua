@@ -1,5 +1,5 @@
--- The part of `admit.lua` for an id that is known, a limit that is full, or an outbox that is too long. Decides what has to end
--- for this admission, or answers.
+-- The part of `admit.lua` for an id that is known, a run of a node that is over or new, a limit that is full, or an outbox that is too long.
+-- Decides what has to end for this admission, or answers.
 
 local MOST_VICTIMS, LOOKED_THROUGH = 64, 64 -- a larger full limit is not searched for due sessions: the sweep suffices
 local planned, freed = {}, 0 -- what ends by id; how many of them are this user's
@@ -14,8 +14,23 @@ local function will_end(session_id, ending, due, reason, note, by_node)
   if ending.list[USER] == user then freed = freed + 1 end
   ends[#ends + 1] = { plan_end(session_id, ending, due, by_node), reason or due_reason(ending), note or '', by_node }
 end
+
+local new_run -- puts a run of the node into force that is seen here for the first time
+
+-- What a departed run held is over, whether or not it has been drained.
+local function will_depart(session_id, ending, due)
+  local list = ending.list
+  if new_run and list[NODE] == ARGV[11] and list[EPOCH] > 0 and list[EPOCH] < tonumber(ARGV[12]) then
+    will_end(session_id, ending, due, 'node_restarted', '', true)
+    return
+  end
+  local epoch, lost = departed_run(list)
+  if epoch then will_end(session_id, ending, due, lost and 'node_lost' or 'node_restarted', '', true) end
+end
+
 apply_ends = function()
-  for _, e in ipairs(ends) do apply_end(e[1], length, e[2], e[3], e[4] and ARGV[7] or nil) end
+  if new_run then new_run() end
+  for _, e in ipairs(ends) do apply_end(e[1], length, e[2], e[3], e[4] and e[2] ~= 'node_lost' and ARGV[7] or nil) end
 end
 
 -- 1. The id.
@@ -28,11 +43,13 @@ if session then
     record = cmsgpack.pack(asked) .. string.sub(ARGV[6], facts_at + 1)
   end
   local due = session.live and due_of(id)
-  if not session.live then
+  if list[STATE] == PROVISIONAL then
+    superseding = false -- whoever still holds it asks anew, and is judged anew
+  elseif not session.live then
     if list[ATTEMPT] == EVERY_ATTEMPT or attempt <= list[ATTEMPT] then -- all up to the one that ended stay refused
       return { 'ended', list[STATE] == ENDED and session.packed or nil }
     end
-  elseif due <= now then
+  elseif due <= now and not is_deferred(session) then
     will_end(id, session, due)
     if attempt <= list[ATTEMPT] then
       if dry then return { 'ended' } end
@@ -58,7 +75,17 @@ if session then
   end
 end
 
--- 2. The limits. (Total, group and rate limits are read and judged here as well when they come.)
+-- 2. The node.
+if run and run ~= ARGV[12] then
+  local epoch, known, _, lost = tonumber(ARGV[12]), known_run(ARGV[11])
+  if known > epoch or lost and known == epoch then return { 'stale-epoch', string.format('%d', known) } end
+  if known < epoch then
+    redis.call('ZCARD', DEPARTED)
+    new_run = function() replace_run(ARGV[11], epoch, 0, known) end
+  end
+end
+
+-- 3. The limits. (Total, group and rate limits are read and judged here as well when they come.)
 active = held - freed
 if bounded and active >= max and asked[EMERGENCY] then
   overshoot = 'emergency'
@@ -67,9 +94,15 @@ elseif bounded and active >= max then
   if held <= LOOKED_THROUGH then
     local ids = redis.call('ZRANGE', user_sessions, 0, -1)
     local dues = redis.call('ZMSCORE', DEADLINES, unpack(ids))
+    local departing = new_run or redis.call('ZCARD', DEPARTED) > 0
     for i, live_id in ipairs(ids) do
       local due = tonumber(dues[i] or math.huge)
-      if due <= now then will_end(live_id, read_session(live_id), due) end
+      local live = (due <= now or departing) and read_session(live_id)
+      if live and due <= now and not is_deferred(live) then
+        will_end(live_id, live, due)
+      elseif live and departing then
+        will_depart(live_id, live, due)
+      end
     end
     active = held - freed
   end

@@ -38,6 +38,8 @@ export async function admit(
     `${sessionId}/${attempt}/admitted/`,
     request.state === 'reserved' ? 'session.reserved' : 'session.admitted',
     eventSession(context.tenant, request),
+    request.epoch === null ? '' : (node ?? ''),
+    request.epoch ?? 0,
     ...groups.map(escapeKeyPart),
   ];
   return readDecision(new ReplyReader(await script.inShard(context, args, wanted)), context.tenant, request);
@@ -49,14 +51,14 @@ function readDecision(reply: ReplyReader, tenant: string, request: AdmissionRequ
     case 'admitted': {
       const startedAtMs = reply.integer();
       const due = readDue(reply.text());
-      const limits = [userLimit(user, reply.integer(), reply.integer())];
+      const limits = userLimits(user, reply.integer(), reply.integer());
       const policyVersion = reply.integer();
       const session = newSession(tenant, request, startedAtMs, due);
       const terminated = reply.rest().map(readVictim);
       return { kind: 'admitted', repeated: false, session, limits, terminated, policyVersion };
     }
     case 'repeated': {
-      const limits = [userLimit(user, reply.integer(), reply.integer())];
+      const limits = userLimits(user, reply.integer(), reply.integer());
       const policyVersion = reply.integer();
       const packed = reply.bytes();
       const parts = { due: reply.text(), lastActivity: reply.text(), traffic: reply.bytes() };
@@ -66,11 +68,13 @@ function readDecision(reply: ReplyReader, tenant: string, request: AdmissionRequ
     case 'rejected':
       return {
         kind: 'rejected',
-        limits: [userLimit(user, reply.integer(), reply.integer())],
+        limits: userLimits(user, reply.integer(), reply.integer()),
         policyVersion: reply.integer(),
       };
     case 'ended':
       return { kind: 'ended', session: reply.done() ? null : readEnded(tenant, sessionId, reply.bytes()) };
+    case 'stale-epoch':
+      return { kind: 'stale-epoch', currentEpoch: reply.integer() };
     case 'conflict':
       return { kind: 'id-conflict' };
     case 'withdrawn':
@@ -114,8 +118,8 @@ function newSession(tenant: string, request: AdmissionRequest, startedAtMs: numb
   };
 }
 
-function userLimit(user: string, max: number, active: number): LimitState {
-  return { scope: 'user', key: user, max: Math.max(0, max), active };
+function userLimits(user: string, max: number, active: number): LimitState[] {
+  return user === '' ? [] : [{ scope: 'user', key: user, max: Math.max(0, max), active }];
 }
 
 function readVictim(value: unknown): Victim {
@@ -123,9 +127,10 @@ function readVictim(value: unknown): Victim {
   return { id: text(field(value, 0)), node: node === '' ? null : node, startedAtMs: integer(field(value, 2)) };
 }
 
-/** The session as the outbox shows it. Its start is the `at` of the event. */
-function eventSession(tenant: string, request: AdmissionRequest): string {
-  const { sessionId: id, attempt, user, node, epoch, state, groups, priority, policy, facts } = request;
+/** The session as the outbox shows it, also in `session-json.lua`. Its start is the `at` of the event. */
+export function eventSession(tenant: string, request: AdmissionRequest): string {
+  const { sessionId: id, attempt, node, epoch, state, groups, priority, policy, facts } = request;
   const { maxDurationMs } = policy;
+  const user = request.user === '' ? null : request.user;
   return JSON.stringify({ id, attempt, tenant, user, node, epoch, state, groups, priority, maxDurationMs, ...facts });
 }

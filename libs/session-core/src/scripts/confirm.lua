@@ -8,12 +8,16 @@
 -- @include reading
 -- @include endings
 -- @include due
+-- @include session-json
+-- @include runs
 local id, attempt = ARGV[2], tonumber(ARGV[3])
 local state, session, plan, length = look_up(id)
-if state == 'unknown' then return { 'unknown' } end
-if state == 'ended' then return { 'ended', session.packed } end
+if state ~= 'live' then return no_longer(state, session) end
 local list = session.list
 if attempt and attempt < list[ATTEMPT] then return { 'ended' } end
+-- The run that holds it is over, and the session about to end with it.
+local current, lost = departed_run(list)
+if current then return lost and { 'unknown' } or { 'ended' } end
 
 if list[STATE] == RESERVED then
   list[STATE] = ACTIVE
@@ -21,6 +25,7 @@ if list[STATE] == RESERVED then
   redis.call('SET', key('session:', id), pack_session(session))
   redis.call('ZADD', DEADLINES, due_text(plan.due), id)
   local number = string.format('%d', list[ATTEMPT])
-  append_event(length, id .. '/' .. number .. '/confirmed/' .. string.format('%d', session.started), 'session.confirmed', 'sessionId', id, 'attempt', number, 'user', list[USER], 'state', 'active', 'fromState', 'reserved')
+  append_event(length, id .. '/' .. number .. '/confirmed/' .. string.format('%d', session.started), 'session.confirmed',
+    'session', session_json(id, session), 'fromState', 'reserved')
 end
 return live_reply(session, plan.due, plan.traffic)

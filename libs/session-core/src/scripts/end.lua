@@ -10,6 +10,7 @@
 
 -- @include reading
 -- @include endings
+-- @include commands
 local id, attempt, by_node, tombstone_ms = ARGV[2], tonumber(ARGV[3]), ARGV[6] == 'node', ARGV[7]
 local session_key = key('session:', id)
 local state, session, plan, length = look_up(id, by_node)
@@ -17,9 +18,7 @@ local list = session and session.list
 
 -- The node knows that this attempt is over: if that is what it was to be told, its command is done.
 local function acknowledge(through)
-  local commands = by_node and list[NODE] ~= '' and key('commands:', list[NODE])
-  local command = commands and redis.call('HGET', commands, id)
-  if command and cjson.decode(command).attempt <= through then redis.call('HDEL', commands, id) end
+  if by_node then drop_command(list[NODE], id, through) end
 end
 
 if state == 'live' then
@@ -41,9 +40,11 @@ if state == 'ended' then
   local left = redis.call('PTTL', session_key)
   acknowledge(attempt or math.huge)
   if attempt and list[ATTEMPT] ~= EVERY_ATTEMPT and attempt < list[ATTEMPT] then return { 'ended', session.packed } end
-  -- Nor need the tombstone be held for it any longer.
-  if attempt and list[ATTEMPT] ~= EVERY_ATTEMPT and attempt > list[ATTEMPT] then
-    list[ATTEMPT] = attempt
+  -- Nor need the tombstone be held for it any longer; and what had ended provisionally has now really ended.
+  local later = attempt and list[ATTEMPT] ~= EVERY_ATTEMPT and attempt > list[ATTEMPT]
+  if later or list[STATE] == PROVISIONAL then
+    if later then list[ATTEMPT] = attempt end
+    list[STATE] = ENDED
     redis.call('SET', session_key, pack_session(session), 'PX', tombstone_ms)
   elseif left > tonumber(tombstone_ms) then
     redis.call('PEXPIRE', session_key, tombstone_ms)

@@ -103,7 +103,7 @@ describe('end', () => {
       expect((await books.store.end(tenant, { sessionId }, killed)).kind).toBe('now');
       expect(await books.redis.hkeys(keys.commands(sessionId))).toEqual([sessionId]);
       const left = await sessionKeys(books.redis);
-      expect(left.toSorted()).toEqual([keys.commands(sessionId), keys.session(sessionId)].toSorted());
+      expect(left.toSorted()).toEqual([keys.commanded, keys.commands(sessionId), keys.session(sessionId)].toSorted());
     },
   );
 });

@@ -2,6 +2,7 @@
 -- writes what a plan has read.
 
 local HELD_TOMBSTONE_MS = '86400000' -- endings that Berth decided wait for their node, at most a day
+local COMMANDED = PREFIX .. 'commanded'
 local counts = {}                    -- live sessions by index, as read, less what this script has ended
 
 local function pack_session(session)
@@ -32,6 +33,15 @@ local function due_reason(session)
   return 'idle_timeout'
 end
 
+-- When the store was away, or its clock jumped, nobody could renew: what is due by silence is not over then, but has to wait until
+-- `pulse.lua` has seen the shard up, and for the grace that it gives. The hard end waits for nobody.
+local pulse
+local function is_deferred(session)
+  if due_reason(session) == 'max_duration' then return false end
+  pulse = pulse or redis.call('HMGET', PREFIX .. 'pulse', 'at', 'stale_after', 'grace_until')
+  return pulse[1] and (now - pulse[1] > tonumber(pulse[2]) or now < tonumber(pulse[3]))
+end
+
 -- Reads what every ending writes of the shard as a whole; the reply is the length of the outbox.
 local function touch_shard()
   redis.call('ZCARD', USERS)
@@ -48,14 +58,15 @@ end
 -- `by_node`: its node reported the end, nobody has to be told.
 local function plan_end(id, session, due, by_node)
   local list = session.list
-  local p = { id = id, session = session, due = due or due_of(id), user_key = key('user_sessions:', list[USER]) }
-  counts[p.user_key] = counts[p.user_key] or redis.call('ZCARD', p.user_key)
+  local p = { id = id, session = session, due = due or due_of(id), user_key = list[USER] ~= '' and key('user_sessions:', list[USER]) }
+  if p.user_key then counts[p.user_key] = counts[p.user_key] or redis.call('ZCARD', p.user_key) end
   if list[NODE] ~= '' then
     p.node_key = key('node_sessions:', list[NODE]) .. ':' .. string.format('%d', list[EPOCH])
     redis.call('SCARD', p.node_key)
     if not by_node then
       p.commands_key = key('commands:', list[NODE])
       redis.call('HLEN', p.commands_key)
+      redis.call('ZCARD', COMMANDED)
     end
   end
   for _, group in ipairs(list[GROUPS]) do redis.call('ZCARD', key('group_sessions:', group)) end
@@ -65,25 +76,32 @@ local function plan_end(id, session, due, by_node)
 end
 
 -- A removal comes first, so that full memory cannot stop an ending.
+-- What ended because its node was silent, or did not name it, may still be alive there: its ending is provisional.
 local function apply_end(p, length, reason, note, tombstone_ms)
   local id, session, list, traffic, user_key = p.id, p.session, p.session.list, p.traffic, p.user_key
   local user, attempt, started = list[USER], string.format('%d', list[ATTEMPT]), string.format('%d', session.started)
   redis.call('ZREM', DEADLINES, id)
-  redis.call('ZREM', user_key, id)
+  if user_key then redis.call('ZREM', user_key, id) end
   if p.node_key then redis.call('SREM', p.node_key, id) end
   for _, group in ipairs(list[GROUPS]) do redis.call('ZREM', key('group_sessions:', group), id) end
   if next(traffic) then redis.call('DEL', key('traffic:', id)) end
-  counts[DEADLINES], counts[user_key] = counts[DEADLINES] - 1, counts[user_key] - 1
-  local user_active = string.format('%d', counts[user_key])
-  if counts[user_key] == 0 then redis.call('ZREM', USERS, user) else redis.call('ZADD', USERS, user_active, user) end
+  counts[DEADLINES] = counts[DEADLINES] - 1
+  local user_active = '0'
+  if user_key then
+    counts[user_key] = counts[user_key] - 1
+    user_active = string.format('%d', counts[user_key])
+    if counts[user_key] == 0 then redis.call('ZREM', USERS, user) else redis.call('ZADD', USERS, user_active, user) end
+  end
 
-  list[STATE], list[ENDED_AT], list[REASON], list[NOTE] = ENDED, now, reason, note
+  local provisional = reason == 'node_lost' or reason == 'reconciled'
+  list[STATE], list[ENDED_AT], list[REASON], list[NOTE] = provisional and PROVISIONAL or ENDED, now, reason, note
   list[LAST_ACTIVITY], list[TRAFFIC] = p.last_activity, traffic
   redis.call('SET', key('session:', id), pack_session(session), 'PX', tombstone_ms or HELD_TOMBSTONE_MS)
   if p.commands_key then
-    redis.call('HSET', p.commands_key, id, cjson.encode({ commandId = redis.sha1hex(id .. '/' .. attempt .. '/' .. started),
-      sessionId = id, attempt = list[ATTEMPT], reason = reason, at = now }))
+    redis.call('HSET', p.commands_key, id, cjson.encode({ sessionId = id, attempt = list[ATTEMPT], startedAt = session.started,
+      epoch = string.format('%d', list[EPOCH]), reason = reason, at = now }))
     redis.call('PEXPIRE', p.commands_key, HELD_TOMBSTONE_MS)
+    redis.call('ZADD', COMMANDED, now_text, list[NODE])
   end
   local totals = {}
   for _, total in ipairs({ 'bytesSent', 'bytesReceived', 'packetsSent', 'packetsReceived' }) do
@@ -92,7 +110,8 @@ local function apply_end(p, length, reason, note, tombstone_ms)
       totals[#totals + 1] = traffic[total]
     end
   end
-  append_event(length, id .. '/' .. attempt .. '/ended/' .. started, 'session.ended', 'sessionId', id, 'attempt', attempt, 'user', user,
+  -- A session may end provisionally more than once, each time another event.
+  append_event(length, id .. '/' .. attempt .. '/ended/' .. started .. (provisional and '/' .. now_text or ''), 'session.ended', 'sessionId', id, 'attempt', attempt, 'user', user,
     'node', list[NODE], 'startedAt', started, 'endedAt', now_text, 'reason', reason, 'note', note,
     'userActive', user_active, 'totalActive', string.format('%d', counts[DEADLINES]), unpack(totals))
 end
@@ -104,8 +123,9 @@ local function look_up(id, by_node)
   if session == nil or session.list[STATE] == WITHDRAWN then return 'unknown', session end
   if not session.live then return 'ended', session end
   local due = due_of(id)
-  local p, length = plan_end(id, session, due, by_node and due > now), touch_shard()
-  if due > now then return 'live', session, p, length end
+  local over = due <= now and not is_deferred(session)
+  local p, length = plan_end(id, session, due, by_node and not over), touch_shard()
+  if not over then return 'live', session, p, length end
   apply_end(p, length, due_reason(session), '')
   return 'ended', session
 end

@@ -38,6 +38,7 @@ local TENANT, USERS, EVENTS = string.match(PREFIX, '{(.-)/'), PREFIX .. 'users',
 -- @const RESERVED 'r'
 -- @const ACTIVE 'a'
 -- @const ENDED 'e'
+-- @const PROVISIONAL 'p'
 -- @const WITHDRAWN 'w'
 -- @const EVERY_ATTEMPT -2
 -- @const START '>I6'

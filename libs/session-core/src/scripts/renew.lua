@@ -12,8 +12,7 @@
 -- @include due
 local id, attempt = ARGV[2], tonumber(ARGV[3])
 local state, session, plan = look_up(id)
-if state == 'unknown' then return { 'unknown' } end
-if state == 'ended' then return { 'ended', session.packed } end
+if state ~= 'live' then return no_longer(state, session) end
 if attempt and attempt < session.list[ATTEMPT] then return { 'ended' } end
 
 local traffic, last = plan.traffic, math.max(now, plan.last_activity)

@@ -1,0 +1,34 @@
+#!lua flags=allow-oom
+-- Ends what a departed run of a node held, one run after the other, a bounded batch. Any number at once: each session ends once.
+-- Nobody has to be told: a restarted node holds nothing of it, and a lost one is asked for a snapshot when it returns.
+--
+--   ARGV[2] batch: at most so many sessions   ARGV[3] tombstone (ms) of what ended with a restart
+--
+-- Reply: runs that are left, then the record {sessionId, record} of each session that ended.
+
+-- @include reading
+-- @include endings
+-- @include runs
+local left = redis.call('ZCARD', DEPARTED)
+if left == 0 then return { 0 } end
+local departed = redis.call('ZRANGE', DEPARTED, 0, 0)[1]
+local reason, node, epoch = string.match(departed, '^([a-z_]+):(.*):(%d+)$')
+local run_key = key('node_sessions:', node) .. ':' .. epoch
+local ids, held = redis.call('SRANDMEMBER', run_key, ARGV[2]), redis.call('SCARD', run_key)
+
+local plans, orphans, reply = {}, {}, { left }
+for _, id in ipairs(ids) do
+  local readable, session = pcall(read_session, id)
+  if readable and session and session.live then plans[#plans + 1] = plan_end(id, session, nil, true) else orphans[#orphans + 1] = id end
+end
+local length = touch_shard()
+if #ids == held then
+  redis.call('ZREM', DEPARTED, departed)
+  reply[1] = left - 1
+end
+if #orphans > 0 then redis.call('SREM', run_key, unpack(orphans)) end
+for _, plan in ipairs(plans) do
+  apply_end(plan, length, reason, '', reason == 'node_restarted' and ARGV[3] or nil)
+  reply[#reply + 1] = { plan.id, plan.session.packed }
+end
+return reply

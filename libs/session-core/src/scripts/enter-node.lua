@@ -1,0 +1,28 @@
+#!lua
+-- Puts a run of a node into force in this shard: after its start, or when it returns from having been lost.
+-- Changes of one run are numbered, so that a late one is without effect.
+--
+--   ARGV[2] node   ARGV[3] epoch   ARGV[4] number of the change   ARGV[5] 1: tell the outbox (one shard of the tenant does)
+--
+-- Reply: {entered | kept | stale, the epoch in force}. kept: this change, or a later one, was in force.
+
+-- @include reading
+-- @include endings
+-- @include runs
+local node, epoch, change = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local known, known_change, lost = known_run(node)
+local known_text = known and string.format('%d', known)
+if known and known > epoch then return { 'stale', known_text } end
+if known == epoch and (known_change > change or known_change == change and not lost) then return { 'kept', known_text } end
+redis.call('ZCARD', DEPARTED)
+local length = redis.call('XLEN', EVENTS)
+if known == epoch then
+  redis.call('HSET', NODES, node, ARGV[3] .. ' ' .. ARGV[4])
+  redis.call('ZREM', DEPARTED, 'node_lost:' .. node .. ':' .. ARGV[3])
+else
+  replace_run(node, epoch, change, known)
+end
+if known == epoch and ARGV[5] == '1' then
+  append_event(length, node .. '/' .. ARGV[3] .. '/returned/' .. ARGV[4], 'node.returned', 'node', node, 'epoch', ARGV[3])
+end
+return { 'entered', ARGV[3] }

@@ -1,0 +1,22 @@
+#!lua flags=allow-oom
+-- The run of a node is lost: from now on nothing is admitted for it, and what it held ends in batches.
+--
+--   ARGV[2] node   ARGV[3] epoch   ARGV[4] number of the change   ARGV[5] 1: tell the outbox (one shard of the tenant does)
+--
+-- Reply: lost | kept (a later change or run is in force, or this one was)
+
+-- @include reading
+-- @include endings
+-- @include runs
+local node, epoch, change = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local known, known_change = known_run(node)
+if known and (known > epoch or known == epoch and known_change >= change) then return 'kept' end
+redis.call('ZCARD', DEPARTED)
+local length = redis.call('XLEN', EVENTS)
+redis.call('HSET', NODES, node, ARGV[3] .. ' ' .. ARGV[4] .. ' lost')
+redis.call('ZADD', DEPARTED, now_text, 'node_lost:' .. node .. ':' .. ARGV[3])
+if known and known < epoch then redis.call('ZADD', DEPARTED, now_text, 'node_restarted:' .. node .. ':' .. string.format('%d', known)) end
+if ARGV[5] == '1' then
+  append_event(length, node .. '/' .. ARGV[3] .. '/lost/' .. ARGV[4], 'node.lost', 'node', node, 'epoch', ARGV[3])
+end
+return 'lost'
