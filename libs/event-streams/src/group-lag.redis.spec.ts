@@ -1,0 +1,78 @@
+import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
+
+import { describeWith, eventually, startRedis, type RedisServer } from '#testing';
+
+import { groupLag } from './group-lag.js';
+
+describeWith(['redis-server'], 'the lag of a group', () => {
+  let server: RedisServer;
+  let redis: Redis;
+
+  beforeAll(async () => {
+    server = await startRedis();
+    redis = server.client();
+  });
+  beforeEach(() => redis.flushall());
+  afterAll(() => server?.stop());
+
+  const publish = async (count: number) => {
+    const pipeline = redis.pipeline();
+    for (let i = 0; i < count; i += 1) pipeline.xadd('s', '*', 'i', i);
+    return ((await pipeline.exec()) ?? []).map(([, id]) => String(id));
+  };
+  const read = (count: number) => redis.xreadgroup('GROUP', 'g', 'c', 'COUNT', count, 'STREAMS', 's', '>');
+  const lag = () => groupLag(redis, 's', 'g');
+
+  it('is what is unread and what is pending', async () => {
+    await publish(10);
+    await redis.xgroup('CREATE', 's', 'g', '0');
+    await read(4);
+    expect(await lag()).toMatchObject({ entries: 10, unread: 6, pending: 4, exact: true });
+  });
+
+  it('is none, and has no age, when all is done', async () => {
+    const all = await publish(3);
+    await redis.xgroup('CREATE', 's', 'g', '0');
+    await read(3);
+    await redis.xack('s', 'g', ...all);
+    expect(await lag()).toEqual({ entries: 0, unread: 0, pending: 0, exact: true, oldestUnreadAgeMs: null });
+  });
+
+  it('has the age of the oldest unread entry', async () => {
+    await publish(2);
+    await redis.xgroup('CREATE', 's', 'g', '0');
+    await read(1);
+    await eventually(async () => ((await lag())?.oldestUnreadAgeMs ?? 0) >= 50);
+  });
+
+  it('is null where there is no such stream or group', async () => {
+    expect(await lag()).toBeNull();
+    await publish(1);
+    expect(await lag()).toBeNull();
+  });
+
+  it('of a long backlog is what Redis says', async () => {
+    await publish(5_000);
+    await redis.xgroup('CREATE', 's', 'g', '0');
+    await read(1_000);
+    expect(await lag()).toMatchObject({ unread: 4_000, exact: true });
+  });
+
+  it('is the length of the stream, and said to be inexact, where Redis cannot tell', async () => {
+    const all = await publish(5_000);
+    await redis.xgroup('CREATE', 's', 'g', all[2_000] ?? '');
+    await redis.xdel('s', all[3_000] ?? '');
+    expect(await lag()).toMatchObject({ unread: 4_999, exact: false });
+  });
+
+  it('near the end is counted, whatever was deleted or cut', async () => {
+    const all = await publish(1_000);
+    await redis.xgroup('CREATE', 's', 'g', '0');
+    await read(10);
+    await redis.xtrim('s', 'MINID', all[900] ?? '');
+    await redis.xdel('s', all[950] ?? '');
+    await read(30);
+    expect(await lag()).toMatchObject({ unread: 69, pending: 40, exact: true });
+  });
+});

@@ -1,0 +1,31 @@
+-- How far a group is behind its stream.
+--
+--   KEYS[1] stream
+--   ARGV[1] group
+--
+-- Reply {unread, exact, pending, oldest, now}: entries not yet delivered, 1 when that number is exact, entries pending, the id of the
+-- oldest unread one ('' when there is none), the time (ms). Empty when there is no such stream or group.
+--
+-- Redis 7.0 says nothing of the lag after some deletions, and goes on counting what was trimmed unread. So a short lag is counted;
+-- a long one is what Redis says, at most the length of the stream, or where it says nothing the length.
+local COUNTED = 100
+
+if redis.call('EXISTS', KEYS[1]) == 0 then return {} end
+local group
+for _, row in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
+  local named = {}
+  for i = 1, #row, 2 do named[row[i]] = row[i + 1] end
+  if named.name == ARGV[1] then group = named end
+end
+if not group then return {} end
+
+local time = redis.call('TIME')
+local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+local unread = redis.call('XRANGE', KEYS[1], '(' .. group['last-delivered-id'], '+', 'COUNT', COUNTED + 1)
+local count, exact = #unread, 1
+if count > COUNTED then
+  local length, lag = redis.call('XLEN', KEYS[1]), group.lag
+  count, exact = length, 0
+  if lag then count, exact = math.min(lag, length), 1 end
+end
+return { count, exact, group.pending, unread[1] and unread[1][1] or '', now }

@@ -1,0 +1,157 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
+
+import { describeWith, startRedis, type RedisServer } from '#testing';
+
+import { InvalidOptionsError } from './errors.js';
+import { groupsKey } from './keys.js';
+import { trimStream, type TrimOptions } from './trim-stream.js';
+
+const STREAM = 'events';
+const AGE_MS = 60_000;
+
+describeWith(['redis-server'], 'trimming', () => {
+  let server: RedisServer;
+  let redis: Redis;
+  let told: [string, unknown][] = [];
+
+  beforeAll(async () => {
+    server = await startRedis();
+    redis = server.client();
+  });
+  beforeEach(async () => {
+    told = [];
+    await redis.flushall();
+  });
+  afterEach(async () => {
+    expect(await redis.xlen(STREAM)).toBeLessThanOrEqual(100_000);
+  });
+  afterAll(() => server?.stop());
+
+  const trim = (options: Partial<TrimOptions> = {}) => {
+    const observer = {
+      trimmed: (fact: unknown) => told.push(['trimmed', fact]),
+      boundReached: (fact: unknown) => told.push(['boundReached', fact]),
+      groupsAgedOut: (fact: unknown) => told.push(['groupsAgedOut', fact]),
+    };
+    return trimStream(redis, STREAM, { groupAgeMs: AGE_MS, maxLength: 100_000, observer, ...options });
+  };
+  const publish = async (count: number) => {
+    const pipeline = redis.pipeline();
+    for (let i = 0; i < count; i += 1) pipeline.xadd(STREAM, '*', 'i', i);
+    return ((await pipeline.exec()) ?? []).map(([, id]) => String(id));
+  };
+  const register = async (group: string, seenAgoMs = 0) => {
+    const [seconds] = await redis.time();
+    await redis.hset(groupsKey(STREAM), group, Number(seconds) * 1_000 - seenAgoMs);
+  };
+  /** A registered group that has read so many, and acknowledged all of them but those at the given places. */
+  const group = async (name: string, read: number, pending: number[] = [], seenAgoMs = 0) => {
+    await redis.xgroup('CREATE', STREAM, name, '0');
+    await register(name, seenAgoMs);
+    if (read === 0) return;
+    const reply = await redis.xreadgroup('GROUP', name, 'c', 'COUNT', read, 'STREAMS', STREAM, '>');
+    const [, rows] = (reply as [string, [string, string[]][]][])[0] ?? ['', []];
+    const done = rows.flatMap(([id], i) => (pending.includes(i) ? [] : [id]));
+    await redis.xack(STREAM, name, ...done);
+  };
+  const left = async () => (await redis.xrange(STREAM, '-', '+')).map(([id]) => id);
+
+  it('goes exactly up to what the slowest group has not read', async () => {
+    const all = await publish(1_000);
+    await group('fast', 900);
+    await group('slow', 333);
+    expect(await trim()).toEqual({ behind: 333, cut: 0, losses: [], agedOut: [] });
+    expect(await left()).toEqual(all.slice(333));
+    expect(await trim()).toMatchObject({ behind: 0, cut: 0 });
+    expect(told).toEqual([['trimmed', { stream: STREAM, behind: 333, cut: 0 }]]);
+  });
+
+  it('keeps what is pending in any group, and all that came after it', async () => {
+    const all = await publish(500);
+    await group('done', 500);
+    await group('busy', 500, [250, 400]);
+    expect(await trim()).toMatchObject({ behind: 250 });
+    expect(await left()).toEqual(all.slice(250));
+  });
+
+  it('empties the stream when everybody has read it', async () => {
+    await publish(1_000);
+    await group('only', 1_000);
+    expect(await trim()).toMatchObject({ behind: 1_000 });
+    expect(await left()).toEqual([]);
+    expect(await trim()).toMatchObject({ behind: 0 });
+  });
+
+  it('keeps everything for a registered group that is gone: it will be made again from the beginning', async () => {
+    await publish(100);
+    await group('done', 100);
+    await register('lost');
+    expect(await trim()).toMatchObject({ behind: 0 });
+  });
+
+  it('keeps everything where no group is registered, whoever reads', async () => {
+    await publish(100);
+    await redis.xgroup('CREATE', STREAM, 'unregistered', '$');
+    expect(await trim()).toMatchObject({ behind: 0, cut: 0 });
+    expect(await trimStream(redis, 'no-such-stream', { groupAgeMs: 1, maxLength: 1 })).toMatchObject({ behind: 0 });
+  });
+
+  it('is held back no longer by a group that was not seen for the age limit, and forgets it', async () => {
+    await publish(100);
+    await group('alive', 60, [], AGE_MS - 10_000);
+    await group('gone', 10, [], AGE_MS + 10_000);
+    expect(await trim()).toEqual({ behind: 60, cut: 0, losses: [], agedOut: ['gone'] });
+    expect(Object.keys(await redis.hgetall(groupsKey(STREAM)))).toEqual(['alive']);
+    expect(told).toContainEqual(['groupsAgedOut', { stream: STREAM, groups: ['gone'] }]);
+  });
+
+  it('above the hard bound cuts what is unread and pending too, and says what each group lost', async () => {
+    const all = await publish(3_000);
+    await group('done', 3_000);
+    await group('busy', 2_500, [10, 20, 30, 1_900, 2_100]);
+    await group('slow', 5);
+    await register('lost');
+    const losses = [
+      { group: 'busy', unread: 0, pending: 4 },
+      { group: 'lost', unread: 2_000, pending: 0 },
+      { group: 'slow', unread: 1_995, pending: 0 },
+    ];
+    const trimmed = await trim({ maxLength: 1_000 });
+    expect(trimmed).toMatchObject({ behind: 0, cut: 2_000 });
+    expect(trimmed.losses.toSorted((a, b) => a.group.localeCompare(b.group))).toEqual(losses);
+    expect(await left()).toEqual(all.slice(2_000));
+    expect(told).toContainEqual(['boundReached', { stream: STREAM, maxLength: 1_000, losses: trimmed.losses }]);
+  });
+
+  it('raises no alarm for what nobody needed', async () => {
+    await publish(500);
+    await group('gone', 10, [], 2 * AGE_MS);
+    expect(await trim({ maxLength: 100 })).toMatchObject({ cut: 400, losses: [] });
+    expect(told.map(([name]) => name)).toEqual(['trimmed', 'groupsAgedOut']);
+  });
+
+  it('does its work in pieces: 50,000 entries never hold Redis for long', async () => {
+    for (let i = 0; i < 5; i += 1) await publish(10_000);
+    await group('slow', 40_000);
+    await redis.config('SET', 'slowlog-log-slower-than', '200000');
+    await redis.slowlog('RESET');
+    expect(await trim({ maxLength: 5_000 })).toMatchObject({ behind: 40_000, cut: 5_000 });
+    expect(await redis.xlen(STREAM)).toBe(5_000);
+    expect(await redis.slowlog('LEN')).toBe(0);
+  });
+
+  it('may be done by several at once', async () => {
+    await publish(5_000);
+    await group('slow', 1_000);
+    const all = await Promise.all(Array.from({ length: 8 }, () => trim({ maxLength: 2_000 })));
+    const sum = (pick: (one: (typeof all)[number]) => number) => all.reduce((total, one) => total + pick(one), 0);
+    expect(sum(({ behind, cut }) => behind + cut)).toBe(3_000);
+    expect(sum(({ losses }) => losses.reduce((total, { unread }) => total + unread, 0))).toBe(2_000);
+    expect(await redis.xlen(STREAM)).toBe(2_000);
+  });
+
+  it('refuses a bound below one', async () => {
+    await expect(trim({ maxLength: 0 })).rejects.toThrow(InvalidOptionsError);
+  });
+});

@@ -1,0 +1,71 @@
+import type { RedisClient } from './connection.js';
+import { InvalidOptionsError } from './errors.js';
+import { groupsKey } from './keys.js';
+import { teller, type GroupLoss, type StreamsObserver } from './observer.js';
+import { Script } from './script.js';
+
+const script = new Script('trim');
+
+export interface TrimOptions {
+  /** A registered group that was not seen for so long holds nothing back any more, milliseconds. */
+  groupAgeMs: number;
+  /** The hard bound: above it the oldest entries go, whoever still needs them. */
+  maxLength: number;
+  observer?: Partial<StreamsObserver>;
+}
+
+export interface Trimmed {
+  /** Entries that every registered group was done with. */
+  behind: number;
+  /** Entries that the hard bound cut. */
+  cut: number;
+  /** What the cut took from registered groups. */
+  losses: GroupLoss[];
+  /** Groups that were forgotten. */
+  agedOut: string[];
+}
+
+/**
+ * Trims a stream behind the slowest registered group, never an entry that is unread or pending there; above `maxLength` it cuts
+ * all the same, and counts what that took from each group. A stream that no group is registered at is held to the hard bound alone.
+ *
+ * Any number of callers at once. Tells the observer `trimmed`, `groupsAgedOut` and, as an alarm, `boundReached`. Rejects with what
+ * ioredis rejects with, having told what was done until then.
+ */
+export async function trimStream(client: RedisClient, stream: string, options: TrimOptions): Promise<Trimmed> {
+  const { groupAgeMs, maxLength, observer = {} } = options;
+  if (!(maxLength >= 1)) throw new InvalidOptionsError('maxLength must be at least 1');
+  const total: Trimmed = { behind: 0, cut: 0, losses: [], agedOut: [] };
+  try {
+    for (let more = 1; more === 1;) {
+      const reply = await script.run(client, [stream, groupsKey(stream)], [groupAgeMs, Math.floor(maxLength)]);
+      const [behind, cut, again, agedOut, losses] = reply as [number, number, number, string[], (string | number)[]];
+      total.behind += behind;
+      total.cut += cut;
+      total.agedOut.push(...agedOut);
+      addLosses(total.losses, losses);
+      more = again;
+    }
+  } finally {
+    report(stream, total, maxLength, observer);
+  }
+  return total;
+}
+
+function addLosses(losses: GroupLoss[], flat: (string | number)[]): void {
+  for (let i = 0; i < flat.length; i += 3) {
+    const group = String(flat[i]);
+    const [unread, pending] = [Number(flat[i + 1]), Number(flat[i + 2])];
+    const known = losses.find((loss) => loss.group === group);
+    if (known === undefined) losses.push({ group, unread, pending });
+    else Object.assign(known, { unread: known.unread + unread, pending: known.pending + pending });
+  }
+}
+
+function report(stream: string, total: Trimmed, maxLength: number, observer: Partial<StreamsObserver>): void {
+  const tell = teller(observer);
+  const { behind, cut, losses, agedOut } = total;
+  if (behind + cut > 0) tell('trimmed', { stream, behind, cut });
+  if (losses.length > 0) tell('boundReached', { stream, maxLength, losses });
+  if (agedOut.length > 0) tell('groupsAgedOut', { stream, groups: agedOut });
+}

@@ -1,0 +1,182 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+
+import { groupLag } from '#event-streams';
+import { describeWith, eventually, startRedis, type RedisServer } from '#testing';
+
+import { DEAD, GROUP, ids, TestStreams, type ServerOptions } from './test-streams.js';
+
+describeWith(['redis-server'], 'a streams server recovers', () => {
+  let lab: TestStreams;
+  const others: RedisServer[] = [];
+
+  beforeAll(async () => {
+    lab = await TestStreams.start();
+  });
+  beforeEach(() => lab.clear());
+  afterEach(async () => {
+    await lab.close();
+    await Promise.all(others.splice(0).map((server) => server.stop()));
+  });
+  afterAll(() => lab?.stop());
+
+  const startOther = async (options: Parameters<typeof startRedis>[0] = {}) => {
+    const server = await startRedis(options);
+    others.push(server);
+    return server;
+  };
+
+  const serve = (options: ServerOptions = {}, on = lab) => {
+    const seen: string[] = [];
+    const handlers = {
+      'session.ended': ({ fields }: { fields: Record<string, string> }) => void seen.push(fields['id'] ?? ''),
+    };
+    return { ...on.serve({ handlers, ...options }), seen };
+  };
+  const settled = (on = lab) => eventually(async () => (await on.pending()) === 0, { what: 'nothing to be pending' });
+  const reading = (seen: string[], id = 'first', on = lab) =>
+    on.publish([id]).then(() => eventually(() => seen.includes(id)));
+
+  it('from a lost group: it is made again from the beginning of the stream', async () => {
+    const { seen, told } = serve();
+    await reading(seen);
+    await lab.client.xgroup('DESTROY', lab.stream, GROUP);
+    await lab.publish(['second']);
+    await eventually(() => seen.includes('second'));
+    expect(told.of('groupRecreated')).toEqual([{ stream: lab.stream, group: GROUP }]);
+    expect(told.of('readFailed')).toEqual([]);
+    await settled();
+  });
+
+  it('from a deleted stream, also while it waits for entries', async () => {
+    const { seen, told } = serve({ blockMs: 5_000, claimIdleMs: 60_000 });
+    await reading(seen);
+    await lab.client.del(lab.stream);
+    await lab.publish(['second']);
+    await eventually(() => seen.includes('second'));
+    expect(told.of('groupRecreated')).toHaveLength(1);
+  });
+
+  it('from FLUSHALL in the middle of its work: all that is published afterwards is handled', async () => {
+    const { seen, told } = serve();
+    await reading(seen);
+    for (let round = 0; round < 5; round += 1) {
+      await lab.publish(ids(300, `r${round}-`));
+      await lab.client.flushall();
+      await lab.publish(ids(10, `after${round}-`));
+      await eventually(() => expect(seen).toEqual(expect.arrayContaining(ids(10, `after${round}-`))));
+    }
+    expect(told.of('groupRecreated').length).toBeGreaterThanOrEqual(5);
+    await settled();
+  });
+
+  it('from a flushed script cache', async () => {
+    const { seen } = serve();
+    await reading(seen);
+    await lab.client.script('FLUSH');
+    await lab.publish(['x'], 'no.such.type');
+    await eventually(async () => (await lab.deadLetters()).length === 1);
+    await lab.client.script('FLUSH');
+    expect(await groupLag(lab.client, lab.stream, GROUP)).toMatchObject({ unread: 0 });
+  });
+
+  it('from entries that were trimmed while they were pending under its own name: counted as lost, and acknowledged', async () => {
+    const [gone = '', kept = ''] = await lab.publish(['gone', 'kept']);
+    await lab.leavePending('me', 2);
+    await lab.client.xtrim(lab.stream, 'MINID', kept);
+    const { seen, told } = serve({ consumer: 'me' });
+    await settled();
+    expect(seen).toEqual(['kept']);
+    await eventually(() =>
+      expect(told.of('entriesLost')).toEqual([{ stream: lab.stream, group: GROUP, streamIds: [gone] }]),
+    );
+  });
+
+  it('from entries that were trimmed while they were pending under the name of a dead one: counted as lost', async () => {
+    const [gone = '', kept = ''] = await lab.publish(['gone', 'kept']);
+    await lab.leavePending('somebody-dead', 2);
+    await lab.client.xtrim(lab.stream, 'MINID', kept);
+    const { seen, told } = serve();
+    await settled();
+    await eventually(() => expect(seen).toEqual(['kept']));
+    await eventually(() =>
+      expect(told.of('entriesLost')).toEqual([{ stream: lab.stream, group: GROUP, streamIds: [gone] }]),
+    );
+  });
+
+  it('from a Redis that was killed and restarted, empty or not, without a restart of its own', async () => {
+    const server = await startOther({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] });
+    const other = new TestStreams(server);
+    other.stream = 'events';
+    const { seen, told } = serve({}, other);
+    await reading(seen, 'first', other);
+    await server.kill();
+    await eventually(() => told.of('readFailed').length === 1);
+    await server.restart();
+    await other.publish(['second']);
+    await eventually(() => seen.includes('second'));
+    await eventually(() => told.of('recovered').length === 1);
+    expect(told.of('groupRecreated')).toEqual([]);
+    expect(told.of('readFailed')).toHaveLength(1);
+    await settled(other);
+    await other.client.flushall();
+    await server.kill();
+    await server.restart();
+    await other.publish(['third']);
+    await eventually(() => seen.includes('third'));
+    await other.close();
+  });
+
+  it('starts without Redis, and stops without it, at once', async () => {
+    const server = await startOther();
+    const other = new TestStreams(server);
+    other.stream = 'events';
+    await server.kill();
+    const { seen, told, server: streams } = serve({ drainMs: 30_000 }, other);
+    await eventually(() => told.of('readFailed').length === 1, { timeoutMs: 20_000 });
+    await server.restart();
+    await reading(seen, 'first', other);
+    await server.kill();
+    await eventually(() => told.of('readFailed').length === 2);
+    const start = performance.now();
+    await streams.close();
+    expect(performance.now() - start).toBeLessThan(20_000); // the drain, 30 s, is for what is in hand
+  }, 60_000);
+
+  it('from a Redis that hangs and keeps its connections', async () => {
+    const server = await startOther();
+    const other = new TestStreams(server);
+    other.stream = 'events';
+    const { seen, told } = serve({}, other);
+    await reading(seen, 'first', other);
+    server.pause();
+    await eventually(() => told.of('readFailed').length === 1, { timeoutMs: 20_000 });
+    server.resume();
+    await reading(seen, 'second', other);
+    await eventually(() => told.of('recovered').length === 1);
+    await other.close();
+  }, 60_000);
+
+  it('from a master that became a replica for a while', async () => {
+    const server = await startOther();
+    const other = new TestStreams(server);
+    other.stream = 'events';
+    const { seen, told } = serve({}, other);
+    await reading(seen, 'first', other);
+    await other.client.replicaof(lab.redis.host, lab.redis.port);
+    await eventually(() => told.of('readFailed').length === 1);
+    await other.client.replicaof('NO', 'ONE');
+    await reading(seen, 'second', other);
+    await other.close();
+  });
+
+  it('from a dead-letter stream that cannot be written: nothing is lost meanwhile', async () => {
+    await lab.client.set(DEAD, 'text');
+    const { seen } = serve();
+    await lab.publish(['x'], 'no.such.type');
+    await reading(seen, 'good');
+    expect(await lab.pending()).toBeGreaterThan(0);
+    await lab.client.del(DEAD);
+    await settled();
+    expect((await lab.deadLetters()).map((letter) => letter['id'])).toEqual(['x']);
+  });
+});
