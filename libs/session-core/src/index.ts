@@ -7,8 +7,12 @@ export {
   StoreUnavailableError,
 } from './errors.js';
 export { Books, type Refusal, type SessionFilter, type SessionPage, type UserCount } from './books.js';
+export { COMMAND_LIFE_MS, CommandsStore, type CommandedNode, type CommandsStoreOptions } from './commands-store.js';
+export { DeadLettersStore, type DeadLetter, type DeadLetterPage } from './dead-letters-store.js';
 export {
   escapeKeyPart,
+  INBOX_STREAMS,
+  inboxKeys,
   QUEUE_PREFIX,
   shardKeys,
   shardNumbers,
@@ -17,7 +21,25 @@ export {
   type ShardKeys,
   type TenantRef,
 } from './keys.js';
+export { NodesStore, type NodesStoreOptions } from './nodes-store.js';
+export { Pulses, type PulsesOptions } from './pulses.js';
+export type { ReconciliationProgress } from './reconciliation.js';
+export { SnapshotsStore, type SnapshotsStoreOptions } from './snapshots-store.js';
+export {
+  MAX_PART_SESSIONS,
+  MAX_PARTS,
+  type CompleteSnapshot,
+  type SnapshotEntry,
+  type SnapshotOutcome,
+  type SnapshotPart,
+  type SnapshotPhase,
+  type SnapshotProgress,
+} from './model/snapshot.js';
+export type { Beat, BeatPath, Fuse, Heartbeat, NodePolicy, NodeView } from './model/node.js';
+export type { Watch } from './scripts/watch-nodes.script.js';
 export { LimitsStore } from './limits-store.js';
+export type { Command } from './model/command.js';
+export { Repetition } from './model/repetition.js';
 export type {
   Admitted,
   AdmissionRequest,
@@ -59,4 +81,6 @@ export {
 export type { EndOutcome } from './scripts/end.script.js';
 export { allShardScripts, type StoreClient } from './scripts/script.js';
 export type { Sweep } from './scripts/sweep.script.js';
+export type { TransferOutcome, Transferred, TransferTarget } from './model/transfer.js';
 export { SessionStore, type EndRequest, type OwnedDecision, type SessionStoreOptions } from './session-store.js';
+export { Transfers } from './transfers.js';

@@ -41,7 +41,7 @@ export function shardKeys(tenant: string, shard: number) {
   return {
     prefix,
     /**
-     * string, written by admit, withdraw, confirm, end, sweep. The packed record of a session; after the end, its tombstone.
+     * string, written by admit, withdraw, confirm, authenticate, transfer, claim, close-offer, end, sweep. The packed record of a session; after the end, its tombstone.
      * Ends: the tombstone expires (60 s if its node reported the end, at most 24 h if Berth decided it).
      */
     session: (id: string) => `${prefix}session:${escapeKeyPart(id)}`,
@@ -68,6 +68,17 @@ export function shardKeys(tenant: string, shard: number) {
     nodes: `${prefix}nodes`,
     /** zset `<reason>:<node>:<epoch>` -> since (ms). Runs that are over and whose sessions are still to be ended. Ends: when empty. */
     departed: `${prefix}departed`,
+    /**
+     * zset id -> when a complete list of this run first lacked it (ms), written by the verbs of snapshots. Ends: its members when
+     * they are listed, dropped or ended otherwise; the key a day after the last addition.
+     */
+    missing: (node: string, epoch: number) => `${prefix}missing:${escapeKeyPart(node)}:${epoch}`,
+    /**
+     * set of ids, written by adopt and drop-missing. What a node's list with this mark said, and what came of it. `listed` has ''
+     * as a member for as long as it is whole. Ends: when the list has been worked on; in any case expires after 20 min.
+     */
+    snapshot: (kind: SnapshotSet, node: string, epoch: number, mark: number) =>
+      `${prefix}snapshot_${kind}:${escapeKeyPart(node)}:${epoch}:${mark}`,
     /** hash, written by pulse. When the shard was last seen up, and until when nothing idle is ended. Ends: never. */
     pulse: `${prefix}pulse`,
     /**
@@ -77,6 +88,18 @@ export function shardKeys(tenant: string, shard: number) {
     commands: (node: string) => `${prefix}commands:${escapeKeyPart(node)}`,
     /** zset node -> when its latest command was given (ms). The nodes that have commands. Ends: when empty. */
     commanded: `${prefix}commanded`,
+    /**
+     * hash session id -> offer (JSON), written by offer and close-offer. Live sessions that are on their way to another shard of the
+     * tenant. Ends: its fields when the handover is done or has come to nothing.
+     */
+    offers: `${prefix}offers`,
+    /** zset session id -> when the reaper takes the handover over (ms), written with `offers`. Ends: when empty. */
+    offersDue: `${prefix}offers_due`,
+    /**
+     * zset `<claimed|declined>:<shard>:<token>:<id>` -> when (ms), written by claim. What this shard said to handovers from other
+     * shards. Ends: its members minutes after the handover was done, with the reaper.
+     */
+    claims: `${prefix}claims`,
     /**
      * Never written. Passed to every script, so that a slot that is on the move between masters refuses the script as a whole
      * (TRYAGAIN: one of its keys is missing): else a script could find some keys here, some there, and write into both.
@@ -90,15 +113,54 @@ export function shardKeys(tenant: string, shard: number) {
   };
 }
 
+/** What a shard keeps aside of a node's list: the ids that were listed, and those of them of which something came. */
+export type SnapshotSet = 'listed' | 'adopted' | 'restored' | 'elsewhere' | 'hang_up' | 'dropped';
+
 export type ShardKeys = ReturnType<typeof shardKeys>;
 
 /** Keys of a whole tenant, in a slot of their own. */
 export function tenantKeys(tenant: string) {
+  const prefix = `berth:{${tenant}}:`;
   return {
+    prefix,
     /** hash of version and document (JSON), written by set-limits-document. The limits of the tenant. Ends: never. */
-    limitsDocument: `berth:{${tenant}}:limits`,
+    limitsDocument: `${prefix}limits`,
+    /** zset node -> when it beat last (ms), written by heartbeat and watch-nodes. The live nodes. Ends: when empty. */
+    heartbeats: `${prefix}heartbeats`,
+    /** zset node -> since when it is lost (ms), written by watch-nodes and heartbeat. Ends: forget-lost, a day later. */
+    lostNodes: `${prefix}lost_nodes`,
+    /** hash node -> `<epoch> <change>`, written by watch-nodes. Lost nodes that not every shard knows of. Ends: settle-node. */
+    losing: `${prefix}losing`,
+    /** hash, written by heartbeat, watch-nodes and snapshot verbs. What is known of a node as a whole. Ends: with forget-lost. */
+    node: (node: string) => `${prefix}node:${escapeKeyPart(node)}`,
+    /** hash, written by watch-nodes and open-tenant. When beats could arrive and were looked at, and the grace. Ends: never. */
+    watch: `${prefix}watch`,
+    /** hash fuse -> what tripped it (JSON), and `allowed:<fuse>` -> until when it is overruled (ms). Ends: fields when mended. */
+    fuses: `${prefix}fuses`,
+    /**
+     * hash, written by the verbs of snapshots. The newest list of a node: which parts have come, how far the work on it is, what
+     * came of it. Ends: expires 10 min after its first part, so before what the shards have kept of it.
+     */
+    snapshot: (node: string) => `${prefix}snapshot:${escapeKeyPart(node)}`,
+    /** string, written by lease. The reaper that delivers a node's commands to its webhook. Ends: expires within seconds. */
+    commandsLease: (node: string) => `${prefix}commands_lease:${escapeKeyPart(node)}`,
+    /** Never written; see that of a shard. */
+    never: `${prefix}never`,
   };
 }
+
+/** Servers publish into any of so many streams; each has a slot of its own. */
+export const INBOX_STREAMS = 4;
+
+/** What servers publish instead of calling. */
+export const inboxKeys = {
+  /** stream, written by servers. Their events, of all tenants. Ends: never; trimmed behind the reapers. */
+  events: (number: number) => `berth:{inbox/${number}}:events`,
+  /** stream, written by the reapers. Events that can not be applied, with the reason. Ends: never; bounded. */
+  deadLetters: 'berth:{inbox/0}:dead_letters',
+  /** The consumer group of the reapers. */
+  group: 'reaper',
+};
 
 /** BullMQ's keys: one slot for all queues, ends as BullMQ ends them (jobs are removed when done). */
 export const QUEUE_PREFIX = '{berth}';

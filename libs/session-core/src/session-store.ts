@@ -1,17 +1,19 @@
 import { randomInt } from 'node:crypto';
 import { AmbiguousSessionError, StoreUnavailableError } from './errors.js';
-import { shardNumbers, shardOf, type TenantRef } from './keys.js';
+import { shardKeys, shardNumbers, shardOf, type TenantRef } from './keys.js';
 import { LimitsStore } from './limits-store.js';
 import type { AdmissionRequest, AdmissionToken, Decision, SessionOutcome } from './model/decision.js';
 import type { EndReason, SessionRef, TrafficTotals } from './model/session.js';
-import { admit } from './scripts/admit.script.js';
+import { admit, type AdmitOptions } from './scripts/admit.script.js';
 import { confirm } from './scripts/confirm.script.js';
 import { end, type EndOutcome } from './scripts/end.script.js';
 import { get } from './scripts/get.script.js';
-import { renew } from './scripts/renew.script.js';
+import { refuse, type ServerRefusal } from './scripts/refuse.script.js';
+import { renew, type RenewOptions } from './scripts/renew.script.js';
 import type { ShardContext, StoreClient } from './scripts/script.js';
 import { sweep, type Sweep } from './scripts/sweep.script.js';
 import { withDeadline } from './store-call.js';
+import { Transfers } from './transfers.js';
 import { Withdrawals } from './withdrawals.js';
 
 export interface SessionStoreOptions {
@@ -41,6 +43,9 @@ export interface OwnedDecision {
 /** A token is 32 random bits: it only has to differ from the other tokens of the same session. */
 const TOKEN_LIMIT = 2 ** 32;
 
+/** A session that is found twice is looked for again: between the looks a handover ends. */
+const MOST_LOOKS = 3;
+
 /** A check owns nothing; 0 would be that of a record whose token was never refused. */
 const NO_TOKEN = -1;
 
@@ -50,11 +55,16 @@ const NO_TOKEN = -1;
  */
 export class SessionStore {
   readonly limits: LimitsStore;
+  readonly transfers: Transfers;
   readonly withdrawals: Withdrawals;
 
   constructor(private readonly options: SessionStoreOptions) {
     this.limits = new LimitsStore(options.client, options.deadlineMs);
-    this.withdrawals = new Withdrawals((tenant, shard) => this.context(tenant, shard), options.deadlineMs);
+    const contextOf = (tenant: string, shard: number) => this.context(tenant, shard);
+    this.withdrawals = new Withdrawals(contextOf, options.deadlineMs);
+    const { limits } = this;
+    const locate = async (tenant: TenantRef, ref: SessionRef) => await this.shardToLeave(tenant, ref);
+    this.transfers = new Transfers({ ...options, limits, contextOf, locate });
   }
 
   /**
@@ -66,7 +76,7 @@ export class SessionStore {
   async admit(tenant: TenantRef, request: AdmissionRequest): Promise<OwnedDecision> {
     const token = randomInt(1, TOKEN_LIMIT);
     try {
-      return { decision: await this.decide(tenant, request, token, false), token };
+      return { decision: await this.decide(tenant, request, token, 'admit'), token };
     } catch (error) {
       const certain = error instanceof StoreUnavailableError && error.nothingDone;
       if (!certain) this.withdrawLater(tenant, request, token);
@@ -76,7 +86,20 @@ export class SessionStore {
 
   /** What `admit` would answer now, without doing it. */
   async check(tenant: TenantRef, request: AdmissionRequest): Promise<Decision> {
-    return await this.decide(tenant, request, NO_TOKEN, true);
+    return await this.decide(tenant, request, NO_TOKEN, 'check');
+  }
+
+  /**
+   * The session has started, whether or not anybody was asked: it is on the books when this returns, over the limits if need be,
+   * unless it has ended, or its node's run has.
+   */
+  async started(tenant: TenantRef, request: AdmissionRequest): Promise<Decision> {
+    return await this.decide(tenant, request, randomInt(1, TOKEN_LIMIT), 'started');
+  }
+
+  /** Writes a refusal of a server beside those of the limits. */
+  async recordRefusal(tenant: TenantRef, refusal: ServerRefusal): Promise<void> {
+    await this.call(async () => await refuse(this.context(tenant.name, shardOf(tenant, refusal.user)), refusal));
   }
 
   /** Takes an admission back whose answer could not be delivered: at once, and again until it has worked. */
@@ -102,9 +125,9 @@ export class SessionStore {
     tenant: TenantRef,
     ref: SessionRef,
     totals: TrafficTotals = {},
-    attempt?: number,
+    options: RenewOptions = {},
   ): Promise<SessionOutcome> {
-    return await this.whereItLives(tenant, ref, (context) => renew(context, ref.sessionId, totals, attempt));
+    return await this.whereItLives(tenant, ref, (context) => renew(context, ref.sessionId, totals, options));
   }
 
   async get(tenant: TenantRef, ref: SessionRef): Promise<SessionOutcome> {
@@ -124,7 +147,9 @@ export class SessionStore {
       shards.map((shard) => this.call(async () => await end(this.context(tenant.name, shard), ending))),
     );
     const telling = ['now', 'superseded', 'before'].map((kind) => outcomes.find((outcome) => outcome.kind === kind));
-    return telling.find((outcome) => outcome !== undefined) ?? { kind: 'unknown' };
+    const outcome = telling.find((told) => told !== undefined) ?? { kind: 'unknown' };
+    const movedTo = outcome.kind === 'before' ? outcome.session.movedTo : null;
+    return movedTo?.sessionId === ref.sessionId ? await this.end(tenant, movedTo, request) : outcome;
   }
 
   /** Ends at most `batch` due sessions of one shard. Not bounded by the decision deadline: it is nobody's request. */
@@ -132,14 +157,35 @@ export class SessionStore {
     return await sweep(this.context(tenant.name, shard), batch);
   }
 
+  /** A session that went on in another shard is asked for there: with another user its id is taken, without one the answer is its own. */
   private async decide(
     tenant: TenantRef,
     request: AdmissionRequest,
     token: AdmissionToken,
-    dryRun: boolean,
+    mode: AdmitOptions['mode'],
+  ): Promise<Decision> {
+    let decision = await this.ask(tenant, request, token, mode);
+    for (let hops = 0; hops < tenant.shards && decision.kind === 'ended'; hops++) {
+      const movedTo = decision.session?.movedTo;
+      if (movedTo?.sessionId !== request.sessionId) break;
+      const there = await this.ask(tenant, { ...request, user: movedTo.user }, NO_TOKEN, 'check');
+      if (there.kind === 'admitted' && there.repeated) {
+        return request.user === '' || request.user === there.session.user ? there : { kind: 'id-conflict' };
+      }
+      if (there.kind !== 'ended') break;
+      decision = there;
+    }
+    return decision;
+  }
+
+  private async ask(
+    tenant: TenantRef,
+    request: AdmissionRequest,
+    token: AdmissionToken,
+    mode: AdmitOptions['mode'],
   ): Promise<Decision> {
     const context = this.context(tenant.name, shardOf(tenant, request.user));
-    const options = { token, dryRun, tombstoneMs: this.options.tombstoneMs };
+    const options = { token, mode, tombstoneMs: this.options.tombstoneMs };
     return await this.call(async () => {
       const decision = await admit(context, request, options);
       if (decision.kind !== 'no-limits') return decision;
@@ -157,7 +203,9 @@ export class SessionStore {
     verb: (context: ShardContext) => Promise<SessionOutcome>,
   ): Promise<SessionOutcome> {
     const [shard = 0] = await this.shardsOf(tenant, ref);
-    return await this.call(async () => await verb(this.context(tenant.name, shard)));
+    const outcome = await this.call(async () => await verb(this.context(tenant.name, shard)));
+    const movedTo = outcome.kind === 'ended' ? outcome.session?.movedTo : null;
+    return movedTo?.sessionId === ref.sessionId ? await this.whereItLives(tenant, movedTo, verb) : outcome;
   }
 
   private async shardsOf(tenant: TenantRef, ref: SessionRef): Promise<number[]> {
@@ -168,25 +216,50 @@ export class SessionStore {
     return ended.length > 0 ? ended : shardNumbers(tenant);
   }
 
-  private async shardsToEnd(tenant: TenantRef, ref: SessionRef, { attempt, by }: EndRequest): Promise<number[]> {
-    if (by === 'berth' || tenant.shards === 1 || ref.user !== undefined) return await this.shardsOf(tenant, ref);
-    const { live } = await this.find(tenant, ref.sessionId);
-    const covered = live.filter((found) => attempt === undefined || found.attempt >= attempt);
-    return covered.length > 0 ? covered.map(({ shard }) => shard) : shardNumbers(tenant);
+  /** Where a session is that may be on its way to another shard: the one that it has not left yet. */
+  private async shardToLeave(tenant: TenantRef, ref: SessionRef): Promise<number> {
+    if (tenant.shards === 1 || ref.user !== undefined) return (await this.shardsOf(tenant, ref))[0] ?? 0;
+    const { leaving, live, ended } = await this.find(tenant, ref.sessionId);
+    return leaving[0] ?? live[0]?.shard ?? ended[0] ?? 0;
   }
 
-  /** In which shards the id lives (in one at most, else the caller has to name the user), and in which it has ended. */
+  private async shardsToEnd(tenant: TenantRef, ref: SessionRef, { attempt, by }: EndRequest): Promise<number[]> {
+    if (tenant.shards === 1 || ref.user !== undefined) return await this.shardsOf(tenant, ref);
+    const { live, leaving, ended } = await this.find(tenant, ref.sessionId);
+    const covered = live.filter((found) => by === 'berth' || attempt === undefined || found.attempt >= attempt);
+    if (covered.length > 0) return [...covered.map(({ shard }) => shard), ...leaving];
+    return by === 'berth' && ended.length > 0 ? ended : shardNumbers(tenant);
+  }
+
+  /**
+   * In which shards the id lives (in one at most, else the caller has to name the user), and in which it has ended. Looks again where it is
+   * found twice: it may have been on its way from one shard to the other.
+   */
   private async find(tenant: TenantRef, sessionId: string) {
-    const outcomes = await Promise.all(
-      shardNumbers(tenant).map((shard) =>
-        this.call(async () => await get(this.context(tenant.name, shard), sessionId)),
+    for (let looks = 0; looks < MOST_LOOKS; looks++) {
+      const outcomes = await Promise.all(
+        shardNumbers(tenant).map((shard) =>
+          this.call(async () => await get(this.context(tenant.name, shard), sessionId)),
+        ),
+      );
+      const found = outcomes.flatMap((outcome, shard) =>
+        outcome.kind === 'live' ? [{ shard, attempt: outcome.session.attempt }] : [],
+      );
+      const leaving = found.length > 1 ? await this.leaving(tenant, sessionId, found) : [];
+      const live = found.filter(({ shard }) => !leaving.includes(shard));
+      if (live.length === Math.min(found.length, 1)) return { live, leaving, ended: knowingFirst(outcomes) };
+    }
+    throw new AmbiguousSessionError(sessionId);
+  }
+
+  /** Between two steps of a handover a session is in two shards; it counts as where it goes to. */
+  private async leaving(tenant: TenantRef, sessionId: string, found: { shard: number }[]): Promise<number[]> {
+    const offered = await Promise.all(
+      found.map(({ shard }) =>
+        this.call(async () => await this.options.client.hexists(shardKeys(tenant.name, shard).offers, sessionId)),
       ),
     );
-    const live = outcomes.flatMap((outcome, shard) =>
-      outcome.kind === 'live' ? [{ shard, attempt: outcome.session.attempt }] : [],
-    );
-    if (live.length > 1) throw new AmbiguousSessionError(sessionId);
-    return { live, ended: outcomes.flatMap((outcome, shard) => (outcome.kind === 'ended' ? [shard] : [])) };
+    return found.flatMap(({ shard }, i) => (offered[i] === 1 ? [shard] : []));
   }
 
   private context(tenant: string, shard: number): ShardContext {
@@ -196,4 +269,12 @@ export class SessionStore {
   private async call<T>(verb: () => Promise<T>): Promise<T> {
     return await withDeadline(this.options.deadlineMs, verb);
   }
+}
+
+/** The shards in which an id has ended; those that were only told of its end, which is later than any start, come last. */
+function knowingFirst(outcomes: SessionOutcome[]): number[] {
+  const ended = outcomes.flatMap((outcome, shard) =>
+    outcome.kind === 'ended' ? [{ shard, startedAtMs: outcome.session?.startedAtMs ?? Infinity }] : [],
+  );
+  return ended.toSorted((a, b) => a.startedAtMs - b.startedAtMs).map(({ shard }) => shard);
 }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { eventually, startRedis, type RedisServer } from '#testing';
 import { RESERVED_KEY_NAMES, shardKeys, tenantKeys, type TenantRef } from '../src/keys.js';
+import { CommandsStore } from '../src/commands-store.js';
 import { SessionStore } from '../src/session-store.js';
 import { request } from './fixture.js';
 
@@ -22,13 +23,20 @@ function namedPatterns(tenant: TenantRef): RegExp[] {
     keys.nodes,
     keys.departed,
     keys.pulse,
+    keys.offers,
+    keys.offersDue,
+    keys.claims,
+    keys.missing('X', 1),
     keys.events,
     keys.rejections,
   ]);
-  return [...names, tenantKeys(tenant.name).limitsDocument].map(
+  const { limitsDocument, commandsLease } = tenantKeys(tenant.name);
+  return [...names, limitsDocument, commandsLease('X')].map(
     (name) => new RegExp(`^${name.replaceAll(/[{}/]/g, String.raw`\$&`).replace(/X(:1)?$/, '.+')}$`),
   );
 }
+
+const inAnHour = () => Date.now() + 3_600_000;
 
 describe('the keyspace', () => {
   let server: RedisServer;
@@ -66,16 +74,35 @@ describe('the keyspace', () => {
       await store.renew(tenant, { sessionId: wanted.sessionId }, { bytesSent: i });
       if (i % 4 === 0) await store.confirm(tenant, { sessionId: wanted.sessionId });
       if (i % 9 === 0) store.withdrawLater(tenant, wanted, token);
+      if (i % 10 === 3) {
+        const target = {
+          node: 'node-9',
+          epoch: 1,
+          user: `user-${i % 7}`,
+          newId: i % 20 === 3 ? `new-${i}` : undefined,
+        };
+        await store.transfers.transfer(tenant, { sessionId: wanted.sessionId }, target);
+      }
       if (i % 50 === 0) await look();
     }
     await eventually(async () => {
       for (let shard = 0; shard < tenant.shards; shard++) await store.sweep(tenant, shard, 100);
       return store.withdrawals.pending === 0;
     });
+    const commands = new CommandsStore({ client: redis, deadlineMs: 5_000, tombstoneMs: 100 });
+    await commands.leaseDelivery(tenant, 'node-0', 'somebody', 1_000);
     await look();
-    for (let i = 0; i < 200; i++)
-      await store.end(tenant, { sessionId: `call-${i}` }, { reason: 'completed', by: 'node' });
+    for await (const page of commands.unacknowledged(tenant, 'node-0')) {
+      for (const { commandId } of page) await commands.acknowledge(tenant, 'node-0', commandId);
+    }
+    for (let i = 0; i < 200; i++) {
+      for (const sessionId of [`call-${i}`, `new-${i}`]) {
+        await store.end(tenant, { sessionId }, { reason: 'completed', by: 'node' });
+      }
+    }
     await look();
+    const later = new SessionStore({ client: redis, deadlineMs: 5_000, tombstoneMs: 100, clockMs: inAnHour });
+    for (let shard = 0; shard < tenant.shards; shard++) await later.transfers.repair(tenant, shard, 100);
 
     const patterns = namedPatterns(tenant);
     expect([...seen].filter((key) => !patterns.some((pattern) => pattern.test(key)))).toEqual([]);
@@ -86,7 +113,9 @@ describe('the keyspace', () => {
 
   it('keeps the names of later pieces free', () => {
     const keys = shardKeys('t', 0);
-    const taken = Object.values(keys).map((key) => (typeof key === 'string' ? key : key('x' as never, 1)));
+    const taken = Object.values(keys).map((key) =>
+      typeof key === 'string' ? key : key('x' as never, 'x' as never, 1, 1),
+    );
     for (const name of RESERVED_KEY_NAMES) {
       expect(taken.some((key) => key.replace(keys.prefix, '').split(':')[0] === name)).toBe(false);
     }

@@ -41,6 +41,7 @@ type RecordList = [
   note?: string,
   lastActivity?: number,
   traffic?: PackedTraffic,
+  movedTo?: [id: string, user: string],
 ];
 
 type PackedTraffic = Record<string, string>;
@@ -128,9 +129,8 @@ export function readSession(tenant: string, id: string, packed: Buffer, parts: L
 /** Reads an ended session from its tombstone. */
 export function readEnded(tenant: string, id: string, packed: Buffer): EndedSession {
   const record = unpackRecord(packed);
-  const [endedAtMs = 0, endReason = 'completed', note = '', lastActivityAtMs = 0, traffic = {}] = record.list.slice(
-    13,
-  ) as [number?, EndReason?, string?, number?, PackedTraffic?];
+  const [endedAtMs = 0, endReason = 'completed', note = '', lastActivityAtMs = 0, traffic = {}, movedTo] =
+    record.list.slice(13) as [number?, EndReason?, string?, number?, PackedTraffic?, [string, string]?];
   return {
     ...base(tenant, id, record),
     lastActivityAtMs,
@@ -139,6 +139,7 @@ export function readEnded(tenant: string, id: string, packed: Buffer): EndedSess
     endedAtMs,
     endReason,
     note: note === '' ? null : note,
+    movedTo: movedTo === undefined ? null : { sessionId: movedTo[0], user: movedTo[1] },
   };
 }
 

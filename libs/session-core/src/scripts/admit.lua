@@ -2,7 +2,8 @@
 -- Decides whether a session may start, and if so puts it on the books. All or nothing, in one step.
 --
 --   KEYS[3] session    KEYS[4] user_sessions    KEYS[5] node_sessions, absent for a session without a node
---   ARGV[2] sessionId  ARGV[3] user (canonical)  ARGV[4] mode: admit | check (answers the same, changes nothing)
+--   ARGV[2] sessionId  ARGV[3] user (canonical)  ARGV[4] mode: admit | check (answers the same, changes nothing) | started (whatever
+--                                                      the limits say)
 --   ARGV[5] due first, ms after the start (0: never)
 --   ARGV[6] the record without its start          ARGV[7] tombstone (ms)
 --   ARGV[8] event id without its time   ARGV[9] event type         ARGV[10] the session as JSON, for the event
@@ -30,13 +31,15 @@ local run = ARGV[11] ~= '' and redis.call('HGET', PREFIX .. 'nodes', ARGV[11])
 
 local active, victims, record, reply = held, 0, ARGV[6], nil
 local ends, apply_ends, write_event, overshoot = {}, nil, nil, nil -- what ends in this step; how, where it is looked at closely
+local take_early -- activity that came before its start
 
 -- Most admissions meet an id never seen, a node's present run, a limit with room and an outbox that needs no trimming. The others are
 -- looked at closely.
-if session or (run and run ~= ARGV[12]) or (bounded and held >= max) or length >= EVENTS_BOUND then
+if session or ARGV[4] == 'started' or (run and run ~= ARGV[12]) or (bounded and held >= max) or length >= EVENTS_BOUND then
 -- @include reading
 -- @include endings
 -- @include runs
+-- @include room
 -- @include admit-closely
 end
 
@@ -63,6 +66,7 @@ redis.call('SET', KEYS[3], struct.pack(START, now) .. record)
 redis.call('ZADD', DEADLINES, due, id)
 if node_sessions then redis.call('SADD', node_sessions, id) end
 for i = 13, #ARGV do redis.call('ZADD', PREFIX .. 'group_sessions:' .. ARGV[i], now_text, id) end
+if take_early then take_early() end
 local total_text = string.format('%d', total - #ends + 1)
 if write_event then
   write_event(length, ARGV[8] .. now_text, ARGV[9], 'session', ARGV[10], 'userActive', active_text, 'totalActive', total_text,

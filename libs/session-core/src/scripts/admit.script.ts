@@ -11,8 +11,8 @@ const script = new ShardScript('admit');
 export interface AdmitOptions {
   token: AdmissionToken;
   tombstoneMs: number;
-  /** Answer the same, change nothing. */
-  dryRun: boolean;
+  /** `check`: answer the same, change nothing. `started`: the session is a fact, so no limit refuses it. */
+  mode: 'admit' | 'check' | 'started';
 }
 
 /** The shard has no limits document yet, or lost it: publish it and ask again. */
@@ -22,7 +22,7 @@ export type NoLimits = { kind: 'no-limits' };
 export async function admit(
   context: ShardContext,
   request: AdmissionRequest,
-  { token, tombstoneMs, dryRun }: AdmitOptions,
+  { token, tombstoneMs, mode }: AdmitOptions,
 ): Promise<Decision | NoLimits> {
   const { sessionId, attempt, user, node, groups } = request;
   const keys = shardKeys(context.tenant, context.shard);
@@ -31,7 +31,7 @@ export async function admit(
   const args = [
     sessionId,
     user,
-    dryRun ? 'check' : 'admit',
+    mode,
     firstDueMs(request),
     packSession(request, token),
     tombstoneMs,
@@ -118,11 +118,11 @@ function newSession(tenant: string, request: AdmissionRequest, startedAtMs: numb
   };
 }
 
-function userLimits(user: string, max: number, active: number): LimitState[] {
+export function userLimits(user: string, max: number, active: number): LimitState[] {
   return user === '' ? [] : [{ scope: 'user', key: user, max: Math.max(0, max), active }];
 }
 
-function readVictim(value: unknown): Victim {
+export function readVictim(value: unknown): Victim {
   const node = text(field(value, 1));
   return { id: text(field(value, 0)), node: node === '' ? null : node, startedAtMs: integer(field(value, 2)) };
 }

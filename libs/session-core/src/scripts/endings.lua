@@ -75,23 +75,28 @@ local function plan_end(id, session, due, by_node)
   return p
 end
 
--- A removal comes first, so that full memory cannot stop an ending.
--- What ended because its node was silent, or did not name it, may still be alive there: its ending is provisional.
-local function apply_end(p, length, reason, note, tombstone_ms)
-  local id, session, list, traffic, user_key = p.id, p.session, p.session.list, p.traffic, p.user_key
-  local user, attempt, started = list[USER], string.format('%d', list[ATTEMPT]), string.format('%d', session.started)
+-- Removes a session from every index that it is in. A removal comes first, so that full memory cannot stop an ending.
+-- Returns how many sessions its user has left.
+local function take_off_books(p)
+  local id, user_key, user = p.id, p.user_key, p.session.list[USER]
   redis.call('ZREM', DEADLINES, id)
   if user_key then redis.call('ZREM', user_key, id) end
   if p.node_key then redis.call('SREM', p.node_key, id) end
-  for _, group in ipairs(list[GROUPS]) do redis.call('ZREM', key('group_sessions:', group), id) end
-  if next(traffic) then redis.call('DEL', key('traffic:', id)) end
+  for _, group in ipairs(p.session.list[GROUPS]) do redis.call('ZREM', key('group_sessions:', group), id) end
+  if next(p.traffic) then redis.call('DEL', key('traffic:', id)) end
   counts[DEADLINES] = counts[DEADLINES] - 1
-  local user_active = '0'
-  if user_key then
-    counts[user_key] = counts[user_key] - 1
-    user_active = string.format('%d', counts[user_key])
-    if counts[user_key] == 0 then redis.call('ZREM', USERS, user) else redis.call('ZADD', USERS, user_active, user) end
-  end
+  if not user_key then return '0' end
+  counts[user_key] = counts[user_key] - 1
+  local user_active = string.format('%d', counts[user_key])
+  if counts[user_key] == 0 then redis.call('ZREM', USERS, user) else redis.call('ZADD', USERS, user_active, user) end
+  return user_active
+end
+
+-- What ended because its node was silent, or did not name it, may still be alive there: its ending is provisional.
+local function apply_end(p, length, reason, note, tombstone_ms)
+  local id, session, list, traffic = p.id, p.session, p.session.list, p.traffic
+  local user, attempt, started = list[USER], string.format('%d', list[ATTEMPT]), string.format('%d', session.started)
+  local user_active = take_off_books(p)
 
   local provisional = reason == 'node_lost' or reason == 'reconciled'
   list[STATE], list[ENDED_AT], list[REASON], list[NOTE] = provisional and PROVISIONAL or ENDED, now, reason, note

@@ -9,7 +9,13 @@ export function readOutcome(reply: unknown, tenant: string, sessionId: string): 
     case 'live': {
       const packed = reader.bytes();
       const parts = { due: reader.text(), lastActivity: reader.text(), traffic: reader.bytes() };
-      return { kind: 'live', session: readSession(tenant, sessionId, packed, parts) };
+      // Read when it is looked at: who renews a session in passing does not look.
+      return {
+        kind: 'live',
+        get session() {
+          return readSession(tenant, sessionId, packed, parts);
+        },
+      };
     }
     case 'ended':
       return { kind: 'ended', session: reader.done() ? null : readEnded(tenant, sessionId, reader.bytes()) };

@@ -35,6 +35,7 @@ local TENANT, USERS, EVENTS = string.match(PREFIX, '{(.-)/'), PREFIX .. 'users',
 -- @const NOTE 16
 -- @const LAST_ACTIVITY 17
 -- @const TRAFFIC 18
+-- @const MOVED_TO 19
 -- @const RESERVED 'r'
 -- @const ACTIVE 'a'
 -- @const ENDED 'e'

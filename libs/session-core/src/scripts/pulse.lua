@@ -3,18 +3,18 @@
 -- is due by silence gets a grace, and what a jump of the clock took from it.
 --
 --   ARGV[2] grace (ms)   ARGV[3] stale after (ms): silence longer than this was an outage
---   ARGV[4] jumped (ms): how much further this clock went than the caller's own since its last pulse, 0 if it cannot tell
+--   ARGV[4] now of the caller's last pulse (ms), '' if it has none    ARGV[5] how long ago that was by a clock that never jumps (ms)
 --
 -- Reply: now (ms), length of the gap (ms), 0 if there was none
 
 local PULSE = PREFIX .. 'pulse'
-local grace, stale_after, jumped = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local at = tonumber(redis.call('HGET', PULSE, 'at') or now)
+local grace, stale_after = tonumber(ARGV[2]), tonumber(ARGV[3])
+local jumped = ARGV[4] ~= '' and now - ARGV[4] - ARGV[5] or 0
+local known = redis.call('HMGET', PULSE, 'at', 'grace_until', 'credit')
+local at, grace_until, credit = tonumber(known[1] or now), tonumber(known[2] or 0), tonumber(known[3] or 0)
 local gap = now - at > stale_after and now - at or 0
-redis.call('HSET', PULSE, 'at', now_text, 'stale_after', ARGV[3])
-if gap > 0 then
-  redis.call('HSET', PULSE, 'grace_until', string.format('%d', now + grace), 'credit', string.format('%d', math.max(jumped, 0)))
-elseif redis.call('HEXISTS', PULSE, 'grace_until') == 0 then
-  redis.call('HSET', PULSE, 'grace_until', '0', 'credit', '0')
-end
+if gap > 0 then grace_until, credit = now + grace, jumped > stale_after and jumped or 0 end
+grace_until = math.min(grace_until, now + grace) -- a clock that stepped back leaves no long grace behind
+redis.call('HSET', PULSE, 'at', now_text, 'stale_after', ARGV[3], 'grace_until', string.format('%d', grace_until),
+  'credit', string.format('%d', credit))
 return { now_text, string.format('%d', gap) }

@@ -8,8 +8,8 @@ export interface PulseOptions {
   graceMs: number;
   /** Silence longer than this was an outage, milliseconds. */
   staleAfterMs: number;
-  /** How much further the clock of Redis went than the caller's own since its last pulse, milliseconds; 0 if it cannot tell. */
-  jumpedMs: number;
+  /** The caller's last pulse of this shard: the time of Redis then, and how long ago it was by a clock that never jumps, milliseconds. */
+  last: { nowMs: number; agoMs: number } | null;
 }
 
 export interface Pulse {
@@ -20,8 +20,9 @@ export interface Pulse {
 }
 
 /** Says that a shard is up, and gives grace to what is due there by silence if it was away, or if its clock jumped. */
-export async function pulse(context: ShardContext, { graceMs, staleAfterMs, jumpedMs }: PulseOptions): Promise<Pulse> {
-  const args = [Math.round(graceMs), Math.round(staleAfterMs), Math.round(jumpedMs)];
+export async function pulse(context: ShardContext, { graceMs, staleAfterMs, last }: PulseOptions): Promise<Pulse> {
+  const since = last === null ? ['', ''] : [last.nowMs, Math.round(last.agoMs)];
+  const args = [Math.round(graceMs), Math.round(staleAfterMs), ...since];
   const reply = new ReplyReader(await script.inShard(context, args));
   return { nowMs: reply.integer(), gapMs: reply.integer() };
 }

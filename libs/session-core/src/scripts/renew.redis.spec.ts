@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import type { Session } from '../model/session.js';
 import { admitted, keys, request, useBooks, streamOf, tenant } from '../../test/fixture.js';
 
 describe('confirm, renew and get', () => {
@@ -18,6 +19,18 @@ describe('confirm, renew and get', () => {
     expect(await books.store.confirm(tenant, ref)).toEqual(confirmed);
     const types = (await streamOf(books.redis, keys.events)).map(({ type }) => type);
     expect(types).toEqual(['session.reserved', 'session.confirmed']);
+  });
+
+  it('shows the confirmed session in the outbox as its admission did, but active', async () => {
+    const groups = ['trunk:west', 'site:a'];
+    await admitted(books.store, request('call "1"', { state: 'reserved', policy, groups, priority: 'emergency' }));
+    await books.store.confirm(tenant, { sessionId: 'call "1"' });
+    const [reserved, confirmed] = await streamOf(books.redis, keys.events);
+    expect(JSON.parse(confirmed?.['session'] ?? '')).toEqual({
+      ...(JSON.parse(reserved?.['session'] ?? '') as object),
+      state: 'active',
+    });
+    expect(confirmed).toMatchObject({ type: 'session.confirmed', fromState: 'reserved' });
   });
 
   it('ends a reservation that is confirmed too late', async () => {
@@ -105,9 +118,26 @@ describe('confirm, renew and get', () => {
     expect(await books.store.renew(tenant, ref)).toMatchObject({ kind: 'live', session: { expiresAtMs: due } });
   });
 
+  it('takes late and reordered activity for what it was: the latest counts, whatever came last', async () => {
+    await admitted(books.store, request('call-1', { policy }));
+    const start = books.clock.nowMs;
+    const at = (ms: number, bytesSent: number, id: string) =>
+      books.store.renew(tenant, ref, { bytesSent, channels: [{ id, type: 'session' }] }, { atMs: start + ms });
+    books.clock.advance(6_000);
+    for (const [ms, bytes, id] of [
+      [5_000, 50, 'b'],
+      [2_000, 20, 'a'],
+      [5_000, 50, 'b'],
+    ] as const)
+      await at(ms, bytes, id);
+    const { session } = (await at(99_000, 60, 'c')) as { session: Session };
+    expect(session).toMatchObject({ bytesSent: 60, lastActivityAtMs: start + 6_000, expiresAtMs: start + 16_000 });
+    expect(await at(1_000, 10, 'z')).toMatchObject({ session: { bytesSent: 60, channels: [{ id: 'c' }] } });
+  });
+
   it('answers an older attempt that it is over, and an id that it never saw that it is unknown', async () => {
     await admitted(books.store, request('call-1', { attempt: 2 }));
-    expect(await books.store.renew(tenant, ref, {}, 1)).toEqual({ kind: 'ended', session: null });
+    expect(await books.store.renew(tenant, ref, {}, { attempt: 1 })).toEqual({ kind: 'ended', session: null });
     expect(await books.store.confirm(tenant, ref, 1)).toEqual({ kind: 'ended', session: null });
     expect(await books.store.renew(tenant, { sessionId: 'nobody' })).toEqual({ kind: 'unknown' });
     expect(await books.store.confirm(tenant, { sessionId: 'nobody' })).toEqual({ kind: 'unknown' });

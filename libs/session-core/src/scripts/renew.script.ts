@@ -7,6 +7,13 @@ const script = new ShardScript('renew');
 
 const TOTALS = ['bytesSent', 'bytesReceived', 'packetsSent', 'packetsReceived'] as const;
 
+export interface RenewOptions {
+  /** Absent: whichever lives. */
+  attempt?: number | undefined;
+  /** When the activity was, milliseconds of the Redis clock; absent: now. */
+  atMs?: number | undefined;
+}
+
 /**
  * Renews the session's idle time and merges the totals by maximum; the maximum duration stays where it was.
  *
@@ -16,9 +23,9 @@ export async function renew(
   context: ShardContext,
   sessionId: string,
   totals: TrafficTotals,
-  attempt?: number,
+  { attempt, atMs }: RenewOptions = {},
 ): Promise<SessionOutcome> {
-  const args: ScriptArgument[] = [sessionId, attempt ?? ''];
+  const args: ScriptArgument[] = [sessionId, attempt ?? '', atMs ?? ''];
   for (const name of TOTALS) {
     const value = totals[name];
     if (value !== undefined) args.push(name, value);

@@ -38,6 +38,12 @@ export class ReplyReader {
     throw new CorruptReplyError(`A script replied with ${typeof value} where bytes were expected`);
   }
 
+  list(): unknown[] {
+    const value = this.next();
+    if (Array.isArray(value)) return value;
+    throw new CorruptReplyError('A script replied with something other than a list');
+  }
+
   rest(): unknown[] {
     return Array.isArray(this.reply) ? this.reply.slice(this.at) : [];
   }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Cluster, Redis } from 'ioredis';
-import { shardKeys } from '../keys.js';
+import { shardKeys, tenantKeys } from '../keys.js';
 
 /** A connection to standalone Redis (also behind Sentinel) or to a Redis Cluster. */
 export type StoreClient = Redis | Cluster;
@@ -49,15 +49,13 @@ function isNoScript(error: unknown): boolean {
 }
 
 /**
- * Composes a verb of a shard: its flags line, the prelude, then the verb with what it includes in place. Constants of the prelude
+ * Composes a verb: its flags line, the prelude, then the verb with what it includes in place. Constants of the prelude
  * (`-- @const NAME value`) are written into the text.
  */
-export function composeShardScript(name: string): string {
+export function composeScript(name: string, preludeName: 'prelude' | 'tenant-prelude'): string {
   const [flags, ...verb] = readLua(name).split('\n');
-  const prelude = readLua('prelude');
-  const text = [flags, prelude, ...verb]
-    .join('\n')
-    .replaceAll(/^-- @include (\S+)$/gm, (_, part: string) => readLua(part));
+  const prelude = readLua(preludeName);
+  const text = withIncludes([flags, prelude, ...verb].join('\n'));
   const constants = [...prelude.matchAll(/^-- @const (\w+) (.+)$/gm)];
   return constants.reduce(
     (composed, [, word = '', value = '']) => composed.replaceAll(new RegExp(`\\b${word}\\b(?!')`, 'g'), value),
@@ -65,12 +63,17 @@ export function composeShardScript(name: string): string {
   );
 }
 
+function withIncludes(text: string): string {
+  return text.replaceAll(/^-- @include (\S+)$/gm, (_, part: string) => withIncludes(readLua(part)));
+}
+
 const shardScripts = new Map<string, ShardScript>();
+const tenantScripts = new Map<string, TenantScript>();
 
 /** A verb of a shard: `KEYS[1]` names the shard, `KEYS[2]` is never there, `ARGV[1]` is the clock, further ones are the verb's own. */
 export class ShardScript extends Script {
   constructor(readonly name: string) {
-    super(composeShardScript(name));
+    super(composeScript(name, 'prelude'));
     shardScripts.set(name, this);
   }
 
@@ -82,6 +85,22 @@ export class ShardScript extends Script {
   }
 }
 
+/** Which tenant a script runs for, over which connection. `clockMs` sets the time in tests; nothing else may. */
+export type TenantContext = Omit<ShardContext, 'shard'>;
+
+/** A verb of a whole tenant, in the slot of its own keys: `KEYS[1]` names the tenant, the rest as with a shard. */
+export class TenantScript extends Script {
+  constructor(readonly name: string) {
+    super(composeScript(name, 'tenant-prelude'));
+    tenantScripts.set(name, this);
+  }
+
+  async inTenant({ client, tenant, clockMs }: TenantContext, args: ScriptArgument[]): Promise<unknown> {
+    const { heartbeats, never } = tenantKeys(tenant);
+    return await this.run(client, [heartbeats, never], [clockMs === undefined ? '' : clockMs(), ...args]);
+  }
+}
+
 /** A script that stands alone, with its one key given by the caller. */
 export function loadScript(name: string): Script {
   return new Script(readLua(name));
@@ -90,4 +109,9 @@ export function loadScript(name: string): Script {
 /** Every verb of a shard, for the health check that loads them and for the tests that examine them. */
 export function allShardScripts(): ReadonlyMap<string, ShardScript> {
   return shardScripts;
+}
+
+/** Every verb of a whole tenant. */
+export function allTenantScripts(): ReadonlyMap<string, TenantScript> {
+  return tenantScripts;
 }

@@ -13,7 +13,7 @@ describe('withdraw', () => {
   });
 
   const context = () => ({ client: books.redis, tenant: 'default', shard: 0, clockMs: () => books.clock.nowMs });
-  const options = (token: number) => ({ token, tombstoneMs: 60_000, dryRun: false });
+  const options = (token: number) => ({ token, tombstoneMs: 60_000, mode: 'admit' as const });
   const takeBack = (token: number, attempt = 1) =>
     withdraw(context(), { sessionId: 'call-1', attempt, token, rememberedMs: 60_000 });
 

@@ -1,0 +1,119 @@
+import { InvalidInputError } from './errors.js';
+import { INBOX_STREAMS, inboxKeys } from './keys.js';
+import type { StoreClient } from './scripts/script.js';
+import { withDeadline } from './store-call.js';
+
+/** An event that was given up, as `libs/event-streams` writes it. */
+export interface DeadLetter {
+  /** Its own id, by which it is replayed or discarded. */
+  id: string;
+  /** When it was given up, milliseconds of the Redis clock. */
+  atMs: number;
+  reason: string;
+  deliveries: number;
+  /** Where it came from. */
+  stream: string;
+  streamId: string;
+  /** As its server published it. */
+  fields: Record<string, string>;
+}
+
+export interface DeadLetterPage {
+  deadLetters: DeadLetter[];
+  /** Goes on after the last one; null if there are no more. */
+  nextCursor: string | null;
+  /** Of all tenants. */
+  total: number;
+}
+
+const ID = /^\d{1,16}-\d{1,16}$/;
+/** Entries that are read at once. */
+const READ = 500;
+/** What the transport wrote beside the fields of the event. */
+const NOTE = 'dead.';
+
+/** Events that could not be applied. Those that name no tenant, or none that is known, are for the tenant `default`. */
+export class DeadLettersStore {
+  constructor(
+    private readonly client: StoreClient,
+    private readonly deadlineMs: number,
+    private readonly tenants: ReadonlySet<string>,
+  ) {}
+
+  /** The oldest first, at most `limit`. Throws InvalidInputError for a cursor that is none. */
+  async page(tenant: string, cursor: string | null, limit: number): Promise<DeadLetterPage> {
+    if (cursor !== null && !ID.test(cursor))
+      throw new InvalidInputError('cursor', 'must be the nextCursor of an answer');
+    return await this.call(async () => {
+      const total = await this.client.xlen(inboxKeys.deadLetters);
+      const deadLetters: DeadLetter[] = [];
+      for (let from = cursor === null ? '-' : `(${cursor}`; ;) {
+        const entries = await this.client.xrange(inboxKeys.deadLetters, from, '+', 'COUNT', READ);
+        for (const [id, flat] of entries) {
+          const letter = readLetter(id, flat);
+          if (this.tenantOf(letter) !== tenant) continue;
+          if (deadLetters.length === limit) return { deadLetters, nextCursor: deadLetters.at(-1)?.id ?? null, total };
+          deadLetters.push(letter);
+        }
+        const last = entries.at(-1)?.[0];
+        if (last === undefined || entries.length < READ) return { deadLetters, nextCursor: null, total };
+        from = `(${last}`;
+      }
+    });
+  }
+
+  /**
+   * Publishes the event again, to be applied as if it were new. Returns false if there is no such dead letter. After a crash between
+   * the two steps it is there still, and may be replayed again: applying an event twice changes nothing.
+   */
+  async replay(tenant: string, id: string): Promise<boolean> {
+    return await this.call(async () => {
+      const letter = await this.find(tenant, id);
+      if (letter === null) return false;
+      const known = Array.from({ length: INBOX_STREAMS }, (_, number) => inboxKeys.events(number));
+      const stream = known.find((name) => name === letter.stream) ?? inboxKeys.events(0);
+      await this.client.xadd(stream, '*', ...Object.entries(letter.fields).flat());
+      await this.client.xdel(inboxKeys.deadLetters, id);
+      return true;
+    });
+  }
+
+  /** Throws the event away. Returns false if there is no such dead letter. */
+  async discard(tenant: string, id: string): Promise<boolean> {
+    return await this.call(async () => {
+      if ((await this.find(tenant, id)) === null) return false;
+      return (await this.client.xdel(inboxKeys.deadLetters, id)) === 1;
+    });
+  }
+
+  private async find(tenant: string, id: string): Promise<DeadLetter | null> {
+    if (!ID.test(id)) return null;
+    const [entry] = await this.client.xrange(inboxKeys.deadLetters, id, id);
+    const letter = entry === undefined ? null : readLetter(...entry);
+    return letter !== null && this.tenantOf(letter) === tenant ? letter : null;
+  }
+
+  private tenantOf({ fields }: DeadLetter): string {
+    const said = fields['tenant'] ?? 'default';
+    return this.tenants.has(said) ? said : 'default';
+  }
+
+  private async call<T>(verb: () => Promise<T>): Promise<T> {
+    return await withDeadline(this.deadlineMs, verb);
+  }
+}
+
+function readLetter(id: string, flat: string[]): DeadLetter {
+  const all: Record<string, string> = {};
+  for (let at = 0; at + 1 < flat.length; at += 2) all[flat[at] ?? ''] = flat[at + 1] ?? '';
+  const note = (name: string) => all[`${NOTE}${name}`] ?? '';
+  return {
+    id,
+    atMs: Number(id.slice(0, id.indexOf('-'))),
+    reason: note('reason'),
+    deliveries: Number(note('deliveries')),
+    stream: note('stream'),
+    streamId: note('streamId'),
+    fields: Object.fromEntries(Object.entries(all).filter(([name]) => !name.startsWith(NOTE))),
+  };
+}

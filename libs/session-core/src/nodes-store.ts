@@ -1,0 +1,192 @@
+import { StoreUnavailableError } from './errors.js';
+import { shardKeys, shardNumbers, tenantKeys, type TenantRef } from './keys.js';
+import type { Beat, Fuse, Heartbeat, NodePolicy, NodeView } from './model/node.js';
+import type { EndedSession } from './model/session.js';
+import { drainRun } from './scripts/drain-run.script.js';
+import { allowFuse } from './scripts/allow-fuse.script.js';
+import { heartbeat, wantSnapshot } from './scripts/heartbeat.script.js';
+import { enterNode, forgetNode, loseNode, type NodeRun } from './scripts/node-run.script.js';
+import type { ShardContext, StoreClient, TenantContext } from './scripts/script.js';
+import { settleForgotten, settleLoss, watchNodes, type Watch } from './scripts/watch-nodes.script.js';
+import { withDeadline } from './store-call.js';
+
+export interface NodesStoreOptions {
+  client: StoreClient;
+  /** How long a call may take before it counts as an outage, milliseconds. */
+  deadlineMs: number;
+  tombstoneMs: number;
+  policy: NodePolicy;
+  /** When nobody looked for longer, milliseconds, the store was away. */
+  staleAfterMs: number;
+  /** Sets the time in tests; everywhere else Redis says it. */
+  clockMs?: (() => number) | undefined;
+}
+
+/** A lost node is remembered for as long as its sessions can be restored: the longest tombstone. */
+const FORGET_AFTER_MS = 86_400_000;
+
+/** An operator's word holds for so long: time for a node to send two snapshots. */
+const ALLOWED_MS = 600_000;
+
+/** A run may change this often while one beat is being told to the shards. */
+const BEAT_TRIES = 5;
+
+/** The nodes of a tenant: which run of each is present, which are lost. See "Time" in docs/architecture.md. */
+export class NodesStore {
+  constructor(private readonly options: NodesStoreOptions) {}
+
+  /**
+   * A node says that it lives. A run that is new, or returns, is first put into force in every shard; what an older run of the
+   * node held is over then.
+   *
+   * Throws StoreUnavailableError when Redis gives no answer in time; beating again is always right.
+   */
+  async beat(tenant: TenantRef, said: Heartbeat): Promise<Beat> {
+    const { snapshotIntervalMs } = this.options.policy;
+    let entered: number | null = null;
+    for (let attempt = 0; attempt < BEAT_TRIES; attempt++) {
+      const reply = await this.call(
+        async () => await heartbeat(this.ofTenant(tenant), said, { entered, snapshotIntervalMs }),
+      );
+      if (reply.kind !== 'enter') return reply;
+      const newer = await this.enter(tenant, { ...said, change: reply.change });
+      if (newer !== null) return { kind: 'stale', currentEpoch: newer };
+      entered = reply.change;
+    }
+    throw new StoreUnavailableError(`Node ${said.node} changed too often while it beat`);
+  }
+
+  /**
+   * Finds nodes that have not beaten for a lease although they could have; from then on nothing is admitted for them, and
+   * `drain` ends what they held. What a crash left half-told is told again.
+   *
+   * `inboxBehindMs`: how old the events are that are read from the inbox now.
+   */
+  async watch(tenant: TenantRef, inboxBehindMs: number = 0): Promise<Watch> {
+    const { leaseMs, missedBeats, fuseNodes } = this.options.policy;
+    const beatMs = leaseMs / missedBeats;
+    const watch = await watchNodes(this.ofTenant(tenant), {
+      leaseMs,
+      staleAfterMs: this.options.staleAfterMs,
+      silentAfterMs: Math.max(leaseMs - beatMs, 1.2 * beatMs),
+      fuseNodes,
+      inboxBehindMs,
+      forgetAfterMs: FORGET_AFTER_MS,
+    });
+    for (const run of watch.losing) {
+      await Promise.all(this.shards(tenant).map((context) => loseNode(context, run, context.shard === 0)));
+      await settleLoss(this.ofTenant(tenant), run);
+    }
+    for (const run of watch.forget) {
+      const outcomes = await Promise.all(this.shards(tenant).map((context) => forgetNode(context, run)));
+      if (outcomes.every((outcome) => outcome === 'forgotten')) await settleForgotten(this.ofTenant(tenant), run);
+    }
+    return watch;
+  }
+
+  /** Ends at most `batch` sessions of departed runs in one shard. Not bounded by the decision deadline: it is nobody's request. */
+  async drain(tenant: TenantRef, shard: number, batch: number): Promise<{ ended: EndedSession[]; runsLeft: number }> {
+    return await drainRun(this.ofShard(tenant, shard), batch, this.options.tombstoneMs);
+  }
+
+  /** Every node that beats, or is lost and not forgotten, by name. */
+  async list(tenant: TenantRef): Promise<NodeView[]> {
+    const { client } = this.options;
+    const keys = tenantKeys(tenant.name);
+    return await this.call(async () => {
+      const [beats, lost] = await Promise.all([
+        client.zrange(keys.heartbeats, '0', '-1', 'WITHSCORES'),
+        client.zrange(keys.lostNodes, '0', '-1'),
+      ]);
+      const lastBeats = new Map(pairs(beats).map(([node, at]) => [node, Number(at)]));
+      const names = [...new Set([...lastBeats.keys(), ...lost])].toSorted();
+      return await Promise.all(names.map((node) => this.view(tenant, node, lastBeats.get(node) ?? null)));
+    });
+  }
+
+  /** How many nodes are live, and how many lost and not forgotten. */
+  async counts(tenant: TenantRef): Promise<Record<NodeView['state'], number>> {
+    const { client } = this.options;
+    const keys = tenantKeys(tenant.name);
+    return await this.call(async () => {
+      const [live, lost] = await Promise.all([client.zcard(keys.heartbeats), client.zcard(keys.lostNodes)]);
+      return { live, lost };
+    });
+  }
+
+  /** The fuses that have tripped and not been mended. */
+  async fuses(tenant: TenantRef): Promise<Fuse[]> {
+    const fields = await this.call(async () => await this.options.client.hgetall(tenantKeys(tenant.name).fuses));
+    return Object.entries(fields).flatMap(([id, details]) => {
+      if (id.startsWith('allowed:')) return [];
+      const allowed = fields[`allowed:${id}`];
+      return [{ id, ...(JSON.parse(details) as object), allowedUntil: allowed ? Number(allowed) : null } as Fuse];
+    });
+  }
+
+  /** The next beat of this node asks it for a snapshot, because something of it came too late. Without effect if it never beats. */
+  async askForSnapshot(tenant: TenantRef, node: string): Promise<void> {
+    await this.call(async () => await wantSnapshot(this.ofTenant(tenant), node));
+  }
+
+  /** Lets what this fuse has stopped go on for a while. Returns false if no such fuse has tripped. */
+  async allow(tenant: TenantRef, fuse: string): Promise<boolean> {
+    return await this.call(async () => await allowFuse(this.ofTenant(tenant), fuse, ALLOWED_MS));
+  }
+
+  private async view(tenant: TenantRef, node: string, lastBeatMs: number | null): Promise<NodeView> {
+    const { client } = this.options;
+    const known = await client.hgetall(tenantKeys(tenant.name).node(node));
+    const epoch = Number(known['epoch'] ?? 0);
+    const shards = shardNumbers(tenant).map((shard) => shardKeys(tenant.name, shard));
+    const [sessions, commands] = await Promise.all([
+      Promise.all(shards.map((keys) => client.scard(keys.nodeSessions(node, epoch)))),
+      Promise.all(shards.map((keys) => client.hlen(keys.commands(node)))),
+    ]);
+    return {
+      node,
+      epoch,
+      state: known['state'] === 'live' ? 'live' : 'lost',
+      sinceMs: Number(known['since'] ?? 0),
+      lastBeatMs,
+      via: known['via'] === 'inbox' ? 'inbox' : 'http',
+      claimedSessions: known['active'] ? Number(known['active']) : null,
+      sessions: sum(sessions),
+      pendingCommands: sum(commands),
+      lastSnapshotMs: known['snapshot_at'] ? Number(known['snapshot_at']) : null,
+    };
+  }
+
+  /** Returns the epoch in force if a shard knows a newer run. */
+  private async enter(tenant: TenantRef, run: NodeRun): Promise<number | null> {
+    const outcomes = await Promise.all(
+      this.shards(tenant).map((context) => this.call(async () => await enterNode(context, run, context.shard === 0))),
+    );
+    const newer = outcomes.filter(({ kind }) => kind === 'stale').map(({ epochInForce }) => epochInForce);
+    return newer.length === 0 ? null : Math.max(...newer);
+  }
+
+  private ofTenant({ name }: TenantRef): TenantContext {
+    return { client: this.options.client, tenant: name, clockMs: this.options.clockMs };
+  }
+
+  private ofShard(tenant: TenantRef, shard: number): ShardContext {
+    return { ...this.ofTenant(tenant), shard };
+  }
+
+  private shards(tenant: TenantRef): ShardContext[] {
+    return shardNumbers(tenant).map((shard) => this.ofShard(tenant, shard));
+  }
+
+  private async call<T>(verb: () => Promise<T>): Promise<T> {
+    return await withDeadline(this.options.deadlineMs, verb);
+  }
+}
+
+function pairs(flat: string[]): [string, string][] {
+  return flat.flatMap((value, at): [string, string][] => (at % 2 === 0 ? [[value, flat[at + 1] ?? '']] : []));
+}
+
+function sum(numbers: number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

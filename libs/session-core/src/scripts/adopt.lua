@@ -1,0 +1,153 @@
+#!lua
+-- Takes a node's word that these sessions are alive: those on the books stay, those that are not come (back) onto them. A bounded batch.
+--
+--   ARGV[2] node   ARGV[3] epoch   ARGV[4] mark (ms): when the node began its list
+--   ARGV[5] tombstone (ms)         ARGV[6] on return: over_admit | hang_up
+--   ARGV[7...] for each session: id, attempt ('' if not said), start (ms), state ('r', 'a', '' if not said), the record of one never seen,
+--              without its start
+--
+-- Reply: taken | stale-epoch, the present epoch
+--
+-- Kept aside for the end of the snapshot: which ids were listed, and of these which were adopted, restored, live elsewhere, or
+-- are to be hung up. Only then is it known whether so many may be.
+
+-- @include reading
+-- @include endings
+-- @include due
+-- @include commands
+-- @include runs
+-- @include session-json
+-- @include staging
+local STAGED_MS = '1200000' -- twice the life of the snapshot's own hash, which take-part writes first: so no list outlives its parts
+local hang_up_when_full = ARGV[6] == 'hang_up'
+-- What ended after the mark is remembered for a tombstone's time. A list that is older may name what has ended and been forgotten.
+local may_adopt = now - mark < tonumber(ARGV[5])
+
+local known, _, lost = known_run(node)
+if known and (known > epoch or lost and known == epoch) then return { 'stale-epoch', string.format('%d', known) } end
+local length = touch_shard()
+for _, written in ipairs({ DEPARTED, MISSING, COMMANDED }) do redis.call('ZCARD', written) end
+local ids, noted, entering, confirmed = { '' }, { adopted = {}, restored = {}, elsewhere = {}, hang_up = {} }, {}, {}
+for _, written in ipairs({ 'listed', 'adopted', 'restored', 'elsewhere', 'hang_up' }) do redis.call('SCARD', staged(written)) end
+redis.call('SCARD', RUN)
+
+local function note(kind, id) table.insert(noted[kind], id) end
+
+local function is_full(user, user_key)
+  counts[user_key] = counts[user_key] or redis.call('ZCARD', user_key)
+  local limits = redis.call('HMGET', PREFIX .. 'limits', 'enabled', 'user', 'user:' .. user)
+  local max = limits[1] == '1' and tonumber(limits[3] or limits[2]) or 0
+  return max > 0 and counts[user_key] >= max
+end
+
+-- `was`: what the ending of a restored one left behind: its traffic, and its node, which may have a command.
+local function plan_entry(kind, id, session, was)
+  local list, due, full = session.list, next_due(session, now), false
+  local user_key = list[USER] ~= '' and key('user_sessions:', list[USER])
+  if due <= now then return note('hang_up', id) end
+  if user_key then
+    full = is_full(list[USER], user_key)
+    if full and kind == 'restored' and hang_up_when_full and not list[EMERGENCY] then return note('hang_up', id) end
+    counts[user_key] = counts[user_key] + 1
+  end
+  for _, group in ipairs(list[GROUPS]) do redis.call('ZCARD', key('group_sessions:', group)) end
+  redis.call('HLEN', key('traffic:', id))
+  if was.node then redis.call('HLEN', key('commands:', was.node)) end
+  note(kind, id)
+  entering[#entering + 1] = { id = id, session = session, due = due, user_key = user_key, was = was, overshoot = full,
+    active = user_key and counts[user_key] or 0 }
+end
+
+local function restore(id, session, state, record)
+  local was = { node = session.list[NODE], traffic = session.list[TRAFFIC] }
+  local list = { unpack(session.list, 1, REVOKED) }
+  session.list = list
+  list[STATE], list[NODE], list[EPOCH] = state == RESERVED and RESERVED or ACTIVE, node, epoch
+  if list[RESERVATION] == 0 then list[RESERVATION] = unpack_session('......' .. record).list[RESERVATION] end
+  plan_entry('restored', id, session, was)
+end
+
+local function judge_live(id, session, attempt, state)
+  local list = session.list
+  if list[NODE] ~= node or list[EPOCH] ~= epoch then return note('elsewhere', id) end
+  -- Its answer was not reported, or that was lost: else the call would end with its reservation.
+  local answered = state == ACTIVE and list[STATE] == RESERVED and (not attempt or attempt == list[ATTEMPT])
+  if answered and due_of(id) > now then confirmed[#confirmed + 1] = { id, session } end
+end
+
+local function judge(id, attempt, started, state, record)
+  local readable, session = pcall(read_session, id)
+  if not readable then return note('elsewhere', id) end
+  local list, through = session and session.list, 0
+  if list then
+    if session.live then return judge_live(id, session, attempt, state) end
+    through = list[ATTEMPT]
+    local over = not attempt or through == EVERY_ATTEMPT or attempt <= through
+    if list[STATE] == WITHDRAWN then
+      if attempt and over then return note('hang_up', id) end
+    elseif over then
+      -- A list says nothing about what has ended since it was begun: of that the node knows, or has a command.
+      if list[ENDED_AT] >= mark and list[ENDED_AT] <= now then return end
+      if list[STATE] == PROVISIONAL then return restore(id, session, state, record) end
+      local goes_on = list[MOVED_TO] and list[MOVED_TO][1] == id -- with a user of another shard
+      return note(goes_on and 'elsewhere' or 'hang_up', id)
+    end
+  end
+  if not may_adopt then return end
+  local adopted = unpack_session(struct.pack(START, math.max(0, math.min(started, now))) .. record)
+  adopted.list[OWNERS] = {} -- nobody asked for it, so nobody can withdraw it
+  if list then
+    adopted.list[REVOKED] = list[REVOKED]
+    adopted.list[ATTEMPT] = math.max(adopted.list[ATTEMPT], through + 1)
+  end
+  plan_entry('adopted', id, adopted, { traffic = {} })
+end
+
+local seen = {}
+for i = 7, #ARGV, 5 do
+  local id = ARGV[i]
+  if not seen[id] then
+    seen[id], ids[#ids + 1] = true, id
+    judge(id, tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), ARGV[i + 3], ARGV[i + 4])
+  end
+end
+
+if known and known < epoch then replace_run(node, epoch, 0, known) end
+redis.call('ZREM', MISSING, unpack(ids))
+redis.call('SADD', LISTED, unpack(ids))
+redis.call('PEXPIRE', LISTED, STAGED_MS)
+for kind, of_kind in pairs(noted) do
+  if #of_kind > 0 then
+    redis.call('SADD', staged(kind), unpack(of_kind))
+    redis.call('PEXPIRE', staged(kind), STAGED_MS)
+  end
+end
+
+for _, c in ipairs(confirmed) do
+  local id, session = c[1], c[2]
+  session.list[STATE] = ACTIVE
+  redis.call('SET', key('session:', id), pack_session(session))
+  redis.call('ZADD', DEADLINES, due_text(next_due(session, now)), id)
+  append_event(length, id .. '/' .. string.format('%d/confirmed/%d', session.list[ATTEMPT], session.started), 'session.confirmed',
+    'session', session_json(id, session), 'fromState', 'reserved')
+end
+
+for _, e in ipairs(entering) do
+  local id, session, list = e.id, e.session, e.session.list
+  local started, active = string.format('%d', session.started), string.format('%d', e.active)
+  redis.call('SET', key('session:', id), pack_session(session))
+  redis.call('ZADD', DEADLINES, due_text(e.due), id)
+  redis.call('SADD', RUN, id)
+  if e.user_key then
+    redis.call('ZADD', e.user_key, started, id)
+    redis.call('ZADD', USERS, active, list[USER])
+  end
+  for _, group in ipairs(list[GROUPS]) do redis.call('ZADD', key('group_sessions:', group), started, id) end
+  for total, value in pairs(e.was.traffic) do redis.call('HSET', key('traffic:', id), total, value) end
+  if e.was.node then drop_command(e.was.node, id, list[ATTEMPT]) end -- it was not gone after all
+  counts[DEADLINES] = counts[DEADLINES] + 1
+  append_event(length, id .. '/' .. string.format('%d/adopted/%d/', list[ATTEMPT], session.started) .. now_text, 'session.adopted',
+    'session', session_json(id, session), 'startedAt', started, 'userActive', active,
+    'totalActive', string.format('%d', counts[DEADLINES]), unpack(e.overshoot and { 'overshoot', 'adoption' } or {}))
+end
+return { 'taken' }

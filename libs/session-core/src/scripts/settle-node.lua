@@ -1,0 +1,18 @@
+#!lua flags=allow-oom
+-- Every shard knows of a change of a node's run: that it is lost, or that it is forgotten.
+--
+--   ARGV[2] node   ARGV[3] epoch   ARGV[4] number of the change, '' to forget the node
+--
+-- Reply: 1 done, 0 something newer happened meanwhile
+
+-- @include key
+local node, node_key = ARGV[2], key('node:', ARGV[2])
+if ARGV[4] ~= '' then
+  if redis.call('HGET', LOSING, node) ~= ARGV[3] .. ' ' .. ARGV[4] then return 0 end
+  return redis.call('HDEL', LOSING, node)
+end
+local known = redis.call('HMGET', node_key, 'epoch', 'state')
+redis.call('ZCARD', LOST_NODES)
+if known[2] == 'live' or (known[1] and known[1] ~= ARGV[3]) then return 0 end
+redis.call('UNLINK', node_key)
+return redis.call('ZREM', LOST_NODES, node)

@@ -1,0 +1,39 @@
+#!lua flags=allow-oom
+-- Hands a live session over to another node, and where that is said to another user or id, within this shard. Start, deadlines, totals
+-- and groups stay. The node that had it is told nothing: it hands over by itself.
+--
+--   ARGV[2] sessionId   ARGV[3] attempt, '' for whichever lives   ARGV[4] user (of this shard), '' stays
+--   ARGV[5] node        ARGV[6] its epoch, 0 if it is not watched   ARGV[7] new id, '' stays
+--   ARGV[8] tombstone (ms)   ARGV[9] token: names this handover in its event
+--
+-- Reply: as authenticate.lua, without conflict; and id-taken, id-ended (the new id), stale-epoch with the present epoch
+
+-- @include reading
+-- @include endings
+-- @include due
+-- @include session-json
+-- @include runs
+local id, attempt, to_user, node, epoch, new_id = ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5], tonumber(ARGV[6]), ARGV[7]
+local tombstone_ms = ARGV[8]
+-- @include handover
+local state, session, plan, outbox = look_up(id, true)
+if state ~= 'live' then return no_longer(state, session) end
+local list = session.list
+if attempt and attempt < list[ATTEMPT] then return { 'ended' } end
+local to = changed(session, to_user, node, epoch, new_id)
+if redis.call('HEXISTS', OFFERS, id) == 1 then return { 'offered' } end
+if new_id == '' and to.list[USER] == list[USER] and list[NODE] == node and list[EPOCH] == epoch then
+  return live_reply(session, plan.due, plan.traffic)
+end
+length = outbox
+local stale = epoch > 0 and stale_run(node, epoch)
+if stale then return { 'stale-epoch', stale } end
+local taken = new_id ~= '' and occupied(new_id, 1)
+if taken then return { taken } end
+if to.list[USER] ~= list[USER] then
+  if not read_limit(to_user) then return { 'no-limits' } end
+  if make_room(list[EMERGENCY]) > 0 then return refuse(list[ATTEMPT], tombstone_ms) end
+end
+local to_id = new_id ~= '' and new_id or id
+local event_id = to_id .. '/' .. string.format('%d', to.list[ATTEMPT]) .. '/transferred/' .. ARGV[9]
+return hand_over('session.transferred', event_id, plan, to, to_id, tombstone_ms)

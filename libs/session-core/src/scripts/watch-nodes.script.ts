@@ -1,0 +1,66 @@
+import type { NodeRun } from './node-run.script.js';
+import { field, integer, ReplyReader, text } from './reply.js';
+import { TenantScript, type TenantContext } from './script.js';
+
+const openScript = new TenantScript('open-tenant');
+const watchScript = new TenantScript('watch-nodes');
+const settleScript = new TenantScript('settle-node');
+
+/** A gateway says that beats could arrive. Returns for how long none could, milliseconds; 0 if that was no outage. */
+export async function openTenant(
+  context: TenantContext,
+  { graceMs, staleAfterMs }: { graceMs: number; staleAfterMs: number },
+): Promise<number> {
+  return integer(await openScript.inTenant(context, [Math.round(graceMs), Math.round(staleAfterMs)]));
+}
+
+export interface WatchOptions {
+  leaseMs: number;
+  staleAfterMs: number;
+  silentAfterMs: number;
+  fuseNodes: number;
+  inboxBehindMs: number;
+  forgetAfterMs: number;
+}
+
+export interface Watch {
+  /** Whether the fuse on nodes has tripped, and how many nodes are live and silent. */
+  fuse: 'whole' | 'tripped' | 'just-tripped';
+  live: number;
+  silent: number;
+  /** Lost runs that not every shard knows of. */
+  losing: NodeRun[];
+  /** Runs that were lost so long ago that they may be forgotten. */
+  forget: Pick<NodeRun, 'node' | 'epoch'>[];
+}
+
+const FUSE_STATES = ['whole', 'tripped', 'just-tripped'] as const;
+
+/** Finds nodes that have not beaten for a lease although they could have, and marks them as lost. */
+export async function watchNodes(context: TenantContext, options: WatchOptions): Promise<Watch> {
+  const { leaseMs, staleAfterMs, silentAfterMs, fuseNodes, inboxBehindMs, forgetAfterMs } = options;
+  const args = [leaseMs, staleAfterMs, silentAfterMs, fuseNodes, inboxBehindMs, forgetAfterMs];
+  const reply = await watchScript.inTenant(context, args);
+  const state = new ReplyReader(field(reply, 0));
+  return {
+    fuse: FUSE_STATES[state.integer()] ?? 'whole',
+    live: state.integer(),
+    silent: state.integer(),
+    losing: new ReplyReader(field(reply, 1)).rest().map((run) => ({ ...readRun(run), change: integer(field(run, 2)) })),
+    forget: new ReplyReader(field(reply, 2)).rest().map(readRun),
+  };
+}
+
+/** Every shard knows that this run is lost. */
+export async function settleLoss(context: TenantContext, { node, epoch, change }: NodeRun): Promise<void> {
+  await settleScript.inTenant(context, [node, epoch, change]);
+}
+
+/** Every shard has forgotten this run. */
+export async function settleForgotten(context: TenantContext, { node, epoch }: Pick<NodeRun, 'node' | 'epoch'>) {
+  await settleScript.inTenant(context, [node, epoch, '']);
+}
+
+function readRun(run: unknown): Pick<NodeRun, 'node' | 'epoch'> {
+  return { node: text(field(run, 0)), epoch: integer(field(run, 1)) };
+}
