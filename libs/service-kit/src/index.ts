@@ -11,12 +11,12 @@ export {
   type BerthConfig,
   type IdentityConfig,
   type LogLevel,
-  type NodesConfig,
   type RedisConfig,
   type RedisTls,
   type Role,
   type SipAnswer,
   type TenantConfig,
+  type WebhookConfig,
 } from './config/berth.config.js';
 export { ConfigError } from './config/config.error.js';
 export { type Environment } from './config/environment.config.js';
@@ -38,6 +38,7 @@ export {
   logSessionCreated,
   logSessionKilled,
   logSessionRemoved,
+  logSessionTransferred,
   logTerminatedOldest,
   peerOf,
   type LimitExceededEvent,
@@ -51,6 +52,8 @@ export { parseBody, parseQuery, unknownFields } from './problems/parse-body.js';
 export { ProblemFilter, type ProblemFilterOptions } from './problems/problem.filter.js';
 export { problemOf, ProblemException, type FieldError, type ProblemOptions } from './problems/problem.js';
 export { problemType, PROBLEMS, type ProblemCode, type ProblemKind } from './problems/problem-table.js';
+export { PulseService } from './pulse/pulse.service.js';
+export { pulseTimes, watchStaleAfterMs } from './pulse/pulse-times.js';
 export { connectRedis, type ConnectOptions, type RedisPurpose } from './redis/connect-redis.js';
 export { logConnection, type ConnectionLog } from './redis/connection-log.js';
 export { closeRedis, whenReady } from './redis/redis-lifecycle.js';

@@ -1,4 +1,4 @@
-import type { IdentityRules, LimitsLayer, SessionPolicy } from '#session-core';
+import type { IdentityRules, LimitsLayer, NodePolicy, SessionPolicy } from '#session-core';
 
 import type { RedisMode, RedisNodeAddress } from './redis-address.js';
 import type { LOG_LEVELS, ROLES } from './schema/services.schema.js';
@@ -61,14 +61,13 @@ export interface AuthKey {
   emergency: boolean;
 }
 
-export interface NodesConfig {
-  leaseMs: number;
-  missedBeats: number;
-  snapshotIntervalMs: number;
-  fuseShare: number;
-  fuseSessions: number;
-  fuseNodes: number;
-  onReturn: 'over_admit' | 'hang_up';
+/** Where the commands of some nodes are POSTed to. */
+export interface WebhookConfig {
+  /** Glob of the nodes. */
+  nodes: string;
+  url: string;
+  /** Signs the requests. */
+  secret: string;
 }
 
 /** The whole configuration of one process, checked and complete. Durations are milliseconds, 0 for none. */
@@ -89,7 +88,9 @@ export interface BerthConfig {
   sessions: Record<string, SessionPolicy>;
   tombstoneMs: number;
   identity: IdentityConfig;
-  nodes: NodesConfig;
+  nodes: NodePolicy;
+  /** The first webhook whose glob fits a node counts. */
+  commands: { webhooks: WebhookConfig[]; allowPrivate: boolean };
   reaper: { sweepIntervalMs: number };
   sip: Record<'user' | 'group' | 'ipRate' | 'total' | 'unavailable' | 'ended', SipAnswer>;
   store: { decisionDeadlineMs: number; onOutage: 'deny' };

@@ -78,6 +78,7 @@ function resolveConfig(
       fuseNodes: file.nodes.fuse_nodes,
       onReturn: file.nodes.on_return,
     },
+    commands: { webhooks: file.commands.webhooks, allowPrivate: file.commands.allow_private },
     reaper: { sweepIntervalMs },
     sip: {
       user: file.sip.user,

@@ -11,6 +11,7 @@ export interface SettingEntry extends Partial<SettingInfo> {
 
 const SECRETS = new Set([
   'password',
+  'secret',
   'url',
   'hash',
   'hash_key',

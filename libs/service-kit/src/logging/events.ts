@@ -47,6 +47,15 @@ export function logSessionAuthenticated(logger: Logger, event: SessionEvent): vo
   logger.info(fields(event), 'Session authenticated');
 }
 
+/** `epoch` is null for a node that is not watched. */
+export function logSessionTransferred(
+  logger: Logger,
+  event: SessionEvent,
+  to: { node: string; epoch: number | null },
+): void {
+  logger.info({ ...fields(event), ...to }, 'Session transferred');
+}
+
 export function logSessionRemoved(logger: Logger, event: SessionEvent): void {
   logger.info(fields(event), 'Session removed');
 }

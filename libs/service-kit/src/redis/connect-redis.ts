@@ -6,9 +6,9 @@ import { DeadlineCluster, type ClusterSettings } from './deadline-cluster.js';
 
 /**
  * `decisions`: a command fails at once while the connection is down, and at the deadline when nothing answers; none is
- * kept for later and none is sent twice. `queue`: what BullMQ needs, commands wait for the connection.
+ * kept for later and none is sent twice. `queue` and `streams`: what blocking reads need, commands wait for the connection.
  */
-export type RedisPurpose = 'decisions' | 'queue';
+export type RedisPurpose = 'decisions' | 'queue' | 'streams';
 
 export interface ConnectOptions {
   purpose: RedisPurpose;

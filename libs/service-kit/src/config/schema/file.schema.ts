@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 
+import { commandsSection } from './commands.schema.js';
 import { mapOf, section, setting, wholeNumber } from './fields.schema.js';
 import { limitsSection } from './limits.schema.js';
 import { redisSection } from './redis.schema.js';
@@ -30,6 +31,7 @@ export const fileSchema = section({
   limits: setting(limitsSection.prefault({}), { text: 'How many sessions may live at once.' }),
   sessions: setting(sessionsSection.prefault({}), { text: 'How long a session of each protocol may last.' }),
   nodes: setting(nodesSection.prefault({}), { text: 'How nodes are watched. Without effect in this version.' }),
+  commands: setting(commandsSection.prefault({}), { text: 'How nodes are told to end sessions.' }),
   reaper: setting(reaperSection.prefault({}), { text: 'How due sessions are ended.' }),
   identity: setting(identitySection.prefault({}), { text: 'Who the user of a session is.' }),
   sip: setting(sipSection.prefault({}), { text: 'What a SIP server should answer its caller.' }),

@@ -1,0 +1,58 @@
+import { uuidv7 } from 'uuidv7';
+
+import { policyFor, type TenantConfig } from '#service-kit';
+import { identify, InvalidInputError, type AdmissionRequest, type SessionPolicy } from '#session-core';
+
+import type { AdmissionBody } from './sessions.schema.js';
+
+/** The question as the books are asked it. Throws InvalidInputError where the body does not say who the user is. */
+export function admissionRequest(body: AdmissionBody, tenant: TenantConfig): AdmissionRequest {
+  const { node = null, epoch = null } = body;
+  return {
+    sessionId: body.sessionId ?? uuidv7(),
+    attempt: body.attempt,
+    user: userOf(body, tenant),
+    node,
+    epoch: node === null ? null : epoch,
+    state: body.state,
+    priority: body.priority,
+    groups: [...new Set(body.groups)],
+    facts: {
+      from: body.from ?? null,
+      to: body.to ?? null,
+      sourceIp: body.sourceIp ?? null,
+      sourcePort: body.sourcePort ?? null,
+      destination: body.destination ?? null,
+      protocol: body.protocol,
+      direction: body.direction ?? null,
+      correlationId: body.correlationId ?? null,
+      metadata: body.metadata ?? null,
+    },
+    policy: shortened(policyFor(tenant, body.protocol), body.ttlSeconds),
+  };
+}
+
+/** Empty where a server does not know it yet: a connection that is to authenticate. A SIP call names its caller from the start. */
+function userOf(body: AdmissionBody, { identity }: TenantConfig): string {
+  const said = [body.user, body.from, body.assertedIdentity].some((text) => text !== undefined && text.trim() !== '');
+  if (!said && body.protocol !== 'sip') return '';
+  const identified = identify(body, identity);
+  if (!identified.ok) throw new InvalidInputError(identified.path, identified.message);
+  return identified.user;
+}
+
+/** `ttlSeconds` may only bring the hard end closer; 0 is no hard end. */
+function shortened(policy: SessionPolicy, ttlSeconds: number | undefined): SessionPolicy {
+  if (ttlSeconds === undefined) return policy;
+  const ttlMs = ttlSeconds * 1_000;
+  return policy.maxDurationMs > 0 && policy.maxDurationMs <= ttlMs ? policy : { ...policy, maxDurationMs: ttlMs };
+}
+
+/** What was asked for and has no effect, for `warnings`. */
+export function admissionWarnings({ groups, userClass, node, epoch }: AdmissionBody): string[] {
+  const kinds = new Set(groups.map((group) => group.slice(0, group.indexOf(':'))));
+  const warnings = [...kinds].map((kind) => `groups: nobody configured the kind ${kind}; tracked there, unlimited`);
+  if (userClass !== undefined) warnings.push(`userClass: nobody configured the class ${userClass}; without effect`);
+  if (epoch !== undefined && node === undefined) warnings.push('epoch: without effect, because no node is given');
+  return warnings;
+}

@@ -1,0 +1,172 @@
+import { parseBody, ProblemException, type ProblemCode, type TenantConfig } from '#service-kit';
+import {
+  canonicalUser,
+  InvalidInputError,
+  type NodesStore,
+  type SessionRef,
+  type SessionStore,
+  type SnapshotsStore,
+  type TenantRef,
+} from '#session-core';
+
+import { admissionRequest } from './admission.mapper.js';
+import { typedFields, type RawEvent } from './event-fields.js';
+import { EVENT_SCHEMAS, isEventType, isFromTheFuture, type EventOf, type EventType } from './events.schema.js';
+import { snapshotPart } from './snapshot.mapper.js';
+
+/** How an event came: what its sender's clock says never counts. */
+export interface Arrival {
+  /** Names this arrival, the same for every delivery of it. */
+  id: string;
+  /** When it reached Redis, by the clock of Redis, milliseconds; null for now. */
+  atMs: number | null;
+  /** How old it is, milliseconds. */
+  ageMs: number;
+  /** The tenant for which the sender may speak; null where the event says it. */
+  tenant: string | null;
+  via: 'http' | 'inbox';
+}
+
+/** What an event came to, in the words of HTTP. */
+export interface EventResult {
+  status: number;
+  code?: ProblemCode;
+  /** For whoever sent it: what a snapshot part was answered. */
+  detail?: unknown;
+}
+
+export interface InboxTenant {
+  ref: TenantRef;
+  config: TenantConfig;
+  store: SessionStore;
+  nodes: NodesStore;
+  snapshots: SnapshotsStore;
+}
+
+/** A start that took longer to arrive creates nothing: its end may have been forgotten. Shorter than the shortest tombstone. */
+const STARTED_TOO_LATE_MS = 45_000;
+
+/**
+ * Applies what servers publish. The handlers commute: in whatever order events come, however often, the books are the same in the end.
+ *
+ * Throws `invalid-request` for an event that will never be right, and StoreUnavailableError where it has to be applied again.
+ */
+export class EventInbox {
+  constructor(private readonly tenantNamed: (name: string) => InboxTenant | undefined) {}
+
+  async apply(raw: RawEvent, arrival: Arrival): Promise<EventResult> {
+    const { type, ...fields } = raw;
+    if (!isEventType(type)) throw new InvalidInputError('type', 'must be one of the events that servers may publish');
+    const event = parseBody(EVENT_SCHEMAS[type], typedFields(fields));
+    if (isFromTheFuture(event.at, Date.now())) throw new InvalidInputError('at', 'must not be in the future');
+    const tenant = this.tenantOf(event.tenant, arrival);
+    return await this.handlers[type](tenant, event as never, arrival);
+  }
+
+  private readonly handlers: {
+    [T in EventType]: (tenant: InboxTenant, event: EventOf<T>, arrival: Arrival) => Promise<EventResult>;
+  } = {
+    'session.started': (tenant, event, arrival) => this.started(tenant, event, arrival),
+    'session.activity': (tenant, event, arrival) => this.activity(tenant, event, arrival),
+    'session.ended': (tenant, event) => this.ended(tenant, event),
+    'session.rejected': (tenant, event, arrival) => this.rejected(tenant, event, arrival),
+    'node.heartbeat': (tenant, event, arrival) => this.heartbeat(tenant, event, arrival),
+    'node.snapshot': (tenant, event) => this.snapshot(tenant, event),
+  };
+
+  /** The session is a fact: it is on the books whatever the limits say, unless it has ended. */
+  private async started(
+    { ref, config, store, nodes }: InboxTenant,
+    event: EventOf<'session.started'>,
+    { ageMs }: Arrival,
+  ): Promise<EventResult> {
+    const request = admissionRequest(event, config);
+    if (ageMs > STARTED_TOO_LATE_MS) {
+      if (request.node !== null) await nodes.askForSnapshot(ref, request.node);
+      return { status: 202 };
+    }
+    const decision = await store.started(ref, request);
+    switch (decision.kind) {
+      case 'admitted':
+        return { status: decision.repeated ? 200 : 201 };
+      case 'id-conflict':
+        return { status: 409, code: 'session-id-conflict' };
+      case 'stale-epoch':
+        return { status: 409, code: 'stale-epoch' };
+      default:
+        return { status: 409, code: 'session-ended' };
+    }
+  }
+
+  private async activity(
+    { ref, config, store }: InboxTenant,
+    { sessionId, user, attempt, ...totals }: EventOf<'session.activity'>,
+    { atMs }: Arrival,
+  ): Promise<EventResult> {
+    const { kind } = await store.renew(ref, named(sessionId, user, config), totals, {
+      attempt,
+      atMs: atMs ?? undefined,
+    });
+    if (kind === 'live') return { status: 200 };
+    return kind === 'ended' ? { status: 410, code: 'session-ended' } : { status: 404, code: 'session-unknown' };
+  }
+
+  private async ended(
+    { ref, config, store }: InboxTenant,
+    { sessionId, user, attempt, reason }: EventOf<'session.ended'>,
+  ): Promise<EventResult> {
+    const ending = { attempt, reason: 'completed', note: reason, by: 'node' } as const;
+    const { kind } = await store.end(ref, named(sessionId, user, config), ending);
+    return kind === 'unknown' ? { status: 404, code: 'session-unknown' } : { status: 204 };
+  }
+
+  private async rejected(
+    { ref, config, store }: InboxTenant,
+    event: EventOf<'session.rejected'>,
+    { id: arrivalId }: Arrival,
+  ): Promise<EventResult> {
+    const { sessionId, user = '' } = named(event.sessionId ?? '', event.user, config);
+    const { rule = '', decision = '' } = event;
+    await store.recordRefusal(ref, { id: event.id ?? arrivalId, sessionId, user, rule, decision });
+    return { status: 204 };
+  }
+
+  private async heartbeat(
+    { ref, nodes }: InboxTenant,
+    { node, epoch, activeSessions }: EventOf<'node.heartbeat'>,
+    { atMs, via }: Arrival,
+  ): Promise<EventResult> {
+    const beat = await nodes.beat(ref, { node, epoch, activeSessions, via, atMs: atMs ?? undefined });
+    return beat.kind === 'stale' ? { status: 409, code: 'stale-epoch' } : { status: 200 };
+  }
+
+  private async snapshot(tenant: InboxTenant, event: EventOf<'node.snapshot'>): Promise<EventResult> {
+    if (isFromTheFuture(event.mark, Date.now())) throw new InvalidInputError('mark', 'must not be in the future');
+    const outcome = await tenant.snapshots.part(tenant.ref, snapshotPart(event.node, event, tenant.config));
+    if (outcome.kind === 'stale-epoch') return { status: 409, code: 'stale-epoch' };
+    if (outcome.kind === 'empty') {
+      throw new InvalidInputError(
+        'none',
+        'must be true for a node that holds no session: an empty list is no evidence',
+      );
+    }
+    return { status: 200, detail: outcome }; // an older list that comes again changes nothing
+  }
+
+  private tenantOf(said: string | undefined, { tenant: callers }: Arrival): InboxTenant {
+    if (callers !== null && said !== undefined && said !== callers) {
+      throw new ProblemException('forbidden', `This key speaks for the tenant ${callers} alone`);
+    }
+    const name = callers ?? said ?? 'default';
+    const tenant = this.tenantNamed(name);
+    if (tenant === undefined) throw new InvalidInputError('tenant', 'must be a tenant of the configuration');
+    return tenant;
+  }
+}
+
+function named(sessionId: string, user: string | undefined, { identity }: TenantConfig): SessionRef {
+  if (user === undefined || user === '') return { sessionId };
+  const canonical = canonicalUser(user, identity);
+  if (!canonical.ok) throw new InvalidInputError('user', canonical.message);
+  return { sessionId, user: canonical.user };
+}

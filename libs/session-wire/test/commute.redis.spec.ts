@@ -1,0 +1,163 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+
+import { loadConfig, policyFor, watchStaleAfterMs } from '#service-kit';
+import { NodesStore, SessionStore, SnapshotsStore } from '#session-core';
+import { describeWith, startRedis, type RedisServer } from '#testing';
+
+import { EventInbox } from '../src/event-inbox.js';
+
+const NOW_MS = 1_800_000_000_000;
+const SESSIONS = ['a', 'b', 'c d/%'];
+const NODE = 'b2bua-1';
+
+interface Said {
+  type: string;
+  sessionId: string;
+  [field: string]: unknown;
+}
+
+/** What the servers said in all, of one session: its attempts are numbered, and each said once or more. */
+const ofSession = (sessionId: string) => {
+  const attempt = fc.integer({ min: 1, max: 3 });
+  const totals = fc.record({ bytesSent: fc.nat(100), bytesReceived: fc.nat(100) });
+  return fc.array(
+    fc.oneof(
+      attempt.map((number): Said => ({
+        type: 'session.started',
+        sessionId,
+        attempt: number,
+        user: 'alice',
+        node: NODE,
+      })),
+      fc.record({ attempt, totals }).map(({ attempt: number, totals: sums }): Said => ({
+        type: 'session.activity',
+        sessionId,
+        attempt: number,
+        ...sums,
+      })),
+      attempt.map((number): Said => ({ type: 'session.ended', sessionId, attempt: number })),
+    ),
+    { maxLength: 6 },
+  );
+};
+
+const history = fc.tuple(...SESSIONS.map(ofSession)).map((lists) => lists.flat());
+
+/** The books as they must be in the end, from what was said alone: no order, no count of deliveries. */
+function expected(said: readonly Said[]) {
+  return SESSIONS.map((sessionId) => {
+    const own = said.filter((event) => event.sessionId === sessionId);
+    const attempts = (type: string) =>
+      own.filter((event) => event.type === type).map((event) => Number(event['attempt']));
+    const started = Math.max(0, ...attempts('session.started'));
+    const ended = Math.max(0, ...attempts('session.ended'));
+    if (started > ended) return [sessionId, 'live', started];
+    return ended > 0 ? [sessionId, 'ended', ended] : [sessionId, 'unknown', 0];
+  });
+}
+
+describeWith(['redis-server'], 'what servers publish', () => {
+  let redis: RedisServer;
+
+  beforeAll(async () => {
+    redis = await startRedis();
+  });
+
+  afterAll(async () => {
+    await redis?.stop();
+  });
+
+  function books() {
+    const config = loadConfig({ env: {}, cwd: '/' });
+    const tenant = config.tenants['default']!;
+    const common = { client: redis.client(), deadlineMs: 5_000, tombstoneMs: 60_000, clockMs: () => NOW_MS };
+    const { nodes: policy } = config;
+    const opened = {
+      ref: tenant,
+      config: tenant,
+      store: new SessionStore(common),
+      nodes: new NodesStore({ ...common, policy, staleAfterMs: watchStaleAfterMs(config) }),
+      snapshots: new SnapshotsStore({ ...common, policy, policyOf: () => policyFor(tenant, 'sip') }),
+    };
+    return { ...opened, inbox: new EventInbox((name) => (name === 'default' ? opened : undefined)) };
+  }
+
+  it('comes to the same in every order, however often each event is delivered', async () => {
+    const { inbox, store, ref } = books();
+    const client = redis.client();
+    const orders = history.chain((said) =>
+      fc.tuple(
+        fc.constant(said),
+        fc.shuffledSubarray(said, { minLength: said.length }),
+        fc.array(said.length === 0 ? fc.constant({ type: 'none', sessionId: '' } as Said) : fc.constantFrom(...said), {
+          maxLength: 6,
+        }),
+      ),
+    );
+    await fc.assert(
+      fc.asyncProperty(orders, async ([said, order, again]) => {
+        await client.flushall();
+        await store.limits.publishFile(ref, { maxSessionsPerUser: 2 }, 'test');
+        const repeats = again.filter(({ type }) => type !== 'none');
+        for (const [index, event] of [...order, ...repeats].entries()) {
+          const arrival = { id: String(index), atMs: NOW_MS, ageMs: 0, tenant: null, via: 'inbox' } as const;
+          await inbox.apply({ v: '1', ...event }, arrival);
+        }
+        const found = await Promise.all(
+          SESSIONS.map(async (sessionId) => {
+            const outcome = await store.get(ref, { sessionId });
+            const session = outcome.kind === 'unknown' ? null : outcome.session;
+            return [sessionId, outcome.kind, session?.attempt ?? 0];
+          }),
+        );
+        expect(found).toEqual(expected(said));
+        const live = expected(said).filter(([, kind]) => kind === 'live').length;
+        expect(await client.zcard('berth:{default/0}:user_sessions:alice')).toBe(live);
+      }),
+      { numRuns: 300 },
+    );
+  }, 120_000);
+
+  it('keeps the totals of activity that came before its start, and the largest of each', async () => {
+    const { inbox, store, ref } = books();
+    const client = redis.client();
+    const events = [
+      { type: 'session.started', sessionId: 'a', user: 'alice' },
+      { type: 'session.activity', sessionId: 'a', bytesSent: '70', bytesReceived: '1' },
+      { type: 'session.activity', sessionId: 'a', bytesSent: '20', bytesReceived: '9' },
+    ];
+    await fc.assert(
+      fc.asyncProperty(fc.shuffledSubarray(events, { minLength: 3 }), async (order) => {
+        await client.flushall();
+        for (const [index, event] of order.entries()) {
+          await inbox.apply(
+            { v: '1', ...event },
+            { id: String(index), atMs: NOW_MS, ageMs: 0, tenant: null, via: 'inbox' },
+          );
+        }
+        expect(await store.get(ref, { sessionId: 'a' })).toMatchObject({
+          session: { bytesSent: 70, bytesReceived: 9 },
+        });
+        expect(await client.pttl('berth:{default/0}:traffic:a')).toBe(-1);
+      }),
+      { numRuns: 6 },
+    );
+    await client.flushall();
+    await inbox.apply({ v: '1', ...events[1] }, { id: '1', atMs: NOW_MS, ageMs: 0, tenant: null, via: 'inbox' });
+    expect(await client.pttl('berth:{default/0}:traffic:a')).toBeGreaterThan(0);
+  });
+
+  it('a start that comes too late creates nothing, and asks its node for a snapshot', async () => {
+    const { inbox, nodes, ref, store } = books();
+    await redis.client().flushall();
+    await nodes.beat(ref, { node: NODE, epoch: 1, via: 'http' });
+    await redis.client().hset(`berth:{default}:node:${NODE}`, 'snapshot_wanted', '0', 'snapshot_at', NOW_MS);
+    expect(await nodes.beat(ref, { node: NODE, epoch: 1, via: 'http' })).toMatchObject({ snapshotWanted: false });
+    const event = { v: '1', type: 'session.started', sessionId: 'a', user: 'alice', node: NODE };
+    const late = { id: '1', atMs: NOW_MS - 46_000, ageMs: 46_000, tenant: null, via: 'inbox' } as const;
+    expect(await inbox.apply(event, late)).toEqual({ status: 202 });
+    expect((await store.get(ref, { sessionId: 'a' })).kind).toBe('unknown');
+    expect(await nodes.beat(ref, { node: NODE, epoch: 1, via: 'http' })).toMatchObject({ snapshotWanted: true });
+  });
+});
