@@ -8,7 +8,6 @@ import {
   logSessionCreated,
   logTerminatedOldest,
   peerOf,
-  ProblemException,
   type Logger,
   type Principal,
 } from '#service-kit';
@@ -23,7 +22,7 @@ import {
 } from '#session-core';
 
 import { GatewayMetrics } from './gateway.metrics.js';
-import { assertMaySpeakForNode, assertMaySpeakForSession } from './node-rights.js';
+import { assertMayAskFor, assertMaySpeakForNode, assertMaySpeakForSession } from './node-rights.js';
 import { refusalOf } from './refusal.js';
 import { TenantsRepository } from './tenants.repository.js';
 
@@ -138,10 +137,5 @@ export class AdmissionService implements OnModuleDestroy {
 
 function assertAllowed(caller: Principal, { node, priority }: AdmissionRequest): void {
   assertMaySpeakForNode(caller, node);
-  if (priority === 'emergency' && !caller.emergency) {
-    throw new ProblemException(
-      'forbidden',
-      'priority emergency needs a key with role admin or emergency: true; send priority normal',
-    );
-  }
+  assertMayAskFor(caller, priority);
 }

@@ -1,14 +1,40 @@
 import { Module } from '@nestjs/common';
 
+import { CONFIG, LOGGER, PulseService, REDIS, type BerthConfig, type Logger } from '#service-kit';
+import type { StoreClient } from '#session-core';
+
 import { AdmissionService } from './admission.service.js';
+import { CommandsModule } from './commands/commands.module.js';
+import { EventsController } from './events/events.controller.js';
+import { EventsService } from './events/events.service.js';
 import { GatewayMetrics } from './gateway.metrics.js';
 import { SessionsController } from './http/sessions.controller.js';
+import { TransferController } from './http/transfer.controller.js';
 import { LimitsPublisherService } from './limits-publisher.service.js';
+import { NodesController } from './nodes/nodes.controller.js';
+import { NodesService } from './nodes/nodes.service.js';
 import { SessionsService } from './sessions.service.js';
 import { TenantsRepository } from './tenants.repository.js';
+import { TransfersService } from './transfers.service.js';
 
 @Module({
-  controllers: [SessionsController],
-  providers: [AdmissionService, GatewayMetrics, LimitsPublisherService, SessionsService, TenantsRepository],
+  imports: [CommandsModule],
+  controllers: [SessionsController, NodesController, EventsController, TransferController],
+  providers: [
+    AdmissionService,
+    EventsService,
+    GatewayMetrics,
+    LimitsPublisherService,
+    NodesService,
+    SessionsService,
+    TenantsRepository,
+    TransfersService,
+    {
+      provide: PulseService,
+      inject: [CONFIG, REDIS, LOGGER],
+      useFactory: (config: BerthConfig, client: StoreClient, logger: Logger) =>
+        new PulseService(config, client, logger, { takesBeats: true }),
+    },
+  ],
 })
 export class AppModule {}

@@ -30,7 +30,7 @@ export class SessionsService {
   ): Promise<SessionOutcome> {
     const { ref, store } = this.tenants.named(caller.tenant);
     await assertMaySpeakForSession(caller, store, ref, session);
-    return await store.renew(ref, session, totals, attempt);
+    return await store.renew(ref, session, totals, { attempt });
   }
 
   async get(tenant: string, session: SessionRef): Promise<SessionOutcome> {

@@ -1,13 +1,24 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { CONFIG, REDIS, type BerthConfig, type TenantConfig } from '#service-kit';
-import { SessionStore, type StoreClient, type TenantRef } from '#session-core';
+import {
+  CONFIG,
+  LOGGER,
+  policyFor,
+  REDIS,
+  watchStaleAfterMs,
+  type BerthConfig,
+  type Logger,
+  type TenantConfig,
+} from '#service-kit';
+import { NodesStore, SessionStore, SnapshotsStore, type StoreClient, type TenantRef } from '#session-core';
 
 /** A tenant and the way to its books. */
 export interface Tenant {
   readonly ref: TenantRef;
   readonly config: TenantConfig;
   readonly store: SessionStore;
+  readonly nodes: NodesStore;
+  readonly snapshots: SnapshotsStore;
 }
 
 /** The configured tenants. A caller's tenant is one of them: authentication refuses every other. */
@@ -16,16 +27,23 @@ export class TenantsRepository {
   readonly all: readonly Tenant[];
   private readonly byName: ReadonlyMap<string, Tenant>;
 
-  constructor(@Inject(CONFIG) config: BerthConfig, @Inject(REDIS) client: StoreClient) {
-    this.all = Object.values(config.tenants).map((tenant) => ({
-      ref: { name: tenant.name, shards: tenant.shards },
-      config: tenant,
-      store: new SessionStore({
-        client,
-        deadlineMs: config.store.decisionDeadlineMs,
-        tombstoneMs: tenant.tombstoneMs,
-      }),
-    }));
+  constructor(@Inject(CONFIG) config: BerthConfig, @Inject(REDIS) client: StoreClient, @Inject(LOGGER) logger: Logger) {
+    this.all = Object.values(config.tenants).map((tenant) => {
+      const { tombstoneMs } = tenant;
+      const common = { client, deadlineMs: config.store.decisionDeadlineMs, tombstoneMs };
+      return {
+        ref: { name: tenant.name, shards: tenant.shards },
+        config: tenant,
+        store: new SessionStore(common),
+        snapshots: new SnapshotsStore({
+          ...common,
+          policy: config.nodes,
+          policyOf: () => policyFor(tenant, 'sip'),
+          onProgress: (progress) => logger.info({ tenant: tenant.name, ...progress }, 'Working on a snapshot'),
+        }),
+        nodes: new NodesStore({ ...common, policy: config.nodes, staleAfterMs: watchStaleAfterMs(config) }),
+      };
+    });
     this.byName = new Map(this.all.map((tenant) => [tenant.ref.name, tenant]));
   }
 

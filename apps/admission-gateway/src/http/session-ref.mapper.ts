@@ -1,7 +1,6 @@
 import type { TenantConfig } from '#service-kit';
 import { canonicalUser, InvalidInputError, type SessionRef } from '#session-core';
-
-import { sessionId } from './fields.schema.js';
+import { sessionId } from '#session-wire';
 
 const idSchema = sessionId();
 

@@ -14,16 +14,25 @@ import {
   type Principal,
 } from '#service-kit';
 import type { SessionRef } from '#session-core';
+import {
+  activityBody,
+  admissionBody,
+  admissionRequest,
+  admissionWarnings,
+  confirmBody,
+  endBody,
+  endQuery,
+  hintQuery,
+} from '#session-wire';
 
 import { AdmissionService } from '../admission.service.js';
 import { SessionsService } from '../sessions.service.js';
 import { TenantsRepository } from '../tenants.repository.js';
-import { admissionRequest, admissionWarnings } from './admission.mapper.js';
 import { admittedJson, checkedJson, problemOfDecision } from './decision.mapper.js';
 import { liveSession, sessionUnknown } from './outcome.mapper.js';
 import { sessionRef } from './session-ref.mapper.js';
-import { activityBody, admissionBody, confirmBody, endBody, endQuery, hintQuery } from './sessions.schema.js';
 import { ifUndelivered } from './undelivered.js';
+import { ignored, warningsOf } from './warnings.js';
 
 /** `/v1/sessions`: contracts of the data plane. */
 @Controller('v1')
@@ -113,12 +122,4 @@ export class SessionsController {
     const { kind } = await this.sessions.end(caller, ref, attempt, note);
     if (kind === 'unknown') throw sessionUnknown();
   }
-}
-
-function ignored(fields: readonly string[]): string[] {
-  return fields.map((field) => `${field}: unknown field, ignored`);
-}
-
-function warningsOf(unknown: readonly string[]): { warnings?: string[] } {
-  return unknown.length === 0 ? {} : { warnings: ignored(unknown) };
 }

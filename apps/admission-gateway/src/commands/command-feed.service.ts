@@ -1,0 +1,99 @@
+import type { ServerResponse } from 'node:http';
+
+import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+
+import { LOGGER, type Logger, type Principal } from '#service-kit';
+
+import { assertMaySpeakForNode } from '../node-rights.js';
+import { CommandStream } from './command-stream.js';
+import { CommandWatch } from './command-watch.js';
+import { CommandsRepository } from './commands.repository.js';
+
+/** How late a stream may learn of a new command. */
+const LOOK_MS = 100;
+
+interface Feed {
+  watch: CommandWatch;
+  streams: Map<string, Set<CommandStream>>;
+}
+
+/**
+ * The open event streams of this gateway. While there is one, the shards of its tenant are asked every 100 ms which nodes were
+ * given commands; see docs/decisions/0010-commands.md.
+ */
+@Injectable()
+export class CommandFeedService implements OnModuleDestroy {
+  private readonly feeds = new Map<string, Feed>();
+  private looking = false;
+  private stopped = false;
+
+  constructor(
+    private readonly commands: CommandsRepository,
+    private readonly host: HttpAdapterHost,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  /** Streams the node's commands into this response until either side closes it. Throws `forbidden` before anything is sent. */
+  open(caller: Principal, node: string, out: ServerResponse): void {
+    assertMaySpeakForNode(caller, node);
+    const { tenant, store } = this.commands.named(caller.tenant);
+    const stream = new CommandStream(out, () => store.unacknowledged(tenant, node));
+    this.add(tenant.name, node, stream);
+    stream
+      .run()
+      .catch((error: unknown) => {
+        this.logger.error({ err: error, tenant: tenant.name, node }, 'Command stream broke off');
+        out.destroy();
+      })
+      .finally(() => this.remove(tenant.name, node, stream));
+    if (!this.looking) void this.lookUntilClosed();
+  }
+
+  onModuleDestroy(): void {
+    this.stopped = true;
+    this.endAll();
+  }
+
+  private add(tenant: string, node: string, stream: CommandStream): void {
+    const feed = this.feeds.get(tenant) ?? this.newFeed(tenant);
+    this.feeds.set(tenant, feed);
+    feed.streams.set(node, (feed.streams.get(node) ?? new Set()).add(stream));
+  }
+
+  private newFeed(name: string): Feed {
+    const { tenant, store } = this.commands.named(name);
+    return { watch: new CommandWatch(tenant, store), streams: new Map() };
+  }
+
+  private remove(tenant: string, node: string, stream: CommandStream): void {
+    const feed = this.feeds.get(tenant);
+    const ofNode = feed?.streams.get(node);
+    ofNode?.delete(stream);
+    if (ofNode?.size === 0) feed?.streams.delete(node);
+    if (feed?.streams.size === 0) this.feeds.delete(tenant);
+  }
+
+  private async lookUntilClosed(): Promise<void> {
+    this.looking = true;
+    while (this.feeds.size > 0) {
+      // A server that stops waits for its streams, which would never end by themselves.
+      if (this.stopped || !this.host.httpAdapter.getHttpServer().listening) this.endAll();
+      await Promise.all([...this.feeds.values()].map((feed) => this.look(feed)));
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+    this.looking = false;
+  }
+
+  private async look({ watch, streams }: Feed): Promise<void> {
+    for (const node of await watch.look()) {
+      for (const stream of streams.get(node) ?? []) stream.wake();
+    }
+  }
+
+  private endAll(): void {
+    for (const { streams } of this.feeds.values()) {
+      for (const ofNode of streams.values()) for (const stream of ofNode) stream.end();
+    }
+  }
+}

@@ -1,0 +1,31 @@
+import { Inject, Injectable } from '@nestjs/common';
+
+import { CONFIG, REDIS, type BerthConfig } from '#service-kit';
+import { CommandsStore, type StoreClient, type TenantRef } from '#session-core';
+
+/** A tenant and what its nodes must still do. */
+export interface TenantCommands {
+  readonly tenant: TenantRef;
+  readonly store: CommandsStore;
+}
+
+@Injectable()
+export class CommandsRepository {
+  private readonly byName: ReadonlyMap<string, TenantCommands>;
+
+  constructor(@Inject(CONFIG) { tenants, store }: BerthConfig, @Inject(REDIS) client: StoreClient) {
+    const deadlineMs = store.decisionDeadlineMs;
+    this.byName = new Map(
+      Object.values(tenants).map(({ name, shards, tombstoneMs }) => [
+        name,
+        { tenant: { name, shards }, store: new CommandsStore({ client, deadlineMs, tombstoneMs }) },
+      ]),
+    );
+  }
+
+  named(name: string): TenantCommands {
+    const found = this.byName.get(name);
+    if (found === undefined) throw new Error(`tenant ${name} is not configured`);
+    return found;
+  }
+}

@@ -1,0 +1,28 @@
+import { Body, Controller, HttpCode, Post } from '@nestjs/common';
+
+import { BodyLimit, Caller, parseBody, Roles, unknownFields, type Principal } from '#service-kit';
+
+import { warningsOf } from '../http/warnings.js';
+import { BATCH_BYTES } from '../nodes/nodes.controller.js';
+import { eventsBody } from './events.schema.js';
+import { EventsService } from './events.service.js';
+
+/** `POST /v1/events`: what servers publish, over HTTP. */
+@Controller('v1/events')
+@Roles('node')
+export class EventsController {
+  constructor(private readonly events: EventsService) {}
+
+  /** One result for each event, in their order: the status that a call of its own would have had. */
+  @Post()
+  @HttpCode(200)
+  @BodyLimit(BATCH_BYTES)
+  async publish(@Caller() caller: Principal, @Body() body: unknown) {
+    const { events } = parseBody(eventsBody, body);
+    const results = await this.events.apply(caller, events);
+    return {
+      results: results.map((result, index) => ({ index, ...result })),
+      ...warningsOf(unknownFields(eventsBody, body)),
+    };
+  }
+}

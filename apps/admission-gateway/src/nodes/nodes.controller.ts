@@ -1,0 +1,66 @@
+import { Body, Controller, HttpCode, Inject, Param, Post, Put } from '@nestjs/common';
+
+import {
+  BodyLimit,
+  Caller,
+  CONFIG,
+  parseBody,
+  parseQuery,
+  rfc3339,
+  Roles,
+  unknownFields,
+  type BerthConfig,
+  type Principal,
+} from '#service-kit';
+import { heartbeatBody, snapshotBody } from '#session-wire';
+
+import { warningsOf } from '../http/warnings.js';
+import { nodePath } from './nodes.schema.js';
+import { NodesService } from './nodes.service.js';
+
+/** Batches of events and parts of snapshots may be this long. */
+export const BATCH_BYTES = 1024 * 1024;
+
+/** `/v1/nodes`: what nodes say of themselves. */
+@Controller('v1/nodes')
+@Roles('node')
+export class NodesController {
+  constructor(
+    private readonly nodes: NodesService,
+    @Inject(CONFIG) private readonly config: BerthConfig,
+  ) {}
+
+  /** The answer says how often to beat, and whether a snapshot is wanted; `mark` goes into that snapshot. */
+  @Post(':node/heartbeat')
+  @HttpCode(200)
+  async heartbeat(@Caller() caller: Principal, @Param() path: unknown, @Body() body: unknown) {
+    const { node } = parseQuery(nodePath, path);
+    const { mark, snapshotWanted } = await this.nodes.beat(caller, node, parseBody(heartbeatBody, body));
+    const { leaseMs, missedBeats } = this.config.nodes;
+    return {
+      leaseSeconds: leaseMs / 1_000,
+      beatSeconds: leaseMs / missedBeats / 1_000,
+      snapshotWanted,
+      mark: String(mark),
+      now: rfc3339(mark),
+      ...warningsOf(unknownFields(heartbeatBody, body)),
+    };
+  }
+
+  /** A part of the list of what the node holds; with the last part, what came of it. */
+  @Put(':node/sessions')
+  @BodyLimit(BATCH_BYTES)
+  async snapshot(@Caller() caller: Principal, @Param() path: unknown, @Body() body: unknown) {
+    const { node } = parseQuery(nodePath, path);
+    const answer = await this.nodes.snapshot(caller, node, parseBody(snapshotBody, body));
+    return { ...answer, ...warningsOf(unknownFields(snapshotBody, body)) };
+  }
+
+  /** The same, for clients that cannot send PUT. */
+  @Post(':node/sessions')
+  @HttpCode(200)
+  @BodyLimit(BATCH_BYTES)
+  async postSnapshot(@Caller() caller: Principal, @Param() path: unknown, @Body() body: unknown) {
+    return await this.snapshot(caller, path, body);
+  }
+}

@@ -1,0 +1,212 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+
+import { describeWith, eventually, startRedis, type RedisServer } from '#testing';
+
+import { startGateway, stopGateways, type Gateway } from './gateway.js';
+
+interface Result {
+  index: number;
+  status: number;
+  code?: string;
+  detail?: unknown;
+}
+
+describeWith(['redis-server'], 'events and snapshots over HTTP', () => {
+  let redis: RedisServer;
+  let gateway: Gateway;
+
+  beforeAll(async () => {
+    redis = await startRedis();
+  });
+
+  beforeEach(async () => {
+    await redis.client().flushall();
+    gateway = await startGateway(redis, { configYaml: 'limits: { max_sessions_per_user: 2 }' });
+  });
+
+  afterEach(stopGateways);
+
+  afterAll(async () => {
+    await redis?.stop();
+  });
+
+  const publish = async (...events: unknown[]) => {
+    const { status, body } = await gateway.post('/v1/events', { events });
+    expect(status).toBe(200);
+    return (body['results'] as Result[]).map((result) => [result.status, result.code]);
+  };
+  const started = (sessionId: string, more = {}) => ({
+    v: 1,
+    type: 'session.started',
+    sessionId,
+    user: 'alice',
+    ...more,
+  });
+  const live = async () => (await redis.client().zrange('berth:{default/0}:deadlines', '0', '-1')).toSorted();
+
+  it('a session that has started is on the books, once, and over the limit if need be', async () => {
+    expect(await publish(started('a'), started('b'))).toEqual([
+      [201, undefined],
+      [201, undefined],
+    ]);
+    expect(await publish(started('a'), started('c'))).toEqual([
+      [200, undefined],
+      [201, undefined],
+    ]);
+    expect(await live()).toEqual(['a', 'b', 'c']);
+    expect((await gateway.admit()).status).toBe(429);
+    const events = await redis.client().xrange('berth:{default/0}:events', '-', '+');
+    expect(events.at(-1)?.[1]).toEqual(expect.arrayContaining(['overshoot', 'adoption']));
+  });
+
+  it('one that has ended does not come back, in whatever order that is told', async () => {
+    expect(await publish({ v: 1, type: 'session.ended', sessionId: 'a' }, started('b'))).toEqual([
+      [404, 'session-unknown'],
+      [201, undefined],
+    ]);
+    expect(await publish(started('a'))).toEqual([[409, 'session-ended']]);
+    expect(await publish({ v: 1, type: 'session.ended', sessionId: 'b', reason: 'bye' })).toEqual([[204, undefined]]);
+    expect(await publish({ v: 1, type: 'session.activity', sessionId: 'b', bytesSent: 5 })).toEqual([
+      [410, 'session-ended'],
+    ]);
+    expect(await live()).toEqual([]);
+  });
+
+  it('activity counts, as text from a stream or as JSON', async () => {
+    await publish(started('a'));
+    await publish(
+      { v: '1', type: 'session.activity', sessionId: 'a', bytesSent: '70', channels: '[{"id":"1","type":"session"}]' },
+      { v: 1, type: 'session.activity', sessionId: 'a', bytesReceived: 9 },
+    );
+    expect((await gateway.get('/v1/sessions/a')).body).toMatchObject({
+      bytesSent: 70,
+      bytesReceived: 9,
+      channels: [{ id: '1', type: 'session' }],
+    });
+  });
+
+  it('a refusal of a server stands beside those of the limits', async () => {
+    const refusal = {
+      v: 1,
+      type: 'session.rejected',
+      user: 'sip:Alice@example.com',
+      rule: 'block-25',
+      decision: 'deny',
+    };
+    expect(await publish(refusal)).toEqual([[204, undefined]]);
+    const [entry] = await redis.client().xrange('berth:{default/0}:rejections', '-', '+');
+    expect(entry?.[1]).toEqual(expect.arrayContaining(['user', 'alice', 'rule', 'block-25', 'decision', 'deny']));
+  });
+
+  it.each([
+    [{ type: 'session.started', user: 'alice', v: 1 }, 'sessionId'],
+    [{ type: 'session.nonsense', v: 1 }, 'type'],
+    [{ v: 1 }, 'type'],
+    [{ type: 'session.started', sessionId: 'x', user: 'alice' }, 'v'],
+    [{ type: 'session.ended', sessionId: 'x', v: 2 }, 'v'],
+    [{ type: 'session.ended', sessionId: 'x', v: 1, at: Date.now() + 3_600_000 }, 'at'],
+    [{ type: 'session.ended', sessionId: 'x'.repeat(257), v: 1 }, 'sessionId'],
+    [{ type: 'session.started', sessionId: 'x', user: 'alice', v: 1, groups: '[broken' }, 'groups'],
+    [{ type: 'session.ended', sessionId: 'x', v: 1, tenant: 'nobody' }, 'tenant'],
+    [{ type: 'node.heartbeat', v: 1, node: 'n' }, 'epoch'],
+  ])('a bad one, %j, is refused by itself, with what is wrong: %s', async (event, path) => {
+    const { body } = await gateway.post('/v1/events', { events: [event, started('good')] });
+    const [bad, good] = body['results'] as Result[];
+    expect(good).toMatchObject({ index: 1, status: 201 });
+    expect([bad?.index, bad?.code]).toEqual([0, path === 'tenant' ? 'forbidden' : 'invalid-request']);
+    if (path !== 'tenant') expect(String(bad?.detail)).toContain(path);
+  });
+
+  it('a batch that is too large, or is none, is refused as a whole', async () => {
+    expect((await gateway.post('/v1/events', {})).status).toBe(400);
+    expect((await gateway.post('/v1/events', { events: ['text'] })).status).toBe(400);
+    expect((await gateway.post('/v1/events', { events: Array.from({ length: 1_001 }, () => ({})) })).status).toBe(400);
+    const large = { events: [{ v: 1, type: 'session.ended', sessionId: 'x', reason: 'y'.repeat(1_100_000) }] };
+    expect((await gateway.post('/v1/events', large)).status).toBe(413);
+  });
+
+  it('takes a thousand events in one call', async () => {
+    const events = Array.from({ length: 1_000 }, (_, index) => started(`call-${index}`, { user: `user-${index}` }));
+    // On a busy machine the store may be late for some; sending the batch again is always right.
+    await eventually(async () => {
+      expect((await publish(...events)).every(([status]) => status === 200 || status === 201)).toBe(true);
+    });
+    expect(await live()).toHaveLength(1_000);
+  });
+
+  const beat = async (epoch = 5) => (await gateway.post('/v1/nodes/b2bua-1/heartbeat', { epoch })).body['mark'];
+  const held = (id: string, user = 'alice') => ({ id, user, startedAt: '2026-01-01T00:00:00Z' });
+
+  it('a snapshot brings a session onto the books that was unknown, and drops a ghost at the second list', async () => {
+    await gateway.admit({ sessionId: 'ghost', node: 'b2bua-1', epoch: 5 });
+    await redis.client().time();
+    const first = await gateway.post('/v1/nodes/b2bua-1/sessions', {
+      epoch: 5,
+      mark: String(Number(await beat()) + 1),
+      part: 1,
+      parts: 1,
+      sessions: [{ ...held('unknown'), startedAt: new Date().toISOString() }],
+    });
+    expect([first.status, first.body]).toEqual([
+      200,
+      expect.objectContaining({ complete: true, adopted: 1, dropped: 0 }),
+    ]);
+    const second = await gateway.post('/v1/nodes/b2bua-1/sessions', {
+      epoch: 5,
+      mark: await beat(),
+      part: 1,
+      parts: 1,
+      sessions: [{ ...held('unknown'), startedAt: new Date().toISOString() }],
+    });
+    expect(second.body).toMatchObject({ complete: true, adopted: 0, dropped: 1, hangUp: [] });
+    expect(await live()).toEqual(['unknown']);
+  });
+
+  it('parts come in any order; the last one is answered with what came of all', async () => {
+    const mark = await beat();
+    const part = (number: number, ids: string[]) =>
+      gateway.post('/v1/nodes/b2bua-1/sessions', {
+        epoch: 5,
+        mark,
+        part: number,
+        parts: 2,
+        sessions: ids.map((id) => ({ ...held(id, id), startedAt: new Date().toISOString() })),
+      });
+    expect((await part(2, ['b'])).body).toMatchObject({ complete: false });
+    expect((await part(2, ['b'])).body).toMatchObject({ complete: false });
+    expect((await part(1, ['a'])).body).toMatchObject({ complete: true, adopted: 2 });
+  });
+
+  it.each([
+    [{ sessions: [] }, 'none'],
+    [{ none: true, sessions: [held('x')] }, 'none'],
+    [{ part: 3, parts: 2, none: true }, 'part'],
+    [{ sessions: [{ id: 'x', user: 'alice' }] }, 'sessions[0].startedAt'],
+    [{ sessions: [{ ...held('x'), user: '<sip:@>' }] }, 'sessions[0].user'],
+    [{ mark: 'tomorrow', none: true }, 'mark'],
+    [{ mark: undefined, none: true }, 'mark'],
+    [{ mark: String(Date.now() + 3_600_000), none: true }, 'mark'],
+  ])('a snapshot with %j is refused with the path %s', async (wrong, path) => {
+    const mark = await beat();
+    const { status, body } = await gateway.post('/v1/nodes/b2bua-1/sessions', { epoch: 5, mark, ...wrong });
+    expect([status, (body['errors'] as { path: string }[])[0]?.path]).toEqual([400, path]);
+  });
+
+  it('a snapshot of an older run, or of a node that does not beat, is refused', async () => {
+    const silent = await gateway.post('/v1/nodes/silent/sessions', { epoch: 5, mark: String(Date.now()), none: true });
+    expect([silent.status, silent.body['code'], silent.body['currentEpoch']]).toEqual([409, 'stale-epoch', null]);
+    const mark = await beat(6);
+    const older = await gateway.post('/v1/nodes/b2bua-1/sessions', { epoch: 5, mark, none: true });
+    expect([older.status, older.body['code'], older.body['currentEpoch']]).toEqual([409, 'stale-epoch', 6]);
+  });
+
+  it('PUT does the same as POST', async () => {
+    const mark = await beat();
+    const reply = await gateway.app.inject({
+      method: 'PUT',
+      url: '/v1/nodes/b2bua-1/sessions',
+      payload: { epoch: 5, mark, none: true },
+    });
+    expect([reply.statusCode, reply.json()]).toEqual([200, expect.objectContaining({ complete: true, dropped: 0 })]);
+  });
+});
