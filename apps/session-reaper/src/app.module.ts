@@ -1,10 +1,16 @@
 import { Module } from '@nestjs/common';
 
-import { CONFIG, REDIS, type BerthConfig } from '#service-kit';
-import { SessionStore, type StoreClient } from '#session-core';
+import { CONFIG, LOGGER, PulseService, REDIS, watchStaleAfterMs, type BerthConfig, type Logger } from '#service-kit';
+import { NodesStore, SessionStore, type StoreClient } from '#session-core';
 
+import { CommandsModule } from './commands/commands.module.js';
 import { ExpiryProcessor } from './expiry.processor.js';
 import { ExpiryQueue } from './expiry.queue.js';
+import { InboxLagService } from './inbox/inbox-lag.service.js';
+import { InboxMetrics } from './inbox/inbox.metrics.js';
+import { InboxProcessor } from './inbox/inbox.processor.js';
+import { InboxTenants } from './inbox/inbox.tenants.js';
+import { NodeWatchService } from './node-watch.service.js';
 import { ReaperReportService } from './reaper-report.service.js';
 import { ReaperMetrics } from './reaper.metrics.js';
 import { ShardSweepService } from './shard-sweep.service.js';
@@ -12,6 +18,7 @@ import { SweepService } from './sweep.service.js';
 import { WatchdogService } from './watchdog.service.js';
 
 @Module({
+  imports: [CommandsModule],
   providers: [
     {
       provide: SessionStore,
@@ -19,8 +26,31 @@ import { WatchdogService } from './watchdog.service.js';
       useFactory: ({ redis: { deadlineMs }, tombstoneMs }: BerthConfig, client: StoreClient) =>
         new SessionStore({ client, deadlineMs, tombstoneMs }),
     },
+    {
+      provide: NodesStore,
+      inject: [CONFIG, REDIS],
+      useFactory: (config: BerthConfig, client: StoreClient) =>
+        new NodesStore({
+          client,
+          deadlineMs: config.redis.deadlineMs,
+          tombstoneMs: config.tombstoneMs,
+          policy: config.nodes,
+          staleAfterMs: watchStaleAfterMs(config),
+        }),
+    },
+    {
+      provide: PulseService,
+      inject: [CONFIG, REDIS, LOGGER],
+      useFactory: (config: BerthConfig, client: StoreClient, logger: Logger) =>
+        new PulseService(config, client, logger, { takesBeats: false }),
+    },
     ExpiryProcessor,
     ExpiryQueue,
+    InboxLagService,
+    InboxMetrics,
+    InboxProcessor,
+    InboxTenants,
+    NodeWatchService,
     ReaperMetrics,
     ReaperReportService,
     ShardSweepService,

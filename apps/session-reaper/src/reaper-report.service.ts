@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 
 import { LOGGER, logIdleSessionTerminated, logSessionRemoved, peerOf, type Logger } from '#service-kit';
-import type { Sweep } from '#session-core';
+import type { EndedSession, Sweep } from '#session-core';
 
 import { ReaperMetrics, type PassTrigger } from './reaper.metrics.js';
 
@@ -15,13 +15,32 @@ export class ReaperReportService {
     private readonly metrics: ReaperMetrics,
   ) {}
 
-  sessionsEnded(ended: Sweep['ended']): void {
+  sessionsSwept(ended: Sweep['ended']): void {
     for (const { session, latenessMs } of ended) {
-      this.metrics.sessionEnded(session.endReason, latenessMs);
-      const event = { sessionId: session.id, user: session.user, peer: peerOf(session) };
-      if (session.endReason === 'idle_timeout') logIdleSessionTerminated(this.logger, event);
-      else logSessionRemoved(this.logger, event);
+      this.metrics.expired(latenessMs);
+      this.sessionEnded(session);
     }
+  }
+
+  sessionEnded(session: EndedSession): void {
+    this.metrics.sessionEnded(session.endReason);
+    const event = { sessionId: session.id, user: session.user, peer: peerOf(session) };
+    if (session.endReason === 'idle_timeout') logIdleSessionTerminated(this.logger, event);
+    else logSessionRemoved(this.logger, event);
+  }
+
+  nodeLost(tenant: string, node: string, epoch: number): void {
+    this.metrics.nodeLost();
+    this.logger.warn({ tenant, node, epoch }, 'Node lost: it did not beat for its lease; what it held ends');
+  }
+
+  /** The fuse on nodes stopped a pass. One line when it trips. */
+  nodesFuseTripped(tenant: string, silent: number, live: number): void {
+    this.metrics.fuseTripped('nodes');
+    this.logger.error(
+      { tenant, fuse: 'nodes', silent, live },
+      'Fuse tripped: too many nodes fell silent together, so none is lost; POST /api/sessions/fuses/nodes/allow lets it through',
+    );
   }
 
   /** A sweep could not be done. One line until a pass over all shards has succeeded again. */

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Counter, Histogram } from 'prom-client';
 
 import { Metrics } from '#service-kit';
-import type { EndReason } from '#session-core';
+import type { EndReason, Fuse } from '#session-core';
 
 /** What set a pass over all shards off: the repeating job, or this process's own timer because it had none for too long. */
 export type PassTrigger = 'queue' | 'timer';
@@ -12,6 +12,8 @@ export class ReaperMetrics {
   private readonly ended: Counter<'reason'>;
   private readonly lateness: Histogram;
   private readonly passes: Histogram<'trigger'>;
+  private readonly nodesLost: Counter;
+  private readonly fuses: Counter<'kind'>;
 
   constructor(metrics: Metrics) {
     this.ended = metrics.counter({
@@ -24,6 +26,15 @@ export class ReaperMetrics {
       help: 'How long after its due moment a session was ended.',
       buckets: [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600],
     });
+    this.nodesLost = metrics.counter({
+      name: 'berth_nodes_lost_total',
+      help: 'Nodes that did not beat for their lease.',
+    });
+    this.fuses = metrics.counter({
+      name: 'berth_fuses_tripped_total',
+      help: 'Passes that were stopped before they ended too many, by kind of fuse.',
+      labelNames: ['kind'],
+    });
     this.passes = metrics.histogram({
       name: 'berth_sweep_duration_seconds',
       help: 'Duration of a pass over all shards, by what set it off: the queue or the own timer.',
@@ -32,9 +43,20 @@ export class ReaperMetrics {
     });
   }
 
-  sessionEnded(reason: EndReason, latenessMs: number): void {
+  sessionEnded(reason: EndReason): void {
     this.ended.inc({ reason });
+  }
+
+  expired(latenessMs: number): void {
     this.lateness.observe(latenessMs / 1_000);
+  }
+
+  nodeLost(): void {
+    this.nodesLost.inc();
+  }
+
+  fuseTripped(kind: Fuse['kind']): void {
+    this.fuses.inc({ kind });
   }
 
   passDone(trigger: PassTrigger, durationMs: number): void {

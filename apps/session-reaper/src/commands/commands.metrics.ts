@@ -1,0 +1,30 @@
+import { Injectable } from '@nestjs/common';
+import type { Counter } from 'prom-client';
+
+import { Metrics } from '#service-kit';
+
+@Injectable()
+export class CommandsMetrics {
+  private readonly abandoned: Counter;
+  private readonly requests: Counter<'outcome'>;
+
+  constructor(metrics: Metrics) {
+    this.abandoned = metrics.counter({
+      name: 'berth_commands_given_up_total',
+      help: 'Commands that their nodes did not acknowledge in a day.',
+    });
+    this.requests = metrics.counter({
+      name: 'berth_webhook_requests_total',
+      help: 'Requests to webhooks, by outcome: accepted (a 2xx answer) or failed.',
+      labelNames: ['outcome'],
+    });
+  }
+
+  givenUp(count: number): void {
+    this.abandoned.inc(count);
+  }
+
+  webhookRequest(outcome: 'accepted' | 'failed'): void {
+    this.requests.inc({ outcome });
+  }
+}

@@ -1,0 +1,150 @@
+import { setTimeout as elapsed } from 'node:timers/promises';
+
+import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+
+import { StreamsServer, trimStream, type EntryResult, type StreamEntry, type StreamsObserver } from '#event-streams';
+import { CONFIG, connectRedis, LOGGER, ProblemException, REDIS, type BerthConfig, type Logger } from '#service-kit';
+import { INBOX_STREAMS, inboxKeys, InvalidInputError, StoreUnavailableError, type StoreClient } from '#session-core';
+import { EVENT_TYPES, EventInbox, type RawEvent } from '#session-wire';
+
+import { InboxMetrics } from './inbox.metrics.js';
+import { InboxTenants } from './inbox.tenants.js';
+
+/** Entries of one stream that are read at once: enough for 20,000 events a second with a few calls of the reader. */
+const BATCH = 500;
+/** Events of a batch that are applied at once: more would only wait in Redis, and come near the deadline of a call. */
+const LANES = 128;
+const DEAD_AFTER_MS = 30_000;
+const FIRST_RETRY_MS = 100;
+const LONGEST_RETRY_MS = 2_000;
+const TRIM_EVERY_MS = 10_000;
+/** A reaper that was not seen for so long is gone for good, and what it had not read is not kept for it. */
+const GROUP_AGE_MS = 86_400_000;
+const MAX_LENGTH = 1_000_000;
+const STREAMS = Array.from({ length: INBOX_STREAMS }, (_, number) => inboxKeys.events(number));
+
+/** Applies what servers publish: acknowledged when it is on the books, given up with a reason when it can never be. */
+@Injectable()
+export class InboxProcessor implements OnApplicationBootstrap, OnModuleDestroy {
+  private readonly inbox: EventInbox;
+  private readonly server: StreamsServer;
+  private trimmer: NodeJS.Timeout | undefined;
+  private stopping = false;
+
+  constructor(
+    @Inject(CONFIG) config: BerthConfig,
+    @Inject(REDIS) private readonly client: StoreClient,
+    @Inject(LOGGER) private readonly logger: Logger,
+    private readonly metrics: InboxMetrics,
+    tenants: InboxTenants,
+  ) {
+    this.inbox = new EventInbox((name) => tenants.named(name));
+    this.server = new StreamsServer({
+      connect: () => connectRedis(config.redis, { purpose: 'streams', onError: () => {} }),
+      streams: STREAMS,
+      group: inboxKeys.group,
+      deadLetterStream: inboxKeys.deadLetters,
+      batch: BATCH,
+      claimIdleMs: DEAD_AFTER_MS,
+      observer: this.observer(),
+    });
+    this.server.addBatchHandler({ types: EVENT_TYPES, handle: (entries) => this.applyAll(entries) });
+  }
+
+  onApplicationBootstrap(): void {
+    this.server.listen(() => {});
+    this.trimmer = setInterval(() => void this.trim(), TRIM_EVERY_MS);
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    this.stopping = true;
+    clearInterval(this.trimmer);
+    await this.server.close();
+  }
+
+  private async applyAll(entries: readonly StreamEntry[]): Promise<EntryResult[]> {
+    const results: EntryResult[] = [];
+    const waiting = entries.entries();
+    const readAtMs = await this.redisTimeMs();
+    const readAt = performance.now();
+    const lane = async () => {
+      for (const [index, entry] of waiting) {
+        results[index] = await this.apply(entry, readAtMs + performance.now() - readAt - entry.atMs);
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(LANES, entries.length) }, lane));
+    return results;
+  }
+
+  /** Waits while the store is away: what is in hand is kept, and nothing is counted against it. */
+  private async apply({ stream, streamId, atMs, fields }: StreamEntry, ageMs: number): Promise<EntryResult> {
+    const event: RawEvent = fields;
+    const arrival = {
+      id: `${stream}/${streamId}`,
+      atMs,
+      ageMs: Math.max(ageMs, 0),
+      tenant: null,
+      via: 'inbox',
+    } as const;
+    for (let pauseMs = FIRST_RETRY_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_RETRY_MS)) {
+      try {
+        const { status } = await this.inbox.apply(event, arrival);
+        this.metrics.applied(fields['type'] ?? '', status);
+        return 'done';
+      } catch (error) {
+        const reason = givenUp(error);
+        if (reason !== null) return { deadLetter: reason };
+        if (!(error instanceof StoreUnavailableError)) throw error;
+        if (this.stopping) return { retry: 'store-unavailable' };
+      }
+      await elapsed(pauseMs);
+    }
+  }
+
+  /** By the clock that gave the entries their ids. Waits for Redis, as `apply` does. */
+  private async redisTimeMs(): Promise<number> {
+    while (!this.stopping) {
+      try {
+        const [seconds, microseconds] = await this.client.time();
+        return Number(seconds) * 1_000 + Number(microseconds) / 1_000;
+      } catch {
+        await elapsed(FIRST_RETRY_MS);
+      }
+    }
+    throw new StoreUnavailableError('The reaper stops');
+  }
+
+  /** What Redis does not answer now is trimmed the next time. */
+  private async trim(): Promise<void> {
+    const options = { groupAgeMs: GROUP_AGE_MS, maxLength: MAX_LENGTH, observer: this.observer() };
+    const trimmed = await Promise.allSettled(STREAMS.map((stream) => trimStream(this.client, stream, options)));
+    for (const outcome of trimmed) {
+      if (outcome.status === 'rejected') this.logger.debug({ err: outcome.reason }, 'Inbox not trimmed');
+    }
+  }
+
+  private observer(): Partial<StreamsObserver> {
+    const { logger, metrics } = this;
+    return {
+      deadLettered(fact) {
+        metrics.deadLettered();
+        logger.warn(fact, 'Event given up; GET /api/sessions/dead-letters shows it');
+      },
+      entriesLost({ stream, streamIds }) {
+        metrics.lost(streamIds.length);
+        logger.error({ stream, count: streamIds.length }, 'Events lost: they were trimmed before they were applied');
+      },
+      groupRecreated: (fact) =>
+        logger.warn(fact, 'The inbox had lost its consumer group; reading all that is there again'),
+      boundReached: (fact) => logger.error(fact, 'Inbox too long: the oldest events were dropped unread'),
+      readFailed: ({ error }) => logger.error({ err: error }, 'Inbox not readable; it will be tried again and again'),
+      recovered: ({ afterMs }) => logger.info({ after_ms: afterMs }, 'Inbox readable again'),
+    };
+  }
+}
+
+/** Why an event can never be applied; null where it may be, later. */
+function givenUp(error: unknown): string | null {
+  if (error instanceof InvalidInputError) return `${error.path}: ${error.message}`;
+  return error instanceof ProblemException ? error.message : null;
+}

@@ -1,0 +1,184 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+
+import { createApp, createLogger, loadConfig } from '#service-kit';
+import { INBOX_STREAMS, inboxKeys, shardKeys, tenantKeys } from '#session-core';
+import { describeWith, eventually, startRedis, type RedisServer } from '#testing';
+
+import { TestBooks } from '../../test/books.fixture.js';
+import { AppModule } from '../app.module.js';
+
+const keys = shardKeys('default', 0);
+const NODE = 'b2bua-1';
+
+describeWith(['redis-server'], 'the inbox', () => {
+  let redis: RedisServer;
+  let client: ReturnType<RedisServer['client']>;
+  const apps: NestFastifyApplication[] = [];
+
+  beforeAll(async () => {
+    redis = await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] });
+    client = redis.client();
+  });
+
+  beforeEach(async () => {
+    await client.flushall();
+    await new TestBooks(client).open();
+  });
+
+  afterEach(async () => {
+    await Promise.all(apps.splice(0).map((app) => app.close()));
+  });
+
+  afterAll(async () => {
+    await redis?.stop();
+  });
+
+  async function startReaper() {
+    const config = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });
+    const log: { message: string; [field: string]: unknown }[] = [];
+    const logger = createLogger(config, 'session-reaper', { write: (line) => log.push(JSON.parse(line) as never) });
+    const app = await createApp(AppModule, { config, logger });
+    apps.push(app);
+    const metric = async (line: string) => {
+      const { payload } = await app.inject('/metrics');
+      const found = payload.split('\n').find((candidate) => candidate.startsWith(`${line} `));
+      return Number(found?.slice(line.length) ?? 0);
+    };
+    return { app, log, metric };
+  }
+
+  /** As any server publishes it: flat text. */
+  async function publish(type: string, fields: Record<string, string | number>, { number = 0, id = '*' } = {}) {
+    const flat = Object.entries({ v: 1, type, ...fields }).flat();
+    return (await client.xadd(inboxKeys.events(number), id, ...flat)) ?? '';
+  }
+
+  const live = async () => (await client.zrange(keys.deadlines, '0', '-1')).toSorted();
+  const deadLetters = async () => {
+    const entries = await client.xrange(inboxKeys.deadLetters, '-', '+');
+    return entries.map(([, flat]) => flat[flat.indexOf('dead.reason') + 1] ?? '');
+  };
+  const allAcknowledged = async () => {
+    for (let number = 0; number < INBOX_STREAMS; number += 1) {
+      const [group] = (await client.xinfo('GROUPS', inboxKeys.events(number)).catch(() => [[]])) as unknown[][];
+      const fact = (name: string) => group?.[group.indexOf(name) + 1];
+      if (group === undefined || group.length === 0) continue;
+      expect([fact('pending'), fact('lag')]).toEqual([0, 0]);
+    }
+  };
+
+  it('applies what was published before the reaper came, and what comes then, in every stream', async () => {
+    for (let number = 0; number < INBOX_STREAMS; number += 1) {
+      await publish('session.started', { sessionId: `before-${number}`, user: 'alice', node: NODE }, { number });
+    }
+    const reaper = await startReaper();
+    await eventually(async () => expect(await live()).toHaveLength(INBOX_STREAMS));
+    await publish('session.started', { sessionId: 'then', user: 'bob', metadata: '{"a":1}', groups: '["trunk:west"]' });
+    await eventually(async () => expect(await live()).toContain('then'));
+    await publish('session.activity', { sessionId: 'then', bytesSent: 12 });
+    await publish('session.ended', { sessionId: 'before-0' });
+    await eventually(async () => expect(await client.hget(keys.traffic('then'), 'bytesSent')).toBe('12'));
+    await eventually(async () => expect(await live()).not.toContain('before-0'));
+    await eventually(allAcknowledged);
+    expect(await reaper.metric('berth_inbox_events_total{type="session.started",outcome="applied"}')).toBe(5);
+  });
+
+  it('a beat and a snapshot work as over HTTP', async () => {
+    await startReaper();
+    await publish('node.heartbeat', { node: NODE, epoch: 7, activeSessions: 1 });
+    await eventually(async () => {
+      expect(await client.hgetall(tenantKeys('default').node(NODE))).toMatchObject({
+        epoch: '7',
+        via: 'inbox',
+        state: 'live',
+      });
+    });
+    const [seconds] = await client.time();
+    const sessions = [{ id: 'held', user: 'alice', startedAt: new Date().toISOString() }];
+    await publish('node.snapshot', {
+      node: NODE,
+      epoch: 7,
+      mark: Number(seconds) * 1_000,
+      part: 1,
+      parts: 1,
+      sessions: JSON.stringify(sessions),
+    });
+    await eventually(async () => expect(await live()).toEqual(['held']));
+  });
+
+  it.each([
+    ['an unknown type', 'session.nonsense', {}, /no-handler|type/],
+    ['another version', 'session.ended', { v: '2', sessionId: 'x' }, /v is 2/],
+    ['a missing id', 'session.ended', {}, /sessionId/],
+    ['an id that is too long', 'session.ended', { sessionId: 'x'.repeat(257) }, /sessionId/],
+    [
+      'a date in the future',
+      'session.ended',
+      { sessionId: 'x', at: Date.now() + 3_600_000 },
+      /at: must not be in the future/,
+    ],
+    ['broken JSON', 'session.started', { sessionId: 'x', user: 'alice', metadata: '{' }, /metadata: must be JSON/],
+    ['an unknown tenant', 'session.ended', { sessionId: 'x', tenant: 'nobody' }, /tenant/],
+    ['an empty list that is no evidence', 'node.snapshot', { node: NODE, epoch: 7, mark: 1, sessions: '[]' }, /none/],
+  ])('%s goes to the dead letters with the reason, and stops nothing', async (_, type, fields, reason) => {
+    await client.hset(tenantKeys('default').node(NODE), { epoch: 7, state: 'live', change: 0 });
+    await client.hset(keys.nodes, NODE, '7');
+    const reaper = await startReaper();
+    await publish(type, fields as Record<string, string>);
+    await publish('session.started', { sessionId: 'good', user: 'alice' });
+    await eventually(async () => expect(await live()).toEqual(['good']));
+    await eventually(async () => expect(await deadLetters()).toEqual([expect.stringMatching(reason)]));
+    await eventually(async () => expect(await reaper.metric('berth_dead_letters_total')).toBe(1));
+    await eventually(allAcknowledged);
+  });
+
+  it('a start that is older than 45 s creates nothing, and asks the node for a snapshot', async () => {
+    await client.hset(tenantKeys('default').node(NODE), { epoch: 7, state: 'live', snapshot_wanted: 0 });
+    const [seconds] = await client.time();
+    const id = `${(Number(seconds) - 60) * 1_000}-0`;
+    await publish('session.started', { sessionId: 'late', user: 'alice', node: NODE }, { id });
+    await startReaper();
+    await eventually(async () =>
+      expect(await client.hget(tenantKeys('default').node(NODE), 'snapshot_wanted')).toBe('1'),
+    );
+    expect(await live()).toEqual([]);
+  });
+
+  it('goes on when Redis was away, without loss and without a dead letter', async () => {
+    await startReaper();
+    await publish('session.started', { sessionId: 'a', user: 'alice' });
+    await eventually(async () => expect(await live()).toEqual(['a']));
+    await redis.kill();
+    await redis.restart();
+    await eventually(async () => {
+      await publish('session.started', { sessionId: 'b', user: 'alice' });
+    });
+    await eventually(async () => expect(await live()).toEqual(['a', 'b']), { timeoutMs: 20_000 });
+    expect(await deadLetters()).toEqual([]);
+  }, 60_000);
+
+  it('goes on after FLUSHALL', async () => {
+    await startReaper();
+    await publish('session.started', { sessionId: 'a', user: 'alice' });
+    await eventually(async () => expect(await live()).toEqual(['a']));
+    await client.flushall();
+    await new TestBooks(client).open();
+    await publish('session.started', { sessionId: 'b', user: 'alice' });
+    await eventually(async () => expect(await live()).toEqual(['b']), { timeoutMs: 20_000 });
+  });
+
+  it('with several replicas applies each event once', async () => {
+    await Promise.all([startReaper(), startReaper()]);
+    for (let index = 0; index < 500; index += 1) {
+      await publish(
+        'session.started',
+        { sessionId: `call-${index}`, user: `user-${index % 9}` },
+        { number: index % 4 },
+      );
+    }
+    await eventually(async () => expect(await live()).toHaveLength(500));
+    const admitted = await client.xlen(keys.events);
+    expect(admitted).toBe(500);
+  });
+});
