@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 
 import { CONFIG, Metrics, type BerthConfig } from '#service-kit';
-import { Books, StoreUnavailableError, type UserCount } from '#session-core';
+import { Books, NodesStore, StoreUnavailableError, type NodeView, type UserCount } from '#session-core';
 
 import { Tenants } from './tenants.service.js';
 
@@ -9,6 +9,8 @@ interface TenantSessions {
   tenant: string;
   total: number;
   top: UserCount[];
+  nodes: Record<NodeView['state'], number>;
+  fuses: number;
 }
 
 /**
@@ -22,6 +24,7 @@ export class AdminMetrics {
   constructor(
     metrics: Metrics,
     private readonly books: Books,
+    private readonly nodes: NodesStore,
     private readonly tenants: Tenants,
     @Inject(CONFIG) private readonly config: BerthConfig,
   ) {
@@ -43,6 +46,29 @@ export class AdminMetrics {
         const all = await read();
         this.reset();
         for (const { tenant, total } of all ?? []) this.set({ tenant }, total);
+      },
+    });
+    metrics.gauge({
+      name: 'berth_nodes',
+      help: 'Nodes of a tenant that beat, and those that are lost and not forgotten, by state.',
+      labelNames: ['tenant', 'state'],
+      async collect() {
+        const all = await read();
+        this.reset();
+        for (const { tenant, nodes: byState } of all ?? []) {
+          this.set({ tenant, state: 'live' }, byState.live);
+          this.set({ tenant, state: 'lost' }, byState.lost);
+        }
+      },
+    });
+    metrics.gauge({
+      name: 'berth_fuses_tripped',
+      help: 'Fuses of a tenant that have tripped and hold something back.',
+      labelNames: ['tenant'],
+      async collect() {
+        const all = await read();
+        this.reset();
+        for (const { tenant, fuses } of all ?? []) this.set({ tenant }, fuses);
       },
     });
     metrics.gauge({
@@ -77,8 +103,13 @@ export class AdminMetrics {
     const { topUsers } = this.config.metrics;
     return await Promise.all(
       this.tenants.all().map(async (tenant) => {
-        const [total, top] = await Promise.all([this.books.total(tenant), this.books.topUsers(tenant, topUsers)]);
-        return { tenant: tenant.name, total, top };
+        const [total, top, nodes, fuses] = await Promise.all([
+          this.books.total(tenant),
+          this.books.topUsers(tenant, topUsers),
+          this.nodes.counts(tenant),
+          this.nodes.fuses(tenant),
+        ]);
+        return { tenant: tenant.name, total, top, nodes, fuses: fuses.length };
       }),
     );
   }

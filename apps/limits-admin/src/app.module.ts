@@ -1,25 +1,51 @@
 import { Module } from '@nestjs/common';
 
-import { CONFIG, REDIS, type BerthConfig } from '#service-kit';
-import { Books, LimitsStore, SessionStore, type StoreClient } from '#session-core';
+import { CONFIG, REDIS, watchStaleAfterMs, type BerthConfig } from '#service-kit';
+import { Books, DeadLettersStore, LimitsStore, NodesStore, SessionStore, type StoreClient } from '#session-core';
 
 import { AdminMetrics } from './admin.metrics.js';
+import { CommandsMetrics } from './commands/commands.metrics.js';
 import { LimitsController } from './limits/limits.controller.js';
 import { LimitsService } from './limits/limits.service.js';
+import { DeadLettersController } from './dead-letters/dead-letters.controller.js';
+import { FuseService } from './nodes/fuse.service.js';
+import { NodesController } from './nodes/nodes.controller.js';
 import { SessionsController } from './sessions/sessions.controller.js';
 import { TerminationService } from './sessions/termination.service.js';
+import { StreamsMetrics } from './streams.metrics.js';
 import { Tenants } from './tenants.service.js';
 import { UsersController } from './users/users.controller.js';
 import { UsersService } from './users/users.service.js';
 
 @Module({
-  controllers: [LimitsController, UsersController, SessionsController],
+  controllers: [LimitsController, UsersController, NodesController, DeadLettersController, SessionsController],
   providers: [
     Tenants,
     LimitsService,
     UsersService,
     TerminationService,
     AdminMetrics,
+    CommandsMetrics,
+    FuseService,
+    StreamsMetrics,
+    {
+      provide: DeadLettersStore,
+      inject: [CONFIG, REDIS],
+      useFactory: ({ store, tenants }: BerthConfig, client: StoreClient) =>
+        new DeadLettersStore(client, store.decisionDeadlineMs, new Set(Object.keys(tenants))),
+    },
+    {
+      provide: NodesStore,
+      inject: [CONFIG, REDIS],
+      useFactory: (config: BerthConfig, client: StoreClient) =>
+        new NodesStore({
+          client,
+          deadlineMs: config.store.decisionDeadlineMs,
+          tombstoneMs: config.tombstoneMs,
+          policy: config.nodes,
+          staleAfterMs: watchStaleAfterMs(config),
+        }),
+    },
     {
       provide: SessionStore,
       inject: [CONFIG, REDIS],

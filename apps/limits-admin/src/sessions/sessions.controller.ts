@@ -9,7 +9,17 @@ import { TerminationService } from './termination.service.js';
 
 const MAX_ID_BYTES = 256;
 /** The words that paths of this surface begin with; sessions with such an id are reached by `/v1`. */
-const PATH_WORDS = new Set(['limits', 'users', 'active', 'stats', 'history', 'violations']);
+const PATH_WORDS = new Set([
+  'limits',
+  'users',
+  'active',
+  'stats',
+  'history',
+  'violations',
+  'nodes',
+  'fuses',
+  'dead-letters',
+]);
 
 @Controller('api/sessions')
 export class SessionsController {

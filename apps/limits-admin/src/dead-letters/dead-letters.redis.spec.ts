@@ -1,0 +1,110 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+
+import { inboxKeys } from '#session-core';
+import { describeWith, startRedis, type RedisServer } from '#testing';
+
+import { Admin, startAdmin } from '../limits-admin.fixture.js';
+
+describeWith(['redis-server'], 'dead letters over the admin API', () => {
+  let redis: RedisServer;
+  let client: ReturnType<RedisServer['client']>;
+  let admin: Admin;
+
+  beforeAll(async () => {
+    redis = await startRedis();
+    client = redis.client();
+  });
+
+  beforeEach(async () => {
+    await client.flushall();
+    admin = await startAdmin(redis.url);
+  });
+
+  afterEach(async () => {
+    await admin.close();
+  });
+
+  afterAll(async () => {
+    await redis?.stop();
+  });
+
+  /** As the transport writes them. */
+  async function giveUp(fields: Record<string, string>, number = 2): Promise<string> {
+    const notes = {
+      'dead.key': 'k',
+      'dead.reason': 'sessionId: is required',
+      'dead.stream': inboxKeys.events(number),
+      'dead.streamId': '1-1',
+      'dead.group': 'reaper',
+      'dead.deliveries': '1',
+    };
+    const flat = Object.entries({ v: '1', type: 'session.ended', ...fields, ...notes }).flat();
+    return (await client.xadd(inboxKeys.deadLetters, '*', ...flat)) ?? '';
+  }
+
+  const list = async (query = '') => (await admin.call('GET', `/dead-letters${query}`)).body;
+
+  it('lists none where there are none', async () => {
+    expect(await list()).toEqual({ deadLetters: [], nextCursor: null, total: 0 });
+  });
+
+  it('lists each with its reason, where it came from, and the event as it was', async () => {
+    const id = await giveUp({ note: 'x' });
+    expect(await list()).toMatchObject({
+      deadLetters: [
+        {
+          id,
+          reason: 'sessionId: is required',
+          deliveries: 1,
+          stream: inboxKeys.events(2),
+          streamId: '1-1',
+          fields: { v: '1', type: 'session.ended', note: 'x' },
+        },
+      ],
+      total: 1,
+    });
+  });
+
+  it('goes on where a page ended', async () => {
+    const ids = [];
+    for (let index = 0; index < 5; index += 1) ids.push(await giveUp({ note: String(index) }));
+    const seen: string[] = [];
+    for (let cursor: string | null = ''; cursor !== null;) {
+      const page = await list(`?limit=2&cursor=${cursor}`);
+      seen.push(...(page['deadLetters'] as { id: string }[]).map(({ id }) => id));
+      cursor = page['nextCursor'] as string | null;
+    }
+    expect(seen).toEqual(ids);
+    expect((await admin.call('GET', '/dead-letters?cursor=nonsense')).status).toBe(400);
+    expect((await admin.call('GET', '/dead-letters?limit=1001')).status).toBe(400);
+  });
+
+  it('replays one into the stream that it came from, and it is gone from the list', async () => {
+    const id = await giveUp({ sessionId: 'call-1' });
+    expect((await admin.call('POST', `/dead-letters/${id}/replay`)).body).toMatchObject({ success: true });
+    const [entry] = await client.xrange(inboxKeys.events(2), '-', '+');
+    expect(entry?.[1]).toEqual(['v', '1', 'type', 'session.ended', 'sessionId', 'call-1']);
+    expect(await list()).toMatchObject({ total: 0 });
+    expect((await admin.call('POST', `/dead-letters/${id}/replay`)).status).toBe(404);
+  });
+
+  it('discards one', async () => {
+    const id = await giveUp({});
+    expect((await admin.call('DELETE', `/dead-letters/${id}`)).status).toBe(200);
+    expect((await admin.call('DELETE', `/dead-letters/${id}`)).status).toBe(404);
+    expect((await admin.call('DELETE', '/dead-letters/nonsense')).status).toBe(404);
+  });
+
+  it('of another tenant is not shown; one of a tenant that nobody knows is for the default', async () => {
+    await giveUp({ tenant: 'nobody' });
+    expect((await list())['deadLetters']).toHaveLength(1);
+  });
+
+  it('never writes into a stream that is not the inbox', async () => {
+    const flat = ['v', '1', 'type', 'session.ended', 'dead.stream', 'berth:{default/0}:events', 'dead.reason', 'x'];
+    const id = (await client.xadd(inboxKeys.deadLetters, '*', ...flat)) ?? '';
+    expect((await admin.call('POST', `/dead-letters/${id}/replay`)).status).toBe(200);
+    expect(await client.exists('berth:{default/0}:events')).toBe(0);
+    expect(await client.xlen(inboxKeys.events(0))).toBe(1);
+  });
+});

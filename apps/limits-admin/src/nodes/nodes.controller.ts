@@ -1,0 +1,46 @@
+import { Controller, Get, HttpCode, Param, Post } from '@nestjs/common';
+
+import { Caller, ProblemException, Roles, type Principal } from '#service-kit';
+import { NodesStore } from '#session-core';
+
+import { Tenants } from '../tenants.service.js';
+import { FuseService } from './fuse.service.js';
+import { fuseView, nodeView } from './nodes.view.js';
+
+/** Which nodes there are, and what was stopped because it would have ended too many sessions. */
+@Controller('api/sessions')
+export class NodesController {
+  constructor(
+    private readonly nodes: NodesStore,
+    private readonly fuses: FuseService,
+    private readonly tenants: Tenants,
+  ) {}
+
+  @Get('nodes')
+  @Roles('viewer', 'operator')
+  async list(@Caller() caller: Principal) {
+    const nodes = await this.nodes.list(this.tenants.of(caller));
+    return { nodes: nodes.map(nodeView), total: nodes.length };
+  }
+
+  @Get('fuses')
+  @Roles('viewer', 'operator')
+  async tripped(@Caller() caller: Principal) {
+    const fuses = await this.nodes.fuses(this.tenants.of(caller));
+    return { fuses: fuses.map(fuseView), total: fuses.length };
+  }
+
+  /** Lets through for ten minutes what the fuse has stopped. */
+  @Post('fuses/:fuse/allow')
+  @HttpCode(200)
+  @Roles('operator')
+  async allow(@Caller() caller: Principal, @Param('fuse') fuse: string) {
+    if (!(await this.fuses.allow(this.tenants.of(caller), fuse, caller))) {
+      throw new ProblemException(
+        'not-found',
+        'No such fuse has tripped; GET /api/sessions/fuses lists those that have',
+      );
+    }
+    return { success: true, message: `What fuse ${fuse} has stopped may go on for ten minutes` };
+  }
+}

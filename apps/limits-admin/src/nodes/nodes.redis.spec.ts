@@ -1,0 +1,104 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+
+import { NodesStore } from '#session-core';
+import { describeWith, startRedis, type RedisServer } from '#testing';
+
+import { Admin, DEFAULT_TENANT, Fleet, startAdmin } from '../limits-admin.fixture.js';
+
+const POLICY = {
+  leaseMs: 15_000,
+  missedBeats: 3,
+  snapshotIntervalMs: 60_000,
+  fuseShare: 0.2,
+  fuseSessions: 50,
+  fuseNodes: 0.5,
+  onReturn: 'over_admit',
+} as const;
+
+describeWith(['redis-server'], 'nodes over the admin API', () => {
+  let redis: RedisServer;
+  let client: ReturnType<RedisServer['client']>;
+  let admin: Admin;
+  let nodes: NodesStore;
+  let nowMs: number;
+
+  beforeAll(async () => {
+    redis = await startRedis();
+    client = redis.client();
+  });
+
+  beforeEach(async () => {
+    await client.flushall();
+    admin = await startAdmin(redis.url);
+    nowMs = Date.now();
+    nodes = new NodesStore({
+      client,
+      deadlineMs: 5_000,
+      tombstoneMs: 60_000,
+      policy: POLICY,
+      staleAfterMs: 5_000,
+      clockMs: () => nowMs,
+    });
+  });
+
+  afterEach(async () => {
+    await admin.close();
+  });
+
+  afterAll(async () => {
+    await redis?.stop();
+  });
+
+  const beat = async (node: string, activeSessions?: number) =>
+    await nodes.beat(DEFAULT_TENANT, { node, epoch: 1, activeSessions, via: 'http' });
+
+  async function silence(ms: number) {
+    for (let passed = 0; passed < ms; passed += 1_000) {
+      nowMs += 1_000;
+      await nodes.watch(DEFAULT_TENANT);
+    }
+  }
+
+  it('lists none where none beats', async () => {
+    expect((await admin.call('GET', '/nodes')).body).toEqual({ nodes: [], total: 0 });
+    expect((await admin.call('GET', '/fuses')).body).toEqual({ fuses: [], total: 0 });
+  });
+
+  it('lists each with its state, last beat, sessions and pending commands', async () => {
+    await beat('b2bua-1', 7);
+    const fleet = new Fleet(client);
+    await fleet.admitAll('alice', 2);
+    const [, first] = await client.zrange('berth:{default/0}:deadlines', '0', '-1');
+    expect((await admin.call('DELETE', `/${first}`)).status).toBe(200);
+    const { body } = await admin.call('GET', '/nodes');
+    expect(body).toMatchObject({
+      nodes: [{ node: 'b2bua-1', epoch: 1, state: 'live', via: 'http', claimedSessions: 7, pendingCommands: 1 }],
+      total: 1,
+    });
+    expect((body['nodes'] as { lastBeat: string }[])[0]?.lastBeat).toBe(new Date(nowMs).toISOString());
+    await silence(40_000);
+    expect((await admin.call('GET', '/nodes')).body).toMatchObject({ nodes: [{ state: 'lost', lastBeat: null }] });
+    const metrics = (await admin.app.inject('/metrics')).payload;
+    expect(metrics).toContain('berth_nodes{tenant="default",state="lost"} 1');
+  });
+
+  it('shows a fuse that has tripped, and lets an operator overrule it', async () => {
+    for (const node of ['n1', 'n2', 'n3', 'n4']) await beat(node);
+    await silence(60_000);
+    expect((await admin.call('GET', '/fuses')).body).toMatchObject({
+      fuses: [{ id: 'nodes', kind: 'nodes', silent: 4, live: 4, allowedUntil: null }],
+    });
+    expect((await admin.app.inject('/metrics')).payload).toContain('berth_fuses_tripped{tenant="default"} 1');
+    expect((await admin.call('POST', '/fuses/nodes/allow')).body).toMatchObject({ success: true });
+    nowMs = Date.now();
+    await silence(2_000);
+    expect((await admin.call('GET', '/nodes')).body).toMatchObject({ total: 4 });
+  });
+
+  it('knows no fuse that has not tripped, and takes neither word for the id of a session', async () => {
+    expect((await admin.call('POST', '/fuses/nodes/allow')).status).toBe(404);
+    expect((await admin.call('POST', '/fuses/snapshot%2Fb2bua-1/allow')).status).toBe(404);
+    expect((await admin.call('DELETE', '/nodes')).status).toBe(404);
+    expect((await admin.call('DELETE', '/fuses')).status).toBe(404);
+  });
+});

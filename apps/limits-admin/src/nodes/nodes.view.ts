@@ -1,0 +1,17 @@
+import { rfc3339, rfc3339OrNull } from '#service-kit';
+import type { Fuse, NodeView } from '#session-core';
+
+/** A node as the API shows it: `sessions` by the books, `claimedSessions` by its own count. */
+export function nodeView({ sinceMs, lastBeatMs, lastSnapshotMs, ...node }: NodeView) {
+  return {
+    ...node,
+    since: rfc3339(sinceMs),
+    lastBeat: rfc3339OrNull(lastBeatMs),
+    lastSnapshot: rfc3339OrNull(lastSnapshotMs),
+  };
+}
+
+/** A fuse as the API shows it. */
+export function fuseView({ since, allowedUntil, ...fuse }: Fuse) {
+  return { ...fuse, since: rfc3339(since), allowedUntil: rfc3339OrNull(allowedUntil) };
+}
