@@ -5,10 +5,22 @@ import { coreMemory } from './core-memory.js';
 import { coreRedisTime } from './core-redis-time.js';
 import { expiryMass } from './expiry-mass.js';
 import { gatewayCpu } from './gateway-cpu.js';
+import { inboxThroughput } from './inbox-throughput.js';
 import type { Measurement } from './measurement.js';
+import { nodeLoss } from './node-loss.js';
+import { outboxLag } from './outbox-lag.js';
 import { asJson, asTable } from './report.js';
 
-const BENCHES: readonly Bench[] = [coreAdmitEnd, coreRedisTime, coreMemory, gatewayCpu, expiryMass];
+const BENCHES: readonly Bench[] = [
+  coreAdmitEnd,
+  coreRedisTime,
+  coreMemory,
+  gatewayCpu,
+  expiryMass,
+  nodeLoss,
+  inboxThroughput,
+  outboxLag,
+];
 
 const args = process.argv.slice(2);
 const json = args.includes('--json');

@@ -1,0 +1,89 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { NodesStore, Pulses, shardKeys, type NodePolicy } from '#session-core';
+import { startBerth } from '#testing';
+
+import type { Bench } from './bench-context.js';
+import { ExpiryWatch } from './expiry-watch.js';
+import { forEachInFlight } from './in-flight.js';
+import type { Measurement } from './measurement.js';
+import { preferRedis } from './prefer-redis.js';
+import { percentile } from './rounds.js';
+import { mustAdmit, openStore, sipCall, TENANT } from './sessions.js';
+
+const SESSIONS = 50_000;
+const USERS = 50_000;
+const NODE = 'b2bua-killed';
+const EPOCH = 1_763_700_000_000;
+const GRACE_MS = 60_000;
+/** That of the configuration where nothing is said. */
+const POLICY: NodePolicy = {
+  leaseMs: 15_000,
+  missedBeats: 3,
+  snapshotIntervalMs: 60_000,
+  fuseShare: 0.2,
+  fuseSessions: 50,
+  fuseNodes: 0.5,
+  onReturn: 'over_admit',
+};
+
+/** How soon the places of a node with 50,000 sessions are free after its last beat, and for how long Redis is held for it. */
+export const nodeLoss: Bench = {
+  name: 'node.loss',
+  timeoutMs: 240_000,
+  async run(context) {
+    const server = await context.redis();
+    preferRedis(context, server.pid);
+    const client = server.client();
+    const store = await openStore(server);
+    const nodes = new NodesStore({
+      client: server.client(),
+      deadlineMs: 30_000,
+      tombstoneMs: 60_000,
+      policy: POLICY,
+      staleAfterMs: POLICY.leaseMs / 3,
+    });
+    const pulses = new Pulses({ client: server.client(), graceMs: POLICY.leaseMs, staleAfterMs: POLICY.leaseMs / 3 });
+    const gateway = setInterval(() => void pulses.open(TENANT).catch(() => undefined), 1_000);
+    context.atEnd(() => Promise.resolve(clearInterval(gateway)));
+
+    const beat = async () => await nodes.beat(TENANT, { node: NODE, epoch: EPOCH, via: 'http' });
+    await beat();
+    context.progress(`${SESSIONS} sessions of one node`);
+    await forEachInFlight(SESSIONS, 256, async (index) => {
+      await mustAdmit(store, { ...sipCall(index, index % USERS), node: NODE, epoch: EPOCH });
+    });
+    const berth = await startBerth({ redisUrl: server.url, apps: ['session-reaper'] });
+    context.atEnd(() => berth.stop());
+    // A reaper that has just come gives every node a whole lease.
+    for (let passed = 0; passed < POLICY.leaseMs + 5_000; passed += 5_000) {
+      await beat();
+      await delay(5_000);
+    }
+    const watch = await ExpiryWatch.start(client, Date.now());
+    await beat();
+    const lastBeatMs = Date.now();
+    context.progress('the node is killed');
+    const keys = shardKeys(TENANT.name, 0);
+    while ((await client.zcard(keys.deadlines)) > 0) {
+      if (Date.now() - lastBeatMs > POLICY.leaseMs + GRACE_MS) throw new Error('The places were not freed');
+      await delay(50);
+    }
+    const afterLeaseMs = Date.now() - lastBeatMs - POLICY.leaseMs;
+    const { callsMs } = await watch.stop();
+    const line = (part: string, value: number, unit: string): Measurement => {
+      return { name: `node.loss${part}`, value, unit, baseline: null, ratio: null };
+    };
+    return [
+      {
+        ...line('', afterLeaseMs, `ms after the lease until all ${SESSIONS} places are free`),
+        target: { of: 'value', is: 'at most', bound: 5_000 },
+      },
+      {
+        ...line('/longest call', percentile(callsMs, 1), 'ms in one script, by the clock'),
+        target: { of: 'value', is: 'at most', bound: 5 },
+      },
+      line('/p50 call', percentile(callsMs, 0.5), `ms of Redis, of ${callsMs.length} calls above 0.2 ms`),
+    ];
+  },
+};
