@@ -1,7 +1,15 @@
 import { Module } from '@nestjs/common';
 
-import { CONFIG, REDIS, watchStaleAfterMs, type BerthConfig } from '#service-kit';
-import { Books, DeadLettersStore, LimitsStore, NodesStore, SessionStore, type StoreClient } from '#session-core';
+import { CONFIG, policyFor, REDIS, watchStaleAfterMs, type BerthConfig } from '#service-kit';
+import {
+  Books,
+  DeadLettersStore,
+  LimitsStore,
+  NodesStore,
+  SessionStore,
+  SnapshotsStore,
+  type StoreClient,
+} from '#session-core';
 
 import { AdminMetrics } from './admin.metrics.js';
 import { CommandsMetrics } from './commands/commands.metrics.js';
@@ -28,6 +36,18 @@ import { UsersService } from './users/users.service.js';
     CommandsMetrics,
     FuseService,
     StreamsMetrics,
+    {
+      provide: SnapshotsStore,
+      inject: [CONFIG, REDIS],
+      useFactory: ({ store, tombstoneMs, nodes: policy, tenants }: BerthConfig, client: StoreClient) =>
+        new SnapshotsStore({
+          client,
+          deadlineMs: store.decisionDeadlineMs,
+          tombstoneMs,
+          policy,
+          policyOf: (tenant) => policyFor(tenants[tenant]!, 'sip'),
+        }),
+    },
     {
       provide: DeadLettersStore,
       inject: [CONFIG, REDIS],

@@ -7,6 +7,7 @@ import { allowFuse } from './scripts/allow-fuse.script.js';
 import { heartbeat, wantSnapshot } from './scripts/heartbeat.script.js';
 import { enterNode, forgetNode, loseNode, type NodeRun } from './scripts/node-run.script.js';
 import type { ShardContext, StoreClient, TenantContext } from './scripts/script.js';
+import { tellFuse } from './scripts/tell-fuse.script.js';
 import { settleForgotten, settleLoss, watchNodes, type Watch } from './scripts/watch-nodes.script.js';
 import { withDeadline } from './store-call.js';
 
@@ -73,6 +74,10 @@ export class NodesStore {
       inboxBehindMs,
       forgetAfterMs: FORGET_AFTER_MS,
     });
+    if (watch.fuse === 'just-tripped') {
+      const { live, silent, nowMs } = watch;
+      await tellFuse(this.ofShard(tenant, 0), 'nodes', nowMs, { kind: 'nodes', live, silent });
+    }
     for (const run of watch.losing) {
       await Promise.all(this.shards(tenant).map((context) => loseNode(context, run, context.shard === 0)));
       await settleLoss(this.ofTenant(tenant), run);

@@ -7,13 +7,13 @@ import {
   dropMissing,
   ListGone,
   settleHangUps,
-  tellFuse,
   type BatchContext,
   type ShardCount,
   type Step,
 } from './scripts/compare-snapshot.script.js';
 import type { TenantContext } from './scripts/script.js';
 import { judgeSnapshot, reportProgress, settleSnapshot } from './scripts/take-part.script.js';
+import { tellFuse } from './scripts/tell-fuse.script.js';
 import { withDeadline } from './store-call.js';
 
 /** How far the work on a complete list has come: sessions looked at or ended, of how many. */
@@ -109,10 +109,13 @@ function fuseOf(node: string): string {
   return `snapshot/${node}`;
 }
 
-async function tell({ list: { node, epoch }, shards }: Reconciliation, sinceMs: number, count: ShardCount) {
+async function tell(work: Reconciliation, sinceMs: number, count: ShardCount): Promise<void> {
+  const { node, epoch } = work.list;
   const { wouldEnd, wouldHangUp, held } = count;
   const details = { kind: 'snapshot', node, epoch, wouldEnd, wouldHangUp, held };
-  for (const first of shards.slice(0, 1)) await tellFuse(first, fuseOf(node), sinceMs, details);
+  for (const first of work.shards.slice(0, 1)) {
+    await call(work, async () => await tellFuse(first, fuseOf(node), sinceMs, details));
+  }
 }
 
 /** Only the ids to hang up stay until they expire, for a caller who never got the answer. */

@@ -305,6 +305,8 @@ describe('the fuse on nodes', () => {
     }
     expect(said.filter((state) => state === 'just-tripped')).toHaveLength(1);
     expect(said.at(-1)).toBe('tripped');
+    const told = (await streamOf(books.redis, keys.events)).filter(({ type }) => type === 'fuse.tripped');
+    expect(told).toMatchObject([{ fuse: 'nodes', live: '5', silent: '5' }]);
   });
 
   it('lets a minority be lost', async () => {

@@ -90,7 +90,7 @@ describeWith(['redis-server'], 'what servers publish', () => {
       fc.tuple(
         fc.constant(said),
         fc.shuffledSubarray(said, { minLength: said.length }),
-        fc.array(said.length === 0 ? fc.constant({ type: 'none', sessionId: '' } as Said) : fc.constantFrom(...said), {
+        fc.array(said.length === 0 ? fc.constant<Said>({ type: 'none', sessionId: '' }) : fc.constantFrom(...said), {
           maxLength: 6,
         }),
       ),

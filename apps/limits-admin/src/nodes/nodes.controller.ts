@@ -1,7 +1,7 @@
 import { Controller, Get, HttpCode, Param, Post } from '@nestjs/common';
 
 import { Caller, ProblemException, Roles, type Principal } from '#service-kit';
-import { NodesStore } from '#session-core';
+import { NodesStore, SnapshotsStore } from '#session-core';
 
 import { Tenants } from '../tenants.service.js';
 import { FuseService } from './fuse.service.js';
@@ -12,6 +12,7 @@ import { fuseView, nodeView } from './nodes.view.js';
 export class NodesController {
   constructor(
     private readonly nodes: NodesStore,
+    private readonly snapshots: SnapshotsStore,
     private readonly fuses: FuseService,
     private readonly tenants: Tenants,
   ) {}
@@ -19,8 +20,10 @@ export class NodesController {
   @Get('nodes')
   @Roles('viewer', 'operator')
   async list(@Caller() caller: Principal) {
-    const nodes = await this.nodes.list(this.tenants.of(caller));
-    return { nodes: nodes.map(nodeView), total: nodes.length };
+    const tenant = this.tenants.of(caller);
+    const nodes = await this.nodes.list(tenant);
+    const progress = await Promise.all(nodes.map(({ node }) => this.snapshots.progress(tenant, node)));
+    return { nodes: nodes.map((node, index) => nodeView(node, progress[index] ?? null)), total: nodes.length };
   }
 
   @Get('fuses')

@@ -125,7 +125,7 @@ describeWith(['redis-server'], 'the inbox', () => {
     await client.hset(tenantKeys('default').node(NODE), { epoch: 7, state: 'live', change: 0 });
     await client.hset(keys.nodes, NODE, '7');
     const reaper = await startReaper();
-    await publish(type, fields as Record<string, string>);
+    await publish(type, fields);
     await publish('session.started', { sessionId: 'good', user: 'alice' });
     await eventually(async () => expect(await live()).toEqual(['good']));
     await eventually(async () => expect(await deadLetters()).toEqual([expect.stringMatching(reason)]));

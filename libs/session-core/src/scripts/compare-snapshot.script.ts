@@ -7,7 +7,6 @@ const compareScript = new ShardScript('compare-snapshot');
 const countScript = new ShardScript('count-missing');
 const dropScript = new ShardScript('drop-missing');
 const hangUpScript = new ShardScript('settle-hang-ups');
-const tellScript = new ShardScript('tell-fuse');
 
 /** Work in many calls: each has the deadline, in milliseconds. */
 export type BatchContext = ShardContext & { deadlineMs: number };
@@ -80,17 +79,6 @@ export async function settleHangUps(context: BatchContext, list: SnapshotRef): P
     for (const id of reply.rest()) ids.add(text(id));
   } while (cursor !== '0');
   return [...ids];
-}
-
-/** Tells the outbox of this shard that a fuse has tripped. */
-export async function tellFuse(
-  context: BatchContext,
-  fuse: string,
-  sinceMs: number,
-  details: Record<string, string | number>,
-): Promise<void> {
-  const args = [fuse, sinceMs, ...Object.entries(details).flat()];
-  await withDeadline(context.deadlineMs, async () => await tellScript.inShard(context, args));
 }
 
 async function run(

@@ -9,7 +9,7 @@
 -- When many nodes fall silent together, that is rather the fault of what lies between: with four nodes or more, the pass
 -- stops before the first is lost if more than the share of them is silent.
 --
--- Reply: {tripped (0 | 1 | 2: just now), live nodes, silent ones}, losing {node, epoch, change}..., then to forget {node, epoch}...
+-- Reply: {tripped (0 | 1 | 2: just now), live nodes, silent ones, now (ms)}, losing {node, epoch, change}..., then to forget {node, epoch}...
 
 -- @include key
 -- @include fuses
@@ -58,4 +58,4 @@ for i = 1, #losing, 2 do
   local epoch, change = string.match(losing[i + 1], '^(%d+) (%d+)$')
   told[#told + 1] = { losing[i], epoch, change }
 end
-return { { tripped, live, silent }, told, forget }
+return { { tripped, live, silent, now_text }, told, forget }

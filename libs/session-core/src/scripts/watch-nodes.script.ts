@@ -28,6 +28,8 @@ export interface Watch {
   fuse: 'whole' | 'tripped' | 'just-tripped';
   live: number;
   silent: number;
+  /** Milliseconds of the Redis clock. */
+  nowMs: number;
   /** Lost runs that not every shard knows of. */
   losing: NodeRun[];
   /** Runs that were lost so long ago that they may be forgotten. */
@@ -46,6 +48,7 @@ export async function watchNodes(context: TenantContext, options: WatchOptions):
     fuse: FUSE_STATES[state.integer()] ?? 'whole',
     live: state.integer(),
     silent: state.integer(),
+    nowMs: state.integer(),
     losing: new ReplyReader(field(reply, 1)).rest().map((run) => ({ ...readRun(run), change: integer(field(run, 2)) })),
     forget: new ReplyReader(field(reply, 2)).rest().map(readRun),
   };

@@ -1,0 +1,203 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { afterEach, expect, it } from '@jest/globals';
+
+import { inboxKeys, shardKeys } from '#session-core';
+import {
+  describeWith,
+  eventually,
+  startBerth,
+  startRedis,
+  type Berth,
+  type BerthOptions,
+  type RedisServer,
+} from '#testing';
+
+import { FleetNode } from './fleet-node.js';
+
+const LEASE_S = 3;
+const keys = shardKeys('default', 0);
+const configYaml = (leaseS: number) => `
+limits: { max_sessions_per_user: 0 }
+nodes: { lease: ${leaseS}, missed_beats: 3, snapshot_interval: ${2 * leaseS} }
+store: { decision_deadline_ms: 2000 }
+`;
+
+let redis: RedisServer | undefined;
+let berth: Berth | undefined;
+const nodes: FleetNode[] = [];
+
+afterEach(async () => {
+  await Promise.all(nodes.splice(0).map((node) => node.kill()));
+  await berth?.stop();
+  await redis?.stop();
+  [redis, berth] = [undefined, undefined];
+});
+
+async function start(options: Partial<BerthOptions> = {}, leaseS: number = LEASE_S) {
+  redis = await startRedis();
+  berth = await startBerth({ redisUrl: redis.url, configYaml: configYaml(leaseS), ...options });
+  const client = redis.client();
+  const urls = berth.gateways.map(({ url }) => url);
+  return {
+    redis,
+    berth,
+    client,
+    node(name: string) {
+      const node = new FleetNode(name, urls).start((leaseS * 1_000) / 3);
+      nodes.push(node);
+      return node;
+    },
+    aboard: async () => (await client.zrange(keys.deadlines, '0', '-1')).toSorted(),
+    /** Every ending that was ever written. */
+    async endings() {
+      const events = await client.xrange(keys.events, '-', '+');
+      return events.flatMap(([, flat]) => (flat.includes('session.ended') ? [flat[flat.indexOf('reason') + 1]] : []));
+    },
+  };
+}
+
+async function callMany(node: FleetNode, count: number): Promise<void> {
+  const numbers = Array.from({ length: count }, (_, index) => index).values();
+  const lane = async () => {
+    for (const number of numbers) {
+      await eventually(async () =>
+        expect([200, 201]).toContain(await node.call(`${node.name}/${number}`, `u${number}`)),
+      );
+    }
+  };
+  await Promise.all(Array.from({ length: 32 }, lane));
+}
+
+const heldBy = (...fleet: FleetNode[]) => fleet.flatMap((node) => [...node.calls.keys()]).toSorted();
+
+describeWith(['redis-server'], 'a fleet of nodes', () => {
+  it('gets the places of a killed node back within its lease and 5 s, and loses no other', async () => {
+    const fleet = await start();
+    const [killed, other] = [fleet.node('b2bua-1'), fleet.node('b2bua-2')];
+    await callMany(killed, 2_000);
+    await callMany(other, 200);
+    await eventually(async () => expect(await fleet.aboard()).toHaveLength(2_200));
+    await killed.kill();
+    const killedAt = Date.now();
+    // Twice the promise: the machine has other things to do.
+    await eventually(async () => expect(await fleet.client.zcard(keys.deadlines)).toBe(200), {
+      timeoutMs: 2 * (LEASE_S + 5) * 1_000,
+    });
+    expect(Date.now() - killedAt).toBeGreaterThan((LEASE_S * 1_000) / 2);
+    expect(await fleet.aboard()).toEqual(heldBy(other));
+    expect(new Set(await fleet.endings())).toEqual(new Set(['node_lost']));
+    expect(other.hungUp).toEqual([]);
+  }, 90_000);
+
+  it('loses no session while the store is stopped for 30 s, nor while its only gateway is down for 30 s', async () => {
+    const fleet = await start({}, 6);
+    const [one, two] = [fleet.node('b2bua-1'), fleet.node('b2bua-2')];
+    await callMany(one, 100);
+    await callMany(two, 100);
+    const before = heldBy(one, two);
+
+    fleet.redis.pause();
+    await delay(30_000);
+    fleet.redis.resume();
+    await delay(9_000); // a lease and a half: whoever would be lost is lost by then
+    expect(await fleet.aboard()).toEqual(before);
+
+    const gateway = fleet.berth.app('admission-gateway');
+    await gateway.process.kill();
+    await delay(30_000);
+    await gateway.process.restart();
+    await delay(9_000);
+    expect(await fleet.aboard()).toEqual(before);
+    expect(await fleet.endings()).toEqual([]);
+    expect([...one.hungUp, ...two.hungUp]).toEqual([]);
+  }, 150_000);
+
+  it('takes a node back that was cut off for longer than its lease, without a single hang-up', async () => {
+    const fleet = await start();
+    const [cut, other] = [fleet.node('b2bua-1'), fleet.node('b2bua-2')];
+    await callMany(cut, 300);
+    await callMany(other, 10);
+    cut.setCut(true);
+    await eventually(async () => expect(await fleet.client.zcard(keys.deadlines)).toBe(10), { timeoutMs: 30_000 });
+    cut.setCut(false);
+    await eventually(async () => expect(await fleet.aboard()).toEqual(heldBy(cut, other)), { timeoutMs: 30_000 });
+    expect(cut.calls.size).toBe(300);
+    expect(cut.hungUp).toEqual([]);
+    const adopted = await fleet.client.xrange(keys.events, '-', '+');
+    expect(adopted.filter(([, flat]) => flat.includes('session.adopted'))).toHaveLength(300);
+  }, 90_000);
+
+  it('has its books right again within a snapshot interval of FLUSHALL, under load', async () => {
+    const fleet = await start({ gateways: 2 });
+    const three = ['b2bua-1', 'b2bua-2', 'b2bua-3'].map((name) => fleet.node(name));
+    await Promise.all(three.map((node) => callMany(node, 100)));
+    const load = new AbortController();
+    const churn = Promise.all(
+      three.map(async (node) => {
+        for (let number = 1_000; !load.signal.aborted; number += 1) {
+          await node.call(`${node.name}/${number}`, `u${number}`);
+          if (number % 2 === 0) await node.end(`${node.name}/${number - 1}`);
+        }
+      }),
+    );
+    await delay(1_000);
+    await fleet.client.flushall();
+    await delay(2 * LEASE_S * 1_000);
+    load.abort();
+    await churn;
+    await eventually(async () => expect(await fleet.aboard()).toEqual(heldBy(...three)), { timeoutMs: 30_000 });
+    expect(three.flatMap(({ hungUp }) => hungUp)).toEqual([]);
+  }, 90_000);
+
+  it('really ends what an operator ends', async () => {
+    const fleet = await start();
+    const node = fleet.node('b2bua-1');
+    await callMany(node, 20);
+    const admin = fleet.berth.app('limits-admin').url;
+    for (const id of ['b2bua-1/3', 'b2bua-1/7']) {
+      expect((await fetch(`${admin}/api/sessions/${encodeURIComponent(id)}`, { method: 'DELETE' })).status).toBe(200);
+    }
+    await eventually(() => expect(node.hungUp.toSorted()).toEqual(['b2bua-1/3', 'b2bua-1/7']));
+    await eventually(async () => expect(await fleet.client.exists(keys.commands('b2bua-1'))).toBe(0));
+  }, 60_000);
+
+  it('loses no event and applies none twice while its reapers are killed again and again', async () => {
+    redis = await startRedis();
+    const client = redis.client();
+    const reapers = await Promise.all(
+      [1, 2].map(() => startBerth({ redisUrl: redis!.url, apps: ['session-reaper'], configYaml: configYaml(LEASE_S) })),
+    );
+    berth = { ...reapers[0]!, stop: async () => void (await Promise.all(reapers.map((reaper) => reaper.stop()))) };
+    const publish = async (number: number, type: string, fields: string[] = []) =>
+      await client.xadd(
+        inboxKeys.events(number % 4),
+        '*',
+        'v',
+        '1',
+        'type',
+        type,
+        'sessionId',
+        `call-${number}`,
+        ...fields,
+      );
+    for (let number = 0; number < 1_500; number += 1) {
+      await publish(number, 'session.started', ['user', `user-${number % 50}`]);
+      if (number % 3 === 0) await publish(number, 'session.ended');
+      if (number % 300 === 299) {
+        const { process } = reapers[(number / 300) % 2 < 1 ? 0 : 1]!.app('session-reaper');
+        await process.kill();
+        await process.restart();
+      }
+    }
+    const expected = Array.from({ length: 1_500 }, (_, number) => number).filter((number) => number % 3 !== 0);
+    // What a killed one had in hand is taken over when it has been silent for 30 s.
+    await eventually(async () => expect(await client.zcard(keys.deadlines)).toBe(expected.length), {
+      timeoutMs: 90_000,
+    });
+    const ended = (await client.xrange(keys.events, '-', '+')).filter(([, flat]) => flat.includes('session.ended'));
+    const ids = ended.map(([, flat]) => flat[flat.indexOf('sessionId') + 1]);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(await client.xlen(inboxKeys.deadLetters)).toBe(0);
+  }, 180_000);
+});
