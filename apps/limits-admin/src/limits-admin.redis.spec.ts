@@ -144,8 +144,9 @@ describe('while Redis is away', () => {
   it('answers 503 in bounded time when Redis hangs', async () => {
     const hung = await startRedis();
     try {
-      admin = await startAdmin(hung.url);
-      await admin.call('GET', '/limits');
+      const { store, redis: connection } = loadConfig({ env: { BERTH_REDIS_URL: hung.url }, cwd: '/' });
+      admin = await startAdmin(hung.url, { config: { store, redis: connection } });
+      await eventually(async () => expect(await admin.call('GET', '/limits')).toMatchObject({ status: 200 }));
       hung.pause();
       const replies = await Promise.all(CALLS.map(([method, path, body]) => admin.call(method, path, body)));
       expect(replies.map(({ status }) => status)).toEqual(CALLS.map(() => 503));

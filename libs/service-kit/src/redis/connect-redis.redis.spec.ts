@@ -9,7 +9,7 @@ import { closeRedis, whenReady } from './redis-lifecycle.js';
 
 const DEADLINE_MS = 200;
 /** Well above the deadline, well below any wait for a reconnect or a queue. */
-const AT_ONCE_MS = 1_500;
+const AT_ONCE_MS = 4_000;
 
 let server: RedisServer;
 const open: (Redis | Cluster)[] = [];

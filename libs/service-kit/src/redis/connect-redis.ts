@@ -1,8 +1,9 @@
-import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { Redis, type Cluster, type RedisOptions } from 'ioredis';
 
 import type { RedisConfig } from '../config/berth.config.js';
 import { batchWrites } from './batch-writes.js';
 import { DeadlineCluster, type ClusterSettings } from './deadline-cluster.js';
+import { EndingCluster } from './ending-cluster.js';
 
 /**
  * `decisions`: a command fails at once while the connection is down, and at the deadline when nothing answers; none is
@@ -99,5 +100,5 @@ function connectCluster(config: RedisConfig, purpose: RedisPurpose): Cluster {
   };
   return purpose === 'decisions'
     ? new DeadlineCluster(config.nodes, { ...options, retryDelayOnFailover: 0 }, config.deadlineMs)
-    : new Cluster(config.nodes, options);
+    : new EndingCluster(config.nodes, options);
 }

@@ -1,4 +1,6 @@
-import { Cluster, type ClusterNode, type ClusterOptions, type RedisOptions } from 'ioredis';
+import type { Cluster, ClusterNode, ClusterOptions, RedisOptions } from 'ioredis';
+
+import { EndingCluster } from './ending-cluster.js';
 
 /** What ioredis asks of connections to single nodes: it knows their addresses itself. */
 export type ClusterSettings = Omit<ClusterOptions, 'redisOptions'> & {
@@ -14,7 +16,7 @@ type ClusterCommand = Parameters<Cluster['sendCommand']>[0];
  * own way not to queue (`enableOfflineQueue: false`) also refuses commands for a node whose connection is only being made,
  * which is every node at its first command and after a slot has moved.
  */
-export class DeadlineCluster extends Cluster {
+export class DeadlineCluster extends EndingCluster {
   constructor(
     nodes: ClusterNode[],
     options: ClusterSettings,
