@@ -4,6 +4,7 @@ import { buffer } from 'node:stream/consumers';
 
 export interface RecordedRequest {
   path: string;
+  body: string;
   /** What the gateway answered; absent until then. */
   status?: number;
 }
@@ -25,7 +26,7 @@ export async function startFrontDoor(targetUrl: string): Promise<FrontDoor> {
 
   const pass = async (request: IncomingMessage) => {
     const body = await buffer(request);
-    const record: RecordedRequest = { path: request.url ?? '' };
+    const record: RecordedRequest = { path: request.url ?? '', body: body.toString() };
     requests.push(record);
     if (isShut) await once(gate, 'open');
     const answer = await fetch(`${targetUrl}${request.url}`, {

@@ -4,53 +4,24 @@ import { describeWith, eventually } from '#testing';
 
 import { startFrontDoor, type FrontDoor } from './front-door.js';
 import { startKamailio, type Kamailio } from './kamailio.js';
+import { phonesOf } from './phones.js';
 import { SipSocket, sipRequest } from './sip-messages.js';
-import {
-  startCallee,
-  startCallers,
-  type Callee,
-  type CalleeScenario,
-  type Callers,
-  type CallersOptions,
-} from './sipp.js';
 import { startVoiceFleet, type VoiceFleet } from './voice-fleet.js';
 
 jest.setTimeout(60_000);
 
 describeWith(['redis-server', 'kamailio', 'sipp'], 'calls through Kamailio', () => {
   let fleet: VoiceFleet;
-  const running: { stop(): unknown }[] = [];
+  const phones = phonesOf(() => fleet.kamailio);
+  const { callee, call, hears } = phones;
 
   beforeAll(async () => {
     fleet = await startVoiceFleet();
   });
 
-  afterEach(async () => {
-    for (const part of running.splice(0).toReversed()) await part.stop();
-  });
+  afterEach(() => phones.stop());
 
   afterAll(() => fleet?.stop());
-
-  async function callee(scenario: CalleeScenario, kamailio = fleet.kamailio): Promise<Callee> {
-    const started = await startCallee(scenario, kamailio.calleePort);
-    running.push(started);
-    return started;
-  }
-
-  async function call(users: string[], options: Partial<CallersOptions> = {}): Promise<Callers> {
-    const started = await startCallers({ port: fleet.kamailio.port, users, ...options });
-    running.push(started);
-    return started;
-  }
-
-  /** Calls, hangs up if it was answered, and says what the caller heard. */
-  async function hears(user: string, options: Partial<CallersOptions> = {}): Promise<string | undefined> {
-    const caller = await call([user], options);
-    const [result] = await caller.results();
-    await caller.hangUp();
-    await caller.finished();
-    return result?.status;
-  }
 
   async function serviceIsBack(): Promise<void> {
     await eventually(async () => (await hears('zoe')) === '200', {
@@ -163,6 +134,20 @@ describeWith(['redis-server', 'kamailio', 'sipp'], 'calls through Kamailio', () 
       await fleet.empty();
     });
 
+    it('places no second call in the place of the first', async () => {
+      await callee('callee-rings');
+      const socket = await SipSocket.open();
+      phones.keep(socket);
+      const invite = { method: 'INVITE', user: 'alice', callId: 'merged', port: socket.port } as const;
+      await socket.send(sipRequest(invite), fleet.kamailio.port);
+      await eventually(() => socket.statuses('INVITE').includes('180 Ringing'), { what: 'the first to ring' });
+      await socket.send(sipRequest({ ...invite, tag: '2' }), fleet.kamailio.port);
+      await eventually(() => socket.statuses('INVITE').includes('482 Loop Detected'), { what: 'the second' });
+      expect(await fleet.stateOf('merged')).toBe('reserved');
+      await socket.send(sipRequest({ ...invite, method: 'CANCEL' }), fleet.kamailio.port);
+      await fleet.empty();
+    });
+
     it('takes one place for a call that is challenged and sent again with the same Call-ID', async () => {
       await callee('callee-challenges');
       const callers = await call(Array(5).fill('alice'), { scenario: 'caller-authenticates' });
@@ -255,7 +240,7 @@ describeWith(['redis-server', 'kamailio', 'sipp'], 'calls through Kamailio', () 
       door = await startFrontDoor(fleet.berth.gateways[0]?.url ?? '');
       kamailio = await startKamailio({ berthUrls: [door.url, door.url] });
       socket = await SipSocket.open();
-      running.push(door, kamailio, socket);
+      phones.keep(door, kamailio, socket);
     });
 
     const send = (method: 'INVITE' | 'CANCEL', callId: string) =>

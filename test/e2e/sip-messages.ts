@@ -45,14 +45,16 @@ export interface SipRequest {
   callId: string;
   /** Where answers go. */
   port: number;
+  /** The tag of the caller; the same request with another one is another transaction of another dialog. */
+  tag?: string;
 }
 
 /** A request of the first transaction of a call; the same arguments give the same bytes. */
-export function sipRequest({ method, user, callId, port }: SipRequest): string {
+export function sipRequest({ method, user, callId, port, tag = '1' }: SipRequest): string {
   return [
     `${method} sip:callee@example.com SIP/2.0`,
-    `Via: SIP/2.0/UDP 127.0.0.1:${port};branch=z9hG4bK-${callId}`,
-    `From: <sip:${user}@example.com>;tag=1`,
+    `Via: SIP/2.0/UDP 127.0.0.1:${port};branch=z9hG4bK-${callId}-${tag}`,
+    `From: <sip:${user}@example.com>;tag=${tag}`,
     'To: <sip:callee@example.com>',
     `Call-ID: ${callId}`,
     `CSeq: 1 ${method}`,

@@ -32,16 +32,30 @@ async function listens(port: number): Promise<boolean> {
 export interface Callee {
   /** Lets a ringing call be answered (`callee-rings`). */
   answer(callId: string): Promise<void>;
+  /** Waits until it has heard BYE for this call. */
+  heardBye(callId: string): Promise<void>;
+  /** Waits until it has heard CANCEL for this call (`callee-rings`). */
+  heardCancel(callId: string): Promise<void>;
   stop(): Promise<void>;
 }
 
 export async function startCallee(scenario: CalleeScenario, port: number): Promise<Callee> {
-  const sipp = await startSipp(['-sf', scenarioFile(scenario), '-p', String(port)]);
+  const dir = await mkdtemp(join(tmpdir(), 'berth-sipp-'));
+  const log = join(dir, 'heard.log');
+  const sipp = await startSipp(['-sf', scenarioFile(scenario), '-p', String(port), '-trace_logs', '-log_file', log]);
   await eventually(() => listens(port), { what: `${scenario} to listen` });
+  const heard = async (method: 'BYE' | 'CANCEL', callId: string) => {
+    await eventually(async () => (await readLog(log)).split('\n').includes(`HEARD ${method} ${callId}`), {
+      what: `the callee to hear ${method} for ${callId}`,
+    });
+  };
   return {
     answer: (callId) => notify(port, [callId]),
+    heardBye: (callId) => heard('BYE', callId),
+    heardCancel: (callId) => heard('CANCEL', callId),
     async stop() {
       await sipp.kill();
+      await rm(dir, { recursive: true, force: true });
     },
   };
 }
@@ -82,7 +96,7 @@ export async function startCallers(options: CallersOptions): Promise<Callers> {
   if (callIdFormat !== undefined) args.push('-cid_str', callIdFormat);
   const sipp = await startSipp([...args, `127.0.0.1:${options.port}`]);
 
-  const read = async () => parseResults(await readFile(log, 'utf8').catch(() => ''));
+  const read = async () => parseResults(await readLog(log));
   return {
     results: () =>
       eventually(
@@ -98,13 +112,18 @@ export async function startCallers(options: CallersOptions): Promise<Callers> {
     },
     async finished() {
       const { code } = await sipp.exited;
-      if (code !== 0) throw new Error(`sipp ended with ${code}: ${await readFile(errors, 'utf8').catch(() => '')}`);
+      if (code !== 0) throw new Error(`sipp ended with ${code}: ${await readLog(errors)}`);
     },
     async stop() {
       await sipp.kill();
       await rm(dir, { recursive: true, force: true });
     },
   };
+}
+
+/** SIPp makes the file with its first line. */
+function readLog(file: string): Promise<string> {
+  return readFile(file, 'utf8').catch(() => '');
 }
 
 function parseResults(log: string): CallResult[] {

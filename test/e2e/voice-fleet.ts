@@ -13,21 +13,35 @@ export interface VoiceFleet {
   holds(user: string, places: number): Promise<void>;
   /** `reserved` or `active` of a live session, its end reason afterwards. */
   stateOf(callId: string): Promise<string>;
-  /** Ends a session behind the proxy's back. */
+  /** Ends a session behind the proxy's back, as a node of its own would. */
   end(callId: string): Promise<void>;
+  /** Puts a session on the books that no proxy knows of. */
+  admit(session: { sessionId: string; user: string; node?: string; epoch?: number }): Promise<void>;
+  /** Redis dies and comes back empty. */
+  loseBooks(): Promise<void>;
+  /** Ends a session as an operator does, through limits-admin. */
+  kill(callId: string): Promise<void>;
+  /** Ends all of a user's sessions as an operator does. */
+  killAll(user: string): Promise<void>;
+  /** Changes the limits in force, as `PUT /api/sessions/limits` takes them. */
+  setLimits(limits: object): Promise<void>;
+  /** What Berth knows of a proxy; null before its first beat. */
+  nodeView(kamailio?: Kamailio): Promise<NodeJson | null>;
   /** Waits until nobody holds a place. */
   empty(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** Starts the fleet; every user may have five calls. */
-export async function startVoiceFleet(): Promise<VoiceFleet> {
+export interface VoiceFleetOptions {
+  /** Berth's configuration; every user may have five calls unless said. */
+  configYaml?: string;
+}
+
+/** Starts the fleet. Two gateways, as the proxy wants them. */
+export async function startVoiceFleet(options: VoiceFleetOptions = {}): Promise<VoiceFleet> {
+  const { configYaml = 'limits: { max_sessions_per_user: 5 }' } = options;
   const redis = await startRedis();
-  const berth = await startBerth({
-    redisUrl: redis.url,
-    gateways: 2,
-    configYaml: 'limits:\n  max_sessions_per_user: 5\n',
-  }).catch(async (error: unknown) => {
+  const berth = await startBerth({ redisUrl: redis.url, gateways: 2, configYaml }).catch(async (error: unknown) => {
     await redis.stop();
     throw error;
   });
@@ -40,6 +54,13 @@ export async function startVoiceFleet(): Promise<VoiceFleet> {
   const admin = `${berth.app('limits-admin').url}/api/sessions`;
 
   const active = async (user: string) => (await getJson(`${admin}/users/${user}`)).activeSessions ?? NaN;
+  const send = async (method: string, url: string, body: object | null, status: number) => {
+    const init: RequestInit = { method };
+    if (body !== null)
+      Object.assign(init, { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } });
+    const response = await fetch(url, init);
+    if (response.status !== status) throw new Error(`${method} ${url} was answered with ${response.status}`);
+  };
   return {
     redis,
     berth,
@@ -52,9 +73,14 @@ export async function startVoiceFleet(): Promise<VoiceFleet> {
       const session = await getJson(`${first.url}/v1/sessions/${encodeURIComponent(callId)}`);
       return session.endReason ?? session.state ?? 'unknown';
     },
-    async end(callId) {
-      const response = await fetch(`${first.url}/v1/sessions/${encodeURIComponent(callId)}`, { method: 'DELETE' });
-      if (response.status !== 204) throw new Error(`Ending ${callId} was answered with ${response.status}`);
+    end: (callId) => send('DELETE', `${first.url}/v1/sessions/${encodeURIComponent(callId)}`, null, 204),
+    admit: (session) => send('POST', `${first.url}/v1/sessions`, session, 201),
+    loseBooks: () => redis.restart(),
+    kill: (callId) => send('DELETE', `${admin}/${encodeURIComponent(callId)}`, null, 200),
+    killAll: (user) => send('DELETE', `${admin}/users/${user}/sessions`, null, 200),
+    setLimits: (limits) => send('PUT', `${admin}/limits`, limits, 200),
+    async nodeView({ node } = kamailio) {
+      return (await getJson(`${admin}/nodes`)).nodes?.find((view) => view.node === node) ?? null;
     },
     async empty() {
       await eventually(
@@ -79,6 +105,19 @@ interface Answer {
   state?: string;
   endReason?: string;
   sessions?: unknown[];
+  nodes?: NodeJson[];
+}
+
+export interface NodeJson {
+  node: string;
+  epoch: number;
+  state: 'live' | 'lost';
+  /** As it said with its last beat. */
+  claimedSessions: number | null;
+  sessions: number;
+  pendingCommands: number;
+  lastBeat: string | null;
+  lastSnapshot: string | null;
 }
 
 async function getJson(url: string): Promise<Answer> {
