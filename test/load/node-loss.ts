@@ -41,7 +41,6 @@ export const nodeLoss: Bench = {
       deadlineMs: 30_000,
       tombstoneMs: 60_000,
       policy: POLICY,
-      staleAfterMs: POLICY.leaseMs / 3,
     });
     const pulses = new Pulses({ client: server.client(), graceMs: POLICY.leaseMs, staleAfterMs: POLICY.leaseMs / 3 });
     const gateway = setInterval(() => void pulses.open(TENANT).catch(() => undefined), 1_000);

@@ -1,15 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import {
-  CONFIG,
-  LOGGER,
-  policyFor,
-  REDIS,
-  watchStaleAfterMs,
-  type BerthConfig,
-  type Logger,
-  type TenantConfig,
-} from '#service-kit';
+import { CONFIG, LOGGER, policyFor, REDIS, type BerthConfig, type Logger, type TenantConfig } from '#service-kit';
 import { NodesStore, SessionStore, SnapshotsStore, type StoreClient, type TenantRef } from '#session-core';
 
 /** A tenant and the way to its books. */
@@ -41,7 +32,7 @@ export class TenantsRepository {
           policyOf: () => policyFor(tenant, 'sip'),
           onProgress: (progress) => logger.info({ tenant: tenant.name, ...progress }, 'Working on a snapshot'),
         }),
-        nodes: new NodesStore({ ...common, policy: config.nodes, staleAfterMs: watchStaleAfterMs(config) }),
+        nodes: new NodesStore({ ...common, policy: config.nodes }),
       };
     });
     this.byName = new Map(this.all.map((tenant) => [tenant.ref.name, tenant]));

@@ -139,6 +139,31 @@ describe('a body', () => {
   });
 
   it.each([
+    ['a number that is none: 1e999', '{"a":1e999}', /finite/],
+    ['such a number deep inside', '{"a":[{"b":[1,-1e999]}]}', /finite/],
+    ['33 objects in each other', nested(33), /32/],
+    ['33 lists and objects in each other', `{"a":${'['.repeat(32)}${']'.repeat(32)}}`, /32/],
+  ])('is refused when its metadata cannot be carried as it is: %s', async (_name, metadata, message) => {
+    const before = await places();
+    for (const url of ['/v1/sessions', '/v1/sessions:check']) {
+      const payload = `{"user":"odd","metadata":${metadata}}`;
+      const reply = await gateway.app.inject({ method: 'POST', url, payload, headers: JSON_TYPE });
+      expect([reply.statusCode, reply.json()]).toEqual([
+        400,
+        expect.objectContaining({ errors: [{ path: 'metadata', message: expect.stringMatching(message) }] }),
+      ]);
+    }
+    expect(await places()).toBe(before);
+  });
+
+  it('is taken with metadata that is nested 32 deep', async () => {
+    const payload = `{"user":"deep-enough","metadata":${nested(32)}}`;
+    const reply = await gateway.app.inject({ method: 'POST', url: '/v1/sessions', payload, headers: JSON_TYPE });
+    expect(reply.statusCode).toBe(201);
+    expect(JSON.stringify(reply.json())).toContain(`"metadata":${nested(32)}`);
+  });
+
+  it.each([
     ['objects', nested(10_000)],
     ['lists', `{"a":${'['.repeat(30_000)}${']'.repeat(30_000)}}`],
   ])('is refused when its metadata is nested without end: %s', async (_name, metadata) => {

@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
 
-import { CONFIG, policyFor, REDIS, watchStaleAfterMs, type BerthConfig } from '#service-kit';
+import { CONFIG, policyFor, REDIS, type BerthConfig } from '#service-kit';
 import {
   Books,
   DeadLettersStore,
@@ -63,7 +63,6 @@ import { UsersService } from './users/users.service.js';
           deadlineMs: config.store.decisionDeadlineMs,
           tombstoneMs: config.tombstoneMs,
           policy: config.nodes,
-          staleAfterMs: watchStaleAfterMs(config),
         }),
     },
     {

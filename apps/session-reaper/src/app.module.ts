@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
 
-import { CONFIG, LOGGER, PulseService, REDIS, watchStaleAfterMs, type BerthConfig, type Logger } from '#service-kit';
+import { CONFIG, LOGGER, PulseService, REDIS, type BerthConfig, type Logger } from '#service-kit';
 import { NodesStore, SessionStore, type StoreClient } from '#session-core';
 
 import { CommandsModule } from './commands/commands.module.js';
@@ -35,7 +35,6 @@ import { WatchdogService } from './watchdog.service.js';
           deadlineMs: config.redis.deadlineMs,
           tombstoneMs: config.tombstoneMs,
           policy: config.nodes,
-          staleAfterMs: watchStaleAfterMs(config),
         }),
     },
     {

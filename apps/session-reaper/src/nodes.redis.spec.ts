@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 
-import { createApp, createLogger, loadConfig, watchStaleAfterMs, type BerthConfig } from '#service-kit';
+import { createApp, createLogger, loadConfig, type BerthConfig } from '#service-kit';
 import { NodesStore, Pulses, type NodePolicy } from '#session-core';
 import { describeWith, eventually, startRedis, type RedisServer } from '#testing';
 
@@ -34,7 +34,6 @@ describeWith(['redis-server'], 'the reaper and nodes', () => {
       deadlineMs: 5_000,
       tombstoneMs: 60_000,
       policy: config.nodes,
-      staleAfterMs: watchStaleAfterMs(config),
     });
   });
 
@@ -108,7 +107,7 @@ describeWith(['redis-server'], 'the reaper and nodes', () => {
     await eventually(async () => {
       expect(await nodes.counts(TENANT)).toEqual({ live: 1, lost: 1 });
     });
-    expect((await nodes.list(TENANT)).map(({ node, state }) => [node, state])).toEqual([
+    expect((await nodes.list(TENANT)).nodes.map(({ node, state }) => [node, state])).toEqual([
       ['b2bua-1', 'live'],
       ['b2bua-2', 'lost'],
     ]);

@@ -9,6 +9,7 @@ import { ReaperMetrics, type PassTrigger } from './reaper.metrics.js';
 @Injectable()
 export class ReaperReportService {
   private failing = false;
+  private watchFailing = false;
 
   constructor(
     @Inject(LOGGER) private readonly logger: Logger,
@@ -27,6 +28,15 @@ export class ReaperReportService {
     const event = { sessionId: session.id, user: session.user, peer: peerOf(session) };
     if (session.endReason === 'idle_timeout') logIdleSessionTerminated(this.logger, event);
     else logSessionRemoved(this.logger, event);
+  }
+
+  /** Nodes were looked at, or could not be, and why. One line until it works again. */
+  nodesWatched(error: unknown): void {
+    if (error !== undefined && !this.watchFailing) {
+      this.logger.error({ err: error }, 'Nodes not watched; it will be tried again and again');
+    }
+    if (error === undefined && this.watchFailing) this.logger.info('Nodes are watched again');
+    this.watchFailing = error !== undefined;
   }
 
   nodeLost(tenant: string, node: string, epoch: number): void {

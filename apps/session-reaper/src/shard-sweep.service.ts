@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 
-import { NodesStore, SessionStore, type Sweep, type TenantRef } from '#session-core';
+import { SessionStore, type Sweep } from '#session-core';
 
 import { ExpiryQueue } from './expiry.queue.js';
 import { ReaperReportService } from './reaper-report.service.js';
@@ -20,13 +20,12 @@ export class ShardSweepService {
 
   constructor(
     private readonly store: SessionStore,
-    private readonly nodes: NodesStore,
     private readonly queue: ExpiryQueue,
     private readonly report: ReaperReportService,
   ) {}
 
   /**
-   * Ends all that is over in the shard, a bounded batch at a time so that Redis serves others in between, then arms the
+   * Ends all that is due in the shard, a bounded batch at a time so that Redis serves others in between, then arms the
    * shard's job for the next due moment.
    *
    * Returns at once if this process is sweeping the shard already. Rejects when Redis does not answer; what is left stays due.
@@ -40,21 +39,10 @@ export class ShardSweepService {
         batch = await this.store.sweep(tenant, shard, BATCH);
         this.report.sessionsSwept(batch.ended);
       } while (isFull(batch) && !this.stopping);
-      await this.drain(tenant, shard);
       await this.store.transfers.repair(tenant, shard, BATCH);
       if (batch.nextDueMs !== null) this.queue.arm(key, batch.nextDueMs - batch.nowMs);
     } finally {
       this.underway.delete(key);
-    }
-  }
-
-  /** Reports a batch while Redis works on the next: 50,000 sessions of a node must be over within seconds. */
-  private async drain(tenant: TenantRef, shard: number): Promise<void> {
-    const next = () => (this.stopping ? null : this.nodes.drain(tenant, shard, BATCH));
-    for (let pending = next(); pending !== null;) {
-      const { ended, runsLeft } = await pending;
-      pending = runsLeft > 0 ? next() : null;
-      for (const session of ended) this.report.sessionEnded(session);
     }
   }
 

@@ -3,7 +3,6 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, type BerthConfig } from '#service-kit';
 import { SessionStore, type TenantRef } from '#session-core';
 
-import { NodeWatchService } from './node-watch.service.js';
 import { ReaperReportService } from './reaper-report.service.js';
 import type { PassTrigger } from './reaper.metrics.js';
 import { ShardSweepService } from './shard-sweep.service.js';
@@ -23,7 +22,6 @@ export class SweepService {
     @Inject(CONFIG) config: BerthConfig,
     private readonly store: SessionStore,
     private readonly shardSweeps: ShardSweepService,
-    private readonly nodes: NodeWatchService,
     private readonly report: ReaperReportService,
   ) {
     this.shards = allShards(config);
@@ -35,17 +33,15 @@ export class SweepService {
     return performance.now() - this.lastPassAtMs;
   }
 
-  /** Looks after the nodes, sweeps every shard and repairs the limits of every tenant. Never rejects. */
+  /** Sweeps every shard and repairs the limits of every tenant. Never rejects. */
   async pass(trigger: PassTrigger): Promise<void> {
     const startedAtMs = performance.now();
-    // Nodes first: what a lost one held ends in this pass.
-    const watched = await this.inLanes(this.tenants.map((tenant) => () => this.nodes.watch(tenant)));
     const tasks = [
       ...Array.from(this.shards.values(), (ref) => () => this.shardSweeps.sweep(ref)),
       ...this.tenants.map((tenant) => () => this.repairLimits(tenant)),
     ];
-    const swept = await this.inLanes(tasks);
-    if (!watched || !swept) return;
+    const succeeded = await this.inLanes(tasks);
+    if (!succeeded) return;
     this.lastPassAtMs = performance.now();
     this.report.passDone(trigger, this.lastPassAtMs - startedAtMs);
   }

@@ -36,7 +36,30 @@ describeWith(['redis-server'], 'the lag of a group', () => {
     await redis.xgroup('CREATE', 's', 'g', '0');
     await read(3);
     await redis.xack('s', 'g', ...all);
-    expect(await lag()).toEqual({ entries: 0, unread: 0, pending: 0, exact: true, oldestUnreadAgeMs: null });
+    expect(await lag()).toEqual({
+      entries: 0,
+      unread: 0,
+      pending: 0,
+      exact: true,
+      oldestUnreadAgeMs: null,
+      oldestAgeMs: null,
+    });
+  });
+
+  it('has the age of the oldest entry that is not done, delivered or not', async () => {
+    const [seconds] = await redis.time();
+    const ids = [60_000, 30_000].map((ageMs) => `${Number(seconds) * 1_000 - ageMs}-0`);
+    for (const id of ids) await redis.xadd('s', id, 'i', '0');
+    await redis.xgroup('CREATE', 's', 'g', '0');
+    expect((await lag())?.oldestAgeMs).toBeGreaterThanOrEqual(60_000);
+    await read(1);
+    expect((await lag())?.oldestAgeMs).toBeGreaterThanOrEqual(60_000);
+    await redis.xack('s', 'g', ids[0] ?? '');
+    const { oldestAgeMs, oldestUnreadAgeMs } = (await lag()) ?? {};
+    expect(oldestAgeMs).toBeGreaterThanOrEqual(30_000);
+    expect(oldestAgeMs).toBe(oldestUnreadAgeMs);
+    await read(1);
+    expect(await lag()).toMatchObject({ oldestAgeMs: expect.any(Number), oldestUnreadAgeMs: null });
   });
 
   it('has the age of the oldest unread entry', async () => {

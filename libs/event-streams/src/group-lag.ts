@@ -4,6 +4,8 @@ import { Script } from './script.js';
 
 const script = new Script('group-lag');
 
+type Reply = [unread: number, exact: number, pending: number, oldestUnread: string, oldestPending: string, now: string];
+
 /** How far a group is behind its stream. */
 export interface GroupLag {
   /** What the group still has to do: `unread` and `pending` together. */
@@ -16,14 +18,22 @@ export interface GroupLag {
   exact: boolean;
   /** How long ago, by the Redis clock, the oldest unread entry was added; null when nothing is unread. */
   oldestUnreadAgeMs: number | null;
+  /** The same of the oldest entry that is not done, unread or pending; null when all is done. */
+  oldestAgeMs: number | null;
 }
 
 /** The lag of a group in one stream; null when the stream or the group is not there. Rejects with what ioredis rejects with. */
 export async function groupLag(client: RedisClient, stream: string, group: string): Promise<GroupLag | null> {
-  const reply = (await script.run(client, [stream], [group])) as [number, number, number, string, string] | [];
+  const reply = (await script.run(client, [stream], [group])) as Reply | [];
   if (reply.length === 0) return null;
-  const [unread, exact, pending, oldest, now] = reply;
-  // A clock that stepped back makes no entry younger than new.
-  const oldestUnreadAgeMs = oldest === '' ? null : Math.max(0, Number(now) - timeOf(oldest));
-  return { entries: unread + pending, unread, pending, exact: exact === 1, oldestUnreadAgeMs };
+  const [unread, exact, pending, oldestUnread, oldestPending, now] = reply;
+  const ages = [oldestUnread, oldestPending].map((id) => ageOf(id, Number(now)));
+  const [oldestUnreadAgeMs = null] = ages;
+  const oldestAgeMs = ages.reduce((oldest, age) => (age === null || (oldest ?? 0) > age ? oldest : age), null);
+  return { entries: unread + pending, unread, pending, exact: exact === 1, oldestUnreadAgeMs, oldestAgeMs };
+}
+
+/** A clock that stepped back makes no entry younger than new. */
+function ageOf(id: string, nowMs: number): number | null {
+  return id === '' ? null : Math.max(0, nowMs - timeOf(id));
 }

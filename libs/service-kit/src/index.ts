@@ -53,7 +53,7 @@ export { ProblemFilter, type ProblemFilterOptions } from './problems/problem.fil
 export { problemOf, ProblemException, type FieldError, type ProblemOptions } from './problems/problem.js';
 export { problemType, PROBLEMS, type ProblemCode, type ProblemKind } from './problems/problem-table.js';
 export { PulseService } from './pulse/pulse.service.js';
-export { pulseTimes, watchStaleAfterMs } from './pulse/pulse-times.js';
+export { pulseTimes, watchIntervalMs } from './pulse/pulse-times.js';
 export { connectRedis, type ConnectOptions, type RedisPurpose } from './redis/connect-redis.js';
 export { logConnection, type ConnectionLog } from './redis/connection-log.js';
 export { closeRedis, whenReady } from './redis/redis-lifecycle.js';

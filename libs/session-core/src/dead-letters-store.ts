@@ -27,6 +27,7 @@ export interface DeadLetterPage {
 }
 
 const ID = /^\d{1,16}-\d{1,16}$/;
+const TIME = /^\d{1,16}$/;
 /** Entries that are read at once. */
 const READ = 500;
 /** What the transport wrote beside the fields of the event. */
@@ -63,16 +64,24 @@ export class DeadLettersStore {
   }
 
   /**
-   * Publishes the event again, to be applied as if it were new. Returns false if there is no such dead letter. After a crash between
+   * Publishes the event again, with the time of its first arrival: an old start creates nothing, an old beat counts as old. Returns
+   * false if there is no such dead letter; throws InvalidInputError if it holds no field of an event. After a crash between
    * the two steps it is there still, and may be replayed again: applying an event twice changes nothing.
    */
   async replay(tenant: string, id: string): Promise<boolean> {
     return await this.call(async () => {
       const letter = await this.find(tenant, id);
       if (letter === null) return false;
+      if (Object.keys(letter.fields).length === 0) {
+        throw new InvalidInputError(
+          'id',
+          'must be of an event; this one has no fields, nothing to publish: discard it',
+        );
+      }
       const known = Array.from({ length: INBOX_STREAMS }, (_, number) => inboxKeys.events(number));
       const stream = known.find((name) => name === letter.stream) ?? inboxKeys.events(0);
-      await this.client.xadd(stream, '*', ...Object.entries(letter.fields).flat());
+      const event = { ...letter.fields, arrivedAt: String(firstArrivalMs(letter)) };
+      await this.client.xadd(stream, '*', ...Object.entries(event).flat());
       await this.client.xdel(inboxKeys.deadLetters, id);
       return true;
     });
@@ -101,6 +110,12 @@ export class DeadLettersStore {
   private async call<T>(verb: () => Promise<T>): Promise<T> {
     return await withDeadline(this.deadlineMs, verb);
   }
+}
+
+/** By the clock of Redis; of an event that was replayed before, when it came for the first time. Never after it was given up. */
+function firstArrivalMs({ atMs, streamId, fields }: DeadLetter): number {
+  const times = [streamId.split('-')[0] ?? '', fields['arrivedAt'] ?? ''].filter((text) => TIME.test(text));
+  return Math.min(atMs, ...times.map(Number));
 }
 
 function readLetter(id: string, flat: string[]): DeadLetter {

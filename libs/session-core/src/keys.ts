@@ -45,8 +45,13 @@ export function shardKeys(tenant: string, shard: number) {
      * Ends: the tombstone expires (60 s if its node reported the end, at most 24 h if Berth decided it).
      */
     session: (id: string) => `${prefix}session:${escapeKeyPart(id)}`,
-    /** hash, written by renew. Traffic totals and the last activity where no deadline tells it. Ends: with its session. */
+    /** hash, written by renew and admit. Traffic totals and the last activity where no deadline tells it. Ends: with its session. */
     traffic: (id: string) => `${prefix}traffic:${escapeKeyPart(id)}`,
+    /**
+     * hash, written by renew. Traffic totals of an attempt that has not started yet, or of no attempt in particular: published
+     * activity may overtake its start. Ends: its start takes it into `traffic`; in any case expires after 60 s.
+     */
+    early: (id: string, attempt?: number) => `${prefix}early:${escapeKeyPart(id)}:${attempt ?? ''}`,
     /** zset id -> start (ms), written by admit and every ending. The live sessions of a user. Ends: when empty. */
     userSessions: (user: string) => `${prefix}user_sessions:${escapeKeyPart(user)}`,
     /** zset id -> start (ms), written by admit and every ending. The live sessions of a group. Ends: when empty. */
@@ -127,11 +132,11 @@ export function tenantKeys(tenant: string) {
     limitsDocument: `${prefix}limits`,
     /** zset node -> when it beat last (ms), written by heartbeat and watch-nodes. The live nodes. Ends: when empty. */
     heartbeats: `${prefix}heartbeats`,
-    /** zset node -> since when it is lost (ms), written by watch-nodes and heartbeat. Ends: forget-lost, a day later. */
+    /** zset node -> since when it is lost (ms), written by watch-nodes and heartbeat. Ends: settle-node, a day later. */
     lostNodes: `${prefix}lost_nodes`,
     /** hash node -> `<epoch> <change>`, written by watch-nodes. Lost nodes that not every shard knows of. Ends: settle-node. */
     losing: `${prefix}losing`,
-    /** hash, written by heartbeat, watch-nodes and snapshot verbs. What is known of a node as a whole. Ends: with forget-lost. */
+    /** hash, written by heartbeat, watch-nodes and snapshot verbs. What is known of a node as a whole. Ends: settle-node, when the node is forgotten. */
     node: (node: string) => `${prefix}node:${escapeKeyPart(node)}`,
     /** hash, written by watch-nodes and open-tenant. When beats could arrive and were looked at, and the grace. Ends: never. */
     watch: `${prefix}watch`,
@@ -165,9 +170,5 @@ export const inboxKeys = {
 /** BullMQ's keys: one slot for all queues, ends as BullMQ ends them (jobs are removed when done). */
 export const QUEUE_PREFIX = '{berth}';
 
-/**
- * Names for later pieces, kept free here so that nothing else takes them:
- * `tally`, `rates:<…>`, `quota:<limit>` in a shard; `pool:<limit>`, heartbeats and dead letters of a
- * tenant; `berth:{inbox/k}:events`.
- */
+/** Names for later pieces, kept free here so that nothing else takes them: `tally`, `rates:<…>`, `quota:<limit>` in a shard; `pool:<limit>` of a tenant. */
 export const RESERVED_KEY_NAMES = ['tally', 'rates', 'quota', 'pool'] as const;

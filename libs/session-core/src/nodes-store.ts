@@ -8,7 +8,7 @@ import { heartbeat, wantSnapshot } from './scripts/heartbeat.script.js';
 import { enterNode, forgetNode, loseNode, type NodeRun } from './scripts/node-run.script.js';
 import type { ShardContext, StoreClient, TenantContext } from './scripts/script.js';
 import { tellFuse } from './scripts/tell-fuse.script.js';
-import { settleForgotten, settleLoss, watchNodes, type Watch } from './scripts/watch-nodes.script.js';
+import { renumberLoss, settleForgotten, settleLoss, watchNodes, type Watch } from './scripts/watch-nodes.script.js';
 import { withDeadline } from './store-call.js';
 
 export interface NodesStoreOptions {
@@ -17,8 +17,6 @@ export interface NodesStoreOptions {
   deadlineMs: number;
   tombstoneMs: number;
   policy: NodePolicy;
-  /** When nobody looked for longer, milliseconds, the store was away. */
-  staleAfterMs: number;
   /** Sets the time in tests; everywhere else Redis says it. */
   clockMs?: (() => number) | undefined;
 }
@@ -28,6 +26,12 @@ const FORGET_AFTER_MS = 86_400_000;
 
 /** An operator's word holds for so long: time for a node to send two snapshots. */
 const ALLOWED_MS = 600_000;
+
+/** Under one deadline. */
+const VIEWED_AT_ONCE = 50;
+
+/** What is in force of a node. */
+type NodeChange = Pick<NodeRun, 'epoch' | 'change'>;
 
 /** A run may change this often while one beat is being told to the shards. */
 const BEAT_TRIES = 5;
@@ -49,12 +53,25 @@ export class NodesStore {
       const reply = await this.call(
         async () => await heartbeat(this.ofTenant(tenant), said, { entered, snapshotIntervalMs }),
       );
-      if (reply.kind !== 'enter') return reply;
-      const newer = await this.enter(tenant, { ...said, change: reply.change });
-      if (newer !== null) return { kind: 'stale', currentEpoch: newer };
-      entered = reply.change;
+      const settled = reply.kind === 'beat' && (!reply.snapshotWanted || entered === reply.change);
+      if (reply.kind === 'stale' || reply.kind === 'late' || settled) return reply;
+      // Now and then the shards are told again: one of them may have forgotten, or know what the tenant has forgotten.
+      const inForce = await this.enter(tenant, { ...said, change: reply.change });
+      if (inForce.epoch > said.epoch) {
+        await this.learn(tenant, said, inForce);
+        return { kind: 'stale', currentEpoch: inForce.epoch };
+      }
+      entered = inForce.change;
     }
     throw new StoreUnavailableError(`Node ${said.node} changed too often while it beat`);
+  }
+
+  /** A newer run that has only admitted yet becomes known to the tenant: it is watched, refuses older beats, and is forgotten in time. */
+  private async learn(tenant: TenantRef, said: Heartbeat, { epoch, change }: NodeChange): Promise<void> {
+    const { snapshotIntervalMs } = this.options.policy;
+    const newer = { node: said.node, epoch, via: said.via };
+    const entered = (await this.enter(tenant, { ...newer, change })).change;
+    await this.call(async () => await heartbeat(this.ofTenant(tenant), newer, { entered, snapshotIntervalMs }));
   }
 
   /**
@@ -68,7 +85,7 @@ export class NodesStore {
     const beatMs = leaseMs / missedBeats;
     const watch = await watchNodes(this.ofTenant(tenant), {
       leaseMs,
-      staleAfterMs: this.options.staleAfterMs,
+      staleAfterMs: leaseMs / 3,
       silentAfterMs: Math.max(leaseMs - beatMs, 1.2 * beatMs),
       fuseNodes,
       inboxBehindMs,
@@ -78,14 +95,11 @@ export class NodesStore {
       const { live, silent, nowMs } = watch;
       await tellFuse(this.ofShard(tenant, 0), 'nodes', nowMs, { kind: 'nodes', live, silent });
     }
-    for (const run of watch.losing) {
-      await Promise.all(this.shards(tenant).map((context) => loseNode(context, run, context.shard === 0)));
-      await settleLoss(this.ofTenant(tenant), run);
-    }
-    for (const run of watch.forget) {
-      const outcomes = await Promise.all(this.shards(tenant).map((context) => forgetNode(context, run)));
-      if (outcomes.every((outcome) => outcome === 'forgotten')) await settleForgotten(this.ofTenant(tenant), run);
-    }
+    const told = await Promise.allSettled([
+      ...watch.losing.map((run) => this.lose(tenant, run)),
+      ...watch.forget.map((run) => this.forget(tenant, run, watch.nowMs)),
+    ]);
+    for (const outcome of told) if (outcome.status === 'rejected') throw outcome.reason;
     return watch;
   }
 
@@ -94,19 +108,27 @@ export class NodesStore {
     return await drainRun(this.ofShard(tenant, shard), batch, this.options.tombstoneMs);
   }
 
-  /** Every node that beats, or is lost and not forgotten, by name. */
-  async list(tenant: TenantRef): Promise<NodeView[]> {
+  /** The nodes that beat, or are lost and not forgotten, by name: how many, and at most `limit` of them from `offset` on. */
+  async list(tenant: TenantRef, { offset = 0, limit = 50 } = {}): Promise<{ nodes: NodeView[]; total: number }> {
     const { client } = this.options;
     const keys = tenantKeys(tenant.name);
-    return await this.call(async () => {
-      const [beats, lost] = await Promise.all([
-        client.zrange(keys.heartbeats, '0', '-1', 'WITHSCORES'),
-        client.zrange(keys.lostNodes, '0', '-1'),
-      ]);
-      const lastBeats = new Map(pairs(beats).map(([node, at]) => [node, Number(at)]));
-      const names = [...new Set([...lastBeats.keys(), ...lost])].toSorted();
-      return await Promise.all(names.map((node) => this.view(tenant, node, lastBeats.get(node) ?? null)));
-    });
+    const [beats, lost] = await this.call(
+      async () =>
+        await Promise.all([
+          client.zrange(keys.heartbeats, '0', '-1', 'WITHSCORES'),
+          client.zrange(keys.lostNodes, '0', '-1'),
+        ]),
+    );
+    const lastBeats = new Map(pairs(beats).map(([node, at]) => [node, Number(at)]));
+    const names = [...new Set([...lastBeats.keys(), ...lost])].toSorted();
+    const nodes: NodeView[] = [];
+    for (let at = offset; at < Math.min(offset + limit, names.length); at += VIEWED_AT_ONCE) {
+      const some = names.slice(at, Math.min(at + VIEWED_AT_ONCE, offset + limit));
+      const views = async () =>
+        await Promise.all(some.map((node) => this.view(tenant, node, lastBeats.get(node) ?? null)));
+      nodes.push(...(await this.call(views)));
+    }
+    return { nodes, total: names.length };
   }
 
   /** How many nodes are live, and how many lost and not forgotten. */
@@ -151,7 +173,7 @@ export class NodesStore {
     return {
       node,
       epoch,
-      state: known['state'] === 'live' ? 'live' : 'lost',
+      state: known['state'] === 'lost' ? 'lost' : 'live',
       sinceMs: Number(known['since'] ?? 0),
       lastBeatMs,
       via: known['via'] === 'inbox' ? 'inbox' : 'http',
@@ -162,13 +184,35 @@ export class NodesStore {
     };
   }
 
-  /** Returns the epoch in force if a shard knows a newer run. */
-  private async enter(tenant: TenantRef, run: NodeRun): Promise<number | null> {
-    const outcomes = await Promise.all(
-      this.shards(tenant).map((context) => this.call(async () => await enterNode(context, run, context.shard === 0))),
-    );
-    const newer = outcomes.filter(({ kind }) => kind === 'stale').map(({ epochInForce }) => epochInForce);
-    return newer.length === 0 ? null : Math.max(...newer);
+  /** Tells every shard that a run is in force, with a number that is larger than any that they know. Returns what is in force then. */
+  private async enter(tenant: TenantRef, run: NodeRun): Promise<NodeChange> {
+    let { change } = run;
+    for (let attempt = 0; attempt < BEAT_TRIES; attempt++) {
+      const wanted = { ...run, change };
+      const inForce = await Promise.all(
+        this.shards(tenant).map((shard) => this.call(async () => await enterNode(shard, wanted, shard.shard === 0))),
+      );
+      const epoch = Math.max(...inForce.map((known) => known.epoch));
+      const ofRun = inForce.filter((known) => known.epoch === epoch);
+      const needed = Math.max(...ofRun.map((known) => (known.lost ? known.change + 1 : known.change)));
+      if (epoch > run.epoch || needed <= change) return { epoch, change: needed };
+      change = needed;
+    }
+    throw new StoreUnavailableError(`The run of node ${run.node} changed too often while it was put into force`);
+  }
+
+  private async lose(tenant: TenantRef, run: NodeRun): Promise<void> {
+    const inForce = await settledAll(this.shards(tenant).map((shard) => loseNode(shard, run, shard.shard === 0)));
+    const alive = inForce.filter((known) => known.epoch === run.epoch && !known.lost).map(({ change }) => change);
+    if (alive.length > 0) await renumberLoss(this.ofTenant(tenant), run, Math.max(...alive) + 1);
+    else await settleLoss(this.ofTenant(tenant), run);
+  }
+
+  /** What cannot be forgotten yet is looked at again a day later, and stands in nobody's way until then. */
+  private async forget(tenant: TenantRef, run: Pick<NodeRun, 'node' | 'epoch'>, nowMs: number): Promise<void> {
+    const outcomes = await settledAll(this.shards(tenant).map((shard) => forgetNode(shard, run)));
+    if (outcomes.every((outcome) => outcome === 'forgotten')) await settleForgotten(this.ofTenant(tenant), run);
+    else await this.options.client.zadd(tenantKeys(tenant.name).lostNodes, 'XX', nowMs, run.node);
   }
 
   private ofTenant({ name }: TenantRef): TenantContext {
@@ -186,6 +230,12 @@ export class NodesStore {
   private async call<T>(verb: () => Promise<T>): Promise<T> {
     return await withDeadline(this.options.deadlineMs, verb);
   }
+}
+
+/** All answers, once every call has ended; the first failure if one failed. */
+async function settledAll<T>(calls: Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(calls);
+  return await Promise.all(calls);
 }
 
 function pairs(flat: string[]): [string, string][] {

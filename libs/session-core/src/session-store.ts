@@ -148,6 +148,9 @@ export class SessionStore {
     );
     const telling = ['now', 'superseded', 'before'].map((kind) => outcomes.find((outcome) => outcome.kind === kind));
     const outcome = telling.find((told) => told !== undefined) ?? { kind: 'unknown' };
+    // It may be somewhere else still, without the user that the hint names: its end is remembered everywhere.
+    const everywhere = outcome.kind === 'unknown' && by === 'node' && shards.length < tenant.shards;
+    if (everywhere) return await this.end(tenant, { sessionId: ref.sessionId }, request);
     const movedTo = outcome.kind === 'before' ? outcome.session.movedTo : null;
     return movedTo?.sessionId === ref.sessionId ? await this.end(tenant, movedTo, request) : outcome;
   }

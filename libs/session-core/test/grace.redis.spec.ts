@@ -120,6 +120,25 @@ describe('when the clock of Redis jumps', () => {
     expect((await books.store.sweep(tenant, 0, 25)).ended).toEqual([]);
   });
 
+  it('gives what the jump took although somebody else, who cannot tell, saw it first', async () => {
+    await admitted(books.store, request('idle', { policy: { ...IDLE, idleMs: HOUR_MS } }));
+    await pass(10_000);
+    books.clock.advance(HOUR_MS);
+    expect(await newPulses().beat(tenant)).toBe(HOUR_MS);
+    await pulses.beat(tenant);
+    expect((await books.store.sweep(tenant, 0, 25)).ended).toEqual([]);
+    expect(await due('idle')).toBe(HOUR_MS - 10_000);
+  });
+
+  it('gives nothing to what has begun since, nor more than the gap', async () => {
+    await pass(1_000);
+    books.clock.advance(HOUR_MS);
+    await pulses.beat(tenant);
+    await admitted(books.store, request('ringing', { state: 'reserved', policy: { ...IDLE, reservationMs: 10_000 } }));
+    await pass(10_000);
+    expect((await books.store.sweep(tenant, 0, 25)).ended).toHaveLength(1);
+  });
+
   it('an hour back, no session ends, and no long grace is left behind', async () => {
     await admitted(books.store, request('idle', { policy: IDLE }));
     away(30_000);

@@ -11,6 +11,7 @@ function namedPatterns(tenant: TenantRef): RegExp[] {
   const names = shards.flatMap((keys) => [
     keys.session('X'),
     keys.traffic('X'),
+    keys.early('X', 1),
     keys.userSessions('X'),
     keys.groupSessions('X'),
     keys.nodeSessions('X', 1),
@@ -84,6 +85,15 @@ describe('the keyspace', () => {
         await store.transfers.transfer(tenant, { sessionId: wanted.sessionId }, target);
       }
       if (i % 50 === 0) await look();
+    }
+    for (let i = 0; i < 4; i++) {
+      const early = request(`early-${i}`, { user: `user-${i}` });
+      const atMs = Date.now();
+      const named = { sessionId: early.sessionId, user: early.user };
+      for (const attempt of [undefined, 1]) await store.renew(tenant, named, { bytesSent: i }, { attempt, atMs });
+      await look();
+      await store.started(tenant, early);
+      await store.end(tenant, named, { reason: 'completed', by: 'node' });
     }
     await eventually(async () => {
       for (let shard = 0; shard < tenant.shards; shard++) await store.sweep(tenant, shard, 100);

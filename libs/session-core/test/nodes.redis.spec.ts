@@ -3,6 +3,7 @@ import { tenantKeys } from '../src/keys.js';
 import type { NodePolicy } from '../src/model/node.js';
 import { NodesStore } from '../src/nodes-store.js';
 import { Pulses } from '../src/pulses.js';
+import { heartbeat } from '../src/scripts/heartbeat.script.js';
 import { enterNode, loseNode } from '../src/scripts/node-run.script.js';
 import { admitted, keys, request, streamOf, tenant, useBooks } from './fixture.js';
 
@@ -26,9 +27,9 @@ let nodes: NodesStore;
 let pulses: Pulses;
 
 beforeEach(async () => {
-  const common = { client: books.redis, clockMs: () => books.clock.nowMs, staleAfterMs: STALE_MS };
+  const common = { client: books.redis, clockMs: () => books.clock.nowMs };
   nodes = new NodesStore({ ...common, deadlineMs: 5_000, tombstoneMs: 60_000, policy: POLICY });
-  pulses = new Pulses({ ...common, graceMs: LEASE_MS, steadyMs: () => books.clock.nowMs });
+  pulses = new Pulses({ ...common, staleAfterMs: STALE_MS, graceMs: LEASE_MS, steadyMs: () => books.clock.nowMs });
   await books.store.limits.change(tenant, () => ({ maxSessionsPerUser: 5 }));
 });
 
@@ -58,9 +59,9 @@ async function drainAll() {
 
 describe('a beat', () => {
   it('answers the mark and wants a snapshot until one has come', async () => {
-    expect(await beat('b2bua-1')).toEqual({ kind: 'beat', mark: books.clock.nowMs, snapshotWanted: true });
+    expect(await beat('b2bua-1')).toMatchObject({ kind: 'beat', mark: books.clock.nowMs, snapshotWanted: true });
     expect(await beat('b2bua-1')).toMatchObject({ snapshotWanted: true });
-    expect(await nodes.list(tenant)).toMatchObject([
+    expect((await nodes.list(tenant)).nodes).toMatchObject([
       {
         node: 'b2bua-1',
         epoch: EPOCH,
@@ -105,6 +106,15 @@ describe('a beat', () => {
     expect(await cost()).toEqual(empty);
   });
 
+  it('of an older run is refused once a newer one has admitted', async () => {
+    await beat('b2bua-1', EPOCH);
+    await admitted(books.store, request('new', { epoch: EPOCH + 5 }));
+    await books.redis.hset(tenantKeys('default').node('b2bua-1'), 'snapshot_wanted', '1');
+    expect(await beat('b2bua-1', EPOCH)).toEqual({ kind: 'stale', currentEpoch: EPOCH + 5 });
+    expect(await beat('b2bua-1', EPOCH)).toEqual({ kind: 'stale', currentEpoch: EPOCH + 5 });
+    expect(await live(2 * LEASE_MS)).toContain('b2bua-1');
+  });
+
   it('handles a hostile node name like any other', async () => {
     for (const node of ['a:b', 'x:123', 'n/%?"', 'allowed:nodes', '__proto__', 'ü'.repeat(64)]) {
       await beat(node);
@@ -124,7 +134,7 @@ describe('a node that falls silent', () => {
     expect(await live(7_000)).toEqual(['b2bua-1']);
     expect((await drainAll()).map(({ id, endReason }) => [id, endReason])).toEqual([['call', 'node_lost']]);
     expect(await books.redis.exists(keys.deadlines)).toBe(0);
-    expect(await nodes.list(tenant)).toMatchObject([{ node: 'b2bua-1', state: 'lost' }]);
+    expect((await nodes.list(tenant)).nodes).toMatchObject([{ node: 'b2bua-1', state: 'lost' }]);
     const events = await streamOf(books.redis, keys.events);
     expect(events.map(({ type }) => type)).toEqual(['session.admitted', 'node.lost', 'session.ended']);
   });
@@ -174,7 +184,7 @@ describe('a node that falls silent', () => {
     books.clock.advance(DAY_MS + 1_000);
     await nodes.watch(tenant);
     await nodes.watch(tenant);
-    expect(await nodes.list(tenant)).toEqual([]);
+    expect((await nodes.list(tenant)).nodes).toEqual([]);
     expect(await books.redis.exists(keys.nodes, tenantKeys('default').node('b2bua-1'))).toBe(0);
   });
 });
@@ -214,12 +224,50 @@ describe('a node that returns with the same epoch', () => {
     expect((await books.store.admit(tenant, request('call'))).decision.kind).toBe('ended');
   });
 
+  it('is put into force again where a shard has forgotten that it returned', async () => {
+    await beat('b2bua-1');
+    await books.redis.hset(keys.nodes, 'b2bua-1', `${EPOCH} 7 lost`);
+    expect((await books.store.admit(tenant, request('refused'))).decision.kind).toBe('stale-epoch');
+    await beat('b2bua-1');
+    await admitted(books.store, request('call'));
+  });
+
+  it('is lost although a shard knows a later change of it than the tenant', async () => {
+    await beat('b2bua-1');
+    await books.redis.hset(keys.nodes, 'b2bua-1', `${EPOCH} 9`);
+    await books.redis.hset(
+      tenantKeys('default').node('b2bua-1'),
+      'snapshot_wanted',
+      '0',
+      'snapshot_at',
+      books.clock.nowMs,
+    );
+    await live(2 * LEASE_MS);
+    expect(await books.redis.hget(keys.nodes, 'b2bua-1')).toBe(`${EPOCH} 10 lost`);
+    expect(await books.redis.exists(tenantKeys('default').losing)).toBe(0);
+    await beat('b2bua-1');
+    await admitted(books.store, request('call'));
+  });
+
+  it('is lost although the process that put it into force died before the beat counted', async () => {
+    await beat('b2bua-1');
+    await live(2 * LEASE_MS);
+    const context = { client: books.redis, tenant: 'default', clockMs: () => books.clock.nowMs };
+    const said = { node: 'b2bua-1', epoch: EPOCH, via: 'http' } as const;
+    const reply = await heartbeat(context, said, { entered: null, snapshotIntervalMs: 60_000 });
+    if (reply.kind !== 'enter') throw new Error(`the beat was answered with ${reply.kind}`);
+    await enterNode({ ...context, shard: 0 }, { ...said, change: reply.change }, true);
+    await admitted(books.store, request('call'));
+    expect(await live(2 * LEASE_MS)).toContain('b2bua-1');
+    expect((await drainAll()).map(({ id }) => id)).toEqual(['call']);
+  });
+
   it('is not lost again by a loss that reaches a shard late', async () => {
     const context = { client: books.redis, tenant: 'default', shard: 0, clockMs: () => books.clock.nowMs };
     await beat('b2bua-1');
     await live(2 * LEASE_MS);
     await beat('b2bua-1');
-    expect(await loseNode(context, { node: 'b2bua-1', epoch: EPOCH, change: 1 }, true)).toBe('kept');
+    expect(await loseNode(context, { node: 'b2bua-1', epoch: EPOCH, change: 1 }, true)).toMatchObject({ kind: 'kept' });
     expect(await enterNode(context, { node: 'b2bua-1', epoch: EPOCH, change: 0 }, true)).toMatchObject({
       kind: 'kept',
     });
@@ -256,6 +304,15 @@ describe('a blip', () => {
       expect((await nodes.watch(tenant)).losing).toEqual([]);
     }
     expect(await live(LEASE_MS - 2_000)).toEqual([]);
+  });
+
+  it('every gateway away for 20 s loses no node, however rarely the reaper sweeps', async () => {
+    await beat('b2bua-1');
+    await live(BEAT_MS, ['b2bua-1']);
+    for (let passed = 0; passed < 20_000; passed += 4_000) {
+      books.clock.advance(4_000);
+      expect((await nodes.watch(tenant)).losing).toEqual([]);
+    }
   });
 
   it('a clock that steps back an hour loses no node, nor keeps a dead one for an hour', async () => {

@@ -65,7 +65,7 @@ describe('a part of a list', () => {
     expect(await beat()).toMatchObject({ snapshotWanted: true });
     await r.list([], { none: true });
     expect(await beat()).toMatchObject({ snapshotWanted: false });
-    const [view] = await r.nodes.list(tenant);
+    const [view] = (await r.nodes.list(tenant)).nodes;
     expect(view?.lastSnapshotMs).toBe(books.clock.nowMs);
     books.clock.advance(60_000);
     expect(await beat()).toMatchObject({ snapshotWanted: true });

@@ -142,7 +142,8 @@ export class ModelBooks {
   private hasRoom(now: number, user: string): boolean {
     if (user === '' || this.countOf(user) < this.max) return true;
     for (const [id, entry] of this.entries) {
-      if (entry.kind === 'live' && entry.session.user === user) this.liveNow(now, id);
+      const of = entry.kind === 'live' && entry.offer?.claimed === true ? entry.offer.user : null;
+      if (entry.kind === 'live' && (entry.session.user === user || of === user)) this.liveNow(now, id);
     }
     return this.countOf(user) < this.max;
   }

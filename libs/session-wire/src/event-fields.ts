@@ -4,7 +4,7 @@ import { InvalidInputError } from '#session-core';
 export type RawEvent = Readonly<Record<string, unknown>>;
 
 const NUMBERS = new Set(
-  'v at attempt epoch sourcePort ttlSeconds units activeSessions part parts bytesSent bytesReceived packetsSent packetsReceived'.split(
+  'v at arrivedAt attempt epoch sourcePort ttlSeconds units activeSessions part parts bytesSent bytesReceived packetsSent packetsReceived'.split(
     ' ',
   ),
 );

@@ -43,8 +43,9 @@ export interface InboxTenant {
   snapshots: SnapshotsStore;
 }
 
-/** A start that took longer to arrive creates nothing: its end may have been forgotten. Shorter than the shortest tombstone. */
+/** A start that took longer to arrive creates nothing: its end may have been forgotten. A share of the tombstone, and at most this. */
 const STARTED_TOO_LATE_MS = 45_000;
+const SHARE_OF_TOMBSTONE = 0.75;
 
 /**
  * Applies what servers publish. The handlers commute: in whatever order events come, however often, the books are the same in the end.
@@ -60,7 +61,7 @@ export class EventInbox {
     const event = parseBody(EVENT_SCHEMAS[type], typedFields(fields));
     if (isFromTheFuture(event.at, Date.now())) throw new InvalidInputError('at', 'must not be in the future');
     const tenant = this.tenantOf(event.tenant, arrival);
-    return await this.handlers[type](tenant, event as never, arrival);
+    return await this.handlers[type](tenant, event as never, firstArrival(arrival, event.arrivedAt));
   }
 
   private readonly handlers: {
@@ -81,7 +82,7 @@ export class EventInbox {
     { ageMs }: Arrival,
   ): Promise<EventResult> {
     const request = admissionRequest(event, config);
-    if (ageMs > STARTED_TOO_LATE_MS) {
+    if (ageMs > Math.min(STARTED_TOO_LATE_MS, SHARE_OF_TOMBSTONE * config.tombstoneMs)) {
       if (request.node !== null) await nodes.askForSnapshot(ref, request.node);
       return { status: 202 };
     }
@@ -162,6 +163,13 @@ export class EventInbox {
     if (tenant === undefined) throw new InvalidInputError('tenant', 'must be a tenant of the configuration');
     return tenant;
   }
+}
+
+/** An event that is replayed says when it first came. It can make itself older by that, never newer; over HTTP it is new. */
+function firstArrival(arrival: Arrival, arrivedAtMs: number | undefined): Arrival {
+  const { atMs, ageMs } = arrival;
+  if (atMs === null || arrivedAtMs === undefined || arrivedAtMs >= atMs) return arrival;
+  return { ...arrival, atMs: arrivedAtMs, ageMs: ageMs + atMs - arrivedAtMs };
 }
 
 function named(sessionId: string, user: string | undefined, { identity }: TenantConfig): SessionRef {

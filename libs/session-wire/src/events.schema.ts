@@ -14,6 +14,7 @@ const envelope = {
   id: text(1_024).optional(),
   tenant: text(32).optional(),
   at: wholeNumber(0).optional(),
+  arrivedAt: wholeNumber(0).optional(),
 };
 
 const ofSession = { sessionId: sessionId(), attempt: attempt().optional(), user: header(4_096).optional() };

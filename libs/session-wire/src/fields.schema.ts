@@ -11,6 +11,8 @@ const GROUP = /^[a-z0-9-]{1,32}:/;
 const MAX_PORT = 65_535;
 /** The longest duration that the configuration takes as well: 3,650 days. */
 const MAX_TTL_SECONDS = 315_360_000;
+/** Deeper than any metadata has reason to be, and far from what encoders of JSON refuse. */
+const MAX_DEPTH = 32;
 
 /** Printable text of 1 to `maxBytes` bytes of UTF-8. */
 export function text(maxBytes: number) {
@@ -62,18 +64,31 @@ export const group = () =>
       'must have a printable name of 1 to 128 bytes',
     );
 
-/** Any JSON object whose serialisation has at most `maxBytes` bytes. */
+/**
+ * Any JSON object that JSON can write as it is, in at most `maxBytes` bytes: its numbers finite (`1e999` is read as infinity), lists and
+ * objects at most 32 deep, itself counted.
+ */
 export function jsonObject(maxBytes: number) {
-  return z
-    .record(z.string(), z.unknown())
-    .refine((value) => jsonBytes(value) <= maxBytes, `must be at most ${maxBytes} bytes when written as JSON`);
+  return z.record(z.string(), z.unknown()).superRefine((value, context) => {
+    const message = unwritable(value) ?? tooLong(value, maxBytes);
+    if (message !== null) context.addIssue({ code: 'custom', message });
+  });
 }
 
-/** What is nested too deep to be written is too large. */
-function jsonBytes(value: unknown): number {
-  try {
-    return Buffer.byteLength(JSON.stringify(value));
-  } catch {
-    return Infinity;
+/** Looks level by level, so that no depth is too much for the stack. */
+function unwritable(root: object): string | null {
+  let level: object[] = [root];
+  for (let depth = 1; level.length > 0; depth++) {
+    if (depth > MAX_DEPTH) return `must be nested at most ${MAX_DEPTH} deep`;
+    const values = level.flatMap((container) => Object.values(container) as unknown[]);
+    if (values.some((value) => typeof value === 'number' && !Number.isFinite(value)))
+      return 'must hold finite numbers only';
+    level = values.filter((value) => typeof value === 'object' && value !== null);
   }
+  return null;
+}
+
+function tooLong(value: object, maxBytes: number): string | null {
+  const bytes = Buffer.byteLength(JSON.stringify(value));
+  return bytes <= maxBytes ? null : `must be at most ${maxBytes} bytes when written as JSON`;
 }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { loadConfig, policyFor, watchStaleAfterMs } from '#service-kit';
+import { loadConfig, policyFor } from '#service-kit';
 import { NodesStore, SessionStore, SnapshotsStore } from '#session-core';
 import { describeWith, startRedis, type RedisServer } from '#testing';
 
@@ -17,11 +17,11 @@ interface Said {
   [field: string]: unknown;
 }
 
-/** What the servers said in all, of one session: its attempts are numbered, and each said once or more. */
+/** What the servers said in all, of one session: its attempts are numbered, or none is; and each is said once or more. */
 const ofSession = (sessionId: string) => {
   const attempt = fc.integer({ min: 1, max: 3 });
   const totals = fc.record({ bytesSent: fc.nat(100), bytesReceived: fc.nat(100) });
-  return fc.array(
+  const said = fc.array(
     fc.oneof(
       attempt.map((number): Said => ({
         type: 'session.started',
@@ -38,22 +38,32 @@ const ofSession = (sessionId: string) => {
       })),
       attempt.map((number): Said => ({ type: 'session.ended', sessionId, attempt: number })),
     ),
-    { maxLength: 6 },
+    { maxLength: 8 },
   );
+  return fc
+    .tuple(said, fc.boolean())
+    .map(([events, numbered]) => (numbered ? events : events.map((event): Said => ({ ...event, attempt: undefined }))));
 };
 
 const history = fc.tuple(...SESSIONS.map(ofSession)).map((lists) => lists.flat());
+
+const FIRST = 1; // who numbers nothing has one attempt
+const numberOf = ({ attempt = FIRST }: Said) => Number(attempt);
 
 /** The books as they must be in the end, from what was said alone: no order, no count of deliveries. */
 function expected(said: readonly Said[]) {
   return SESSIONS.map((sessionId) => {
     const own = said.filter((event) => event.sessionId === sessionId);
-    const attempts = (type: string) =>
-      own.filter((event) => event.type === type).map((event) => Number(event['attempt']));
+    const attempts = (type: string) => own.filter((event) => event.type === type).map(numberOf);
     const started = Math.max(0, ...attempts('session.started'));
     const ended = Math.max(0, ...attempts('session.ended'));
-    if (started > ended) return [sessionId, 'live', started];
-    return ended > 0 ? [sessionId, 'ended', ended] : [sessionId, 'unknown', 0];
+    const numbered = own.some(({ attempt }) => attempt !== undefined);
+    if (started <= ended && ended > 0) return { sessionId, kind: 'ended', ...(numbered ? { attempt: ended } : {}) };
+    if (started === 0) return { sessionId, kind: 'unknown' };
+    const reports = own.filter((event) => event.type === 'session.activity' && numberOf(event) === started);
+    const largest = (total: string) => Math.max(0, ...reports.map((event) => Number(event[total])));
+    const totals = { bytesSent: largest('bytesSent'), bytesReceived: largest('bytesReceived') };
+    return { sessionId, kind: 'live', attempt: started, ...totals };
   });
 }
 
@@ -68,16 +78,16 @@ describeWith(['redis-server'], 'what servers publish', () => {
     await redis?.stop();
   });
 
-  function books() {
+  function books({ tombstoneMs = 60_000 } = {}) {
     const config = loadConfig({ env: {}, cwd: '/' });
-    const tenant = config.tenants['default']!;
-    const common = { client: redis.client(), deadlineMs: 5_000, tombstoneMs: 60_000, clockMs: () => NOW_MS };
+    const tenant = { ...config.tenants['default']!, tombstoneMs };
+    const common = { client: redis.client(), deadlineMs: 5_000, tombstoneMs, clockMs: () => NOW_MS };
     const { nodes: policy } = config;
     const opened = {
       ref: tenant,
       config: tenant,
       store: new SessionStore(common),
-      nodes: new NodesStore({ ...common, policy, staleAfterMs: watchStaleAfterMs(config) }),
+      nodes: new NodesStore({ ...common, policy }),
       snapshots: new SnapshotsStore({ ...common, policy, policyOf: () => policyFor(tenant, 'sip') }),
     };
     return { ...opened, inbox: new EventInbox((name) => (name === 'default' ? opened : undefined)) };
@@ -107,12 +117,11 @@ describeWith(['redis-server'], 'what servers publish', () => {
         const found = await Promise.all(
           SESSIONS.map(async (sessionId) => {
             const outcome = await store.get(ref, { sessionId });
-            const session = outcome.kind === 'unknown' ? null : outcome.session;
-            return [sessionId, outcome.kind, session?.attempt ?? 0];
+            return { sessionId, kind: outcome.kind, ...(outcome.kind === 'unknown' ? {} : outcome.session) };
           }),
         );
-        expect(found).toEqual(expected(said));
-        const live = expected(said).filter(([, kind]) => kind === 'live').length;
+        expect(found).toMatchObject(expected(said));
+        const live = expected(said).filter(({ kind }) => kind === 'live').length;
         expect(await client.zcard('berth:{default/0}:user_sessions:alice')).toBe(live);
       }),
       { numRuns: 300 },
@@ -145,7 +154,7 @@ describeWith(['redis-server'], 'what servers publish', () => {
     );
     await client.flushall();
     await inbox.apply({ v: '1', ...events[1] }, { id: '1', atMs: NOW_MS, ageMs: 0, tenant: null, via: 'inbox' });
-    expect(await client.pttl('berth:{default/0}:traffic:a')).toBeGreaterThan(0);
+    expect(await client.pttl('berth:{default/0}:early:a:')).toBeGreaterThan(0);
   });
 
   it('a start that comes too late creates nothing, and asks its node for a snapshot', async () => {
@@ -159,5 +168,38 @@ describeWith(['redis-server'], 'what servers publish', () => {
     expect(await inbox.apply(event, late)).toEqual({ status: 202 });
     expect((await store.get(ref, { sessionId: 'a' })).kind).toBe('unknown');
     expect(await nodes.beat(ref, { node: NODE, epoch: 1, via: 'http' })).toMatchObject({ snapshotWanted: true });
+  });
+
+  it.each([
+    ['three quarters of a short tombstone', 10_000, 7_500],
+    ['45 s where the tombstone is long', 600_000, 45_000],
+  ])('a start counts as too late after %s', async (_, tombstoneMs, latestMs) => {
+    const { inbox, ref, store } = books({ tombstoneMs });
+    await redis.client().flushall();
+    await store.limits.publishFile(ref, { maxSessionsPerUser: 0 }, 'test');
+    const event = { v: '1', type: 'session.started', sessionId: 'a', user: 'alice' };
+    const arrival = (ageMs: number) => ({ id: '1', atMs: NOW_MS - ageMs, ageMs, tenant: null, via: 'inbox' }) as const;
+    expect(await inbox.apply(event, arrival(latestMs + 1))).toEqual({ status: 202 });
+    expect(await inbox.apply(event, arrival(latestMs))).toEqual({ status: 201 });
+  });
+
+  it('what arrived before its entry was written has that age, over HTTP none', async () => {
+    const { inbox, ref, store } = books();
+    await redis.client().flushall();
+    await store.limits.publishFile(ref, { maxSessionsPerUser: 0 }, 'test');
+    const event = (arrivedAt: number) => ({
+      v: '1',
+      type: 'session.started',
+      sessionId: 'a',
+      user: 'alice',
+      arrivedAt: String(arrivedAt),
+    });
+    const entry = { id: '1', atMs: NOW_MS - 1_000, ageMs: 1_000, tenant: null, via: 'inbox' } as const;
+    const late = { ...entry, atMs: NOW_MS - 46_000, ageMs: 46_000 };
+    expect(await inbox.apply(event(NOW_MS - 45_001), entry)).toEqual({ status: 202 });
+    expect(await inbox.apply(event(NOW_MS), late)).toEqual({ status: 202 });
+    expect(await inbox.apply(event(NOW_MS - 45_000), entry)).toEqual({ status: 201 });
+    const overHttp = { ...entry, atMs: null, ageMs: 0, via: 'http' } as const;
+    expect(await inbox.apply({ ...event(0), sessionId: 'b' }, overHttp)).toEqual({ status: 201 });
   });
 });

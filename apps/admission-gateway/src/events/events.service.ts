@@ -40,7 +40,10 @@ export class EventsService {
     }
   }
 
-  /** A key that is bound to nodes may say nothing of others. */
+  /**
+   * A key that is bound to nodes may say nothing of others. It may still record `session.rejected` for any user, and end ids that
+   * nobody knows yet, as with `DELETE /v1/sessions`: both name no node.
+   */
   private async assertAllowed(caller: Principal, event: RawEvent): Promise<void> {
     assertMayAskFor(caller, event['priority']);
     if (caller.nodes === null) return;

@@ -5,6 +5,8 @@ import { describeWith, startRedis, type RedisServer } from '#testing';
 
 import { Admin, startAdmin } from '../limits-admin.fixture.js';
 
+const ARRIVED_MS = 1_700_000_000_000;
+
 describeWith(['redis-server'], 'dead letters over the admin API', () => {
   let redis: RedisServer;
   let client: ReturnType<RedisServer['client']>;
@@ -34,7 +36,7 @@ describeWith(['redis-server'], 'dead letters over the admin API', () => {
       'dead.key': 'k',
       'dead.reason': 'sessionId: is required',
       'dead.stream': inboxKeys.events(number),
-      'dead.streamId': '1-1',
+      'dead.streamId': `${ARRIVED_MS}-1`,
       'dead.group': 'reaper',
       'dead.deliveries': '1',
     };
@@ -42,6 +44,10 @@ describeWith(['redis-server'], 'dead letters over the admin API', () => {
     return (await client.xadd(inboxKeys.deadLetters, '*', ...flat)) ?? '';
   }
 
+  const replayed = async () => {
+    const [[, flat] = ['', []]] = await client.xrange(inboxKeys.events(2), '-', '+');
+    return Object.fromEntries(flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1]]] : [])));
+  };
   const list = async (query = '') => (await admin.call('GET', `/dead-letters${query}`)).body;
 
   it('lists none where there are none', async () => {
@@ -57,7 +63,7 @@ describeWith(['redis-server'], 'dead letters over the admin API', () => {
           reason: 'sessionId: is required',
           deliveries: 1,
           stream: inboxKeys.events(2),
-          streamId: '1-1',
+          streamId: `${ARRIVED_MS}-1`,
           fields: { v: '1', type: 'session.ended', note: 'x' },
         },
       ],
@@ -82,10 +88,36 @@ describeWith(['redis-server'], 'dead letters over the admin API', () => {
   it('replays one into the stream that it came from, and it is gone from the list', async () => {
     const id = await giveUp({ sessionId: 'call-1' });
     expect((await admin.call('POST', `/dead-letters/${id}/replay`)).body).toMatchObject({ success: true });
-    const [entry] = await client.xrange(inboxKeys.events(2), '-', '+');
-    expect(entry?.[1]).toEqual(['v', '1', 'type', 'session.ended', 'sessionId', 'call-1']);
+    expect(await replayed()).toEqual({
+      v: '1',
+      type: 'session.ended',
+      sessionId: 'call-1',
+      arrivedAt: `${ARRIVED_MS}`,
+    });
     expect(await list()).toMatchObject({ total: 0 });
     expect((await admin.call('POST', `/dead-letters/${id}/replay`)).status).toBe(404);
+  });
+
+  it.each([
+    ['an older one from an earlier replay', ARRIVED_MS - 5, ARRIVED_MS - 5],
+    ['none that is newer', ARRIVED_MS + 5, ARRIVED_MS],
+    ['none that is no time', 'soon', ARRIVED_MS],
+    ['none that is empty', '', ARRIVED_MS],
+  ])('replays with the time of the first arrival: %s', async (_, said, kept) => {
+    const id = await giveUp({ sessionId: 'call-1', arrivedAt: String(said) });
+    expect((await admin.call('POST', `/dead-letters/${id}/replay`)).status).toBe(200);
+    expect(await replayed()).toMatchObject({ arrivedAt: String(kept) });
+  });
+
+  it('one without any field of an event is refused with the reason, and can be discarded', async () => {
+    const id =
+      (await client.xadd(inboxKeys.deadLetters, '*', 'dead.reason', 'malformed', 'dead.streamId', '1-1')) ?? '';
+    const { status, body } = await admin.call('POST', `/dead-letters/${id}/replay`);
+    expect(status).toBe(400);
+    expect(body['detail']).toMatch(/nothing to publish/);
+    expect(await list()).toMatchObject({ total: 1 });
+    expect((await admin.call('DELETE', `/dead-letters/${id}`)).status).toBe(200);
+    expect(await list()).toMatchObject({ total: 0 });
   });
 
   it('discards one', async () => {
@@ -105,6 +137,7 @@ describeWith(['redis-server'], 'dead letters over the admin API', () => {
     const id = (await client.xadd(inboxKeys.deadLetters, '*', ...flat)) ?? '';
     expect((await admin.call('POST', `/dead-letters/${id}/replay`)).status).toBe(200);
     expect(await client.exists('berth:{default/0}:events')).toBe(0);
-    expect(await client.xlen(inboxKeys.events(0))).toBe(1);
+    const [entry] = await client.xrange(inboxKeys.events(0), '-', '+');
+    expect(entry?.[1].slice(-2)).toEqual(['arrivedAt', id.slice(0, id.indexOf('-'))]);
   });
 });

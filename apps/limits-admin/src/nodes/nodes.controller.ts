@@ -1,10 +1,11 @@
-import { Controller, Get, HttpCode, Param, Post } from '@nestjs/common';
+import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 
-import { Caller, ProblemException, Roles, type Principal } from '#service-kit';
+import { Caller, parseQuery, ProblemException, Roles, type Principal } from '#service-kit';
 import { NodesStore, SnapshotsStore } from '#session-core';
 
 import { Tenants } from '../tenants.service.js';
 import { FuseService } from './fuse.service.js';
+import { nodesQuery } from './nodes.schema.js';
 import { fuseView, nodeView } from './nodes.view.js';
 
 /** Which nodes there are, and what was stopped because it would have ended too many sessions. */
@@ -19,11 +20,13 @@ export class NodesController {
 
   @Get('nodes')
   @Roles('viewer', 'operator')
-  async list(@Caller() caller: Principal) {
+  async list(@Caller() caller: Principal, @Query() query: unknown) {
     const tenant = this.tenants.of(caller);
-    const nodes = await this.nodes.list(tenant);
-    const progress = await Promise.all(nodes.map(({ node }) => this.snapshots.progress(tenant, node)));
-    return { nodes: nodes.map((node, index) => nodeView(node, progress[index] ?? null)), total: nodes.length };
+    const { page, limit } = parseQuery(nodesQuery, query);
+    const { nodes, total } = await this.nodes.list(tenant, { offset: (page - 1) * limit, limit });
+    const views = [];
+    for (const node of nodes) views.push(nodeView(node, await this.snapshots.progress(tenant, node.node)));
+    return { nodes: views, total, page, limit };
   }
 
   @Get('fuses')

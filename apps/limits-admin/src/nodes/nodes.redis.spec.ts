@@ -36,7 +36,6 @@ describeWith(['redis-server'], 'nodes over the admin API', () => {
       deadlineMs: 5_000,
       tombstoneMs: 60_000,
       policy: POLICY,
-      staleAfterMs: 5_000,
       clockMs: () => nowMs,
     });
   });
@@ -60,7 +59,7 @@ describeWith(['redis-server'], 'nodes over the admin API', () => {
   }
 
   it('lists none where none beats', async () => {
-    expect((await admin.call('GET', '/nodes')).body).toEqual({ nodes: [], total: 0 });
+    expect((await admin.call('GET', '/nodes')).body).toEqual({ nodes: [], total: 0, page: 1, limit: 50 });
     expect((await admin.call('GET', '/fuses')).body).toEqual({ fuses: [], total: 0 });
   });
 

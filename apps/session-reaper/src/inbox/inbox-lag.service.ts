@@ -9,10 +9,13 @@ import { INBOX_STREAMS, inboxKeys, type StoreClient } from '#session-core';
 export class InboxLagService {
   constructor(@Inject(REDIS) private readonly client: StoreClient) {}
 
-  /** The age of the oldest event that no reaper has read, milliseconds; 0 if all are read. Rejects when Redis does not answer. */
+  /**
+   * The age of the oldest event that is not applied, milliseconds; 0 if all are. What a reaper has read counts as well: it may be in
+   * hand, wait to be tried again, or have been read by a reaper that died. Rejects when Redis does not answer.
+   */
   async behindMs(): Promise<number> {
     const streams = Array.from({ length: INBOX_STREAMS }, (_, number) => inboxKeys.events(number));
     const lags = await Promise.all(streams.map((stream) => groupLag(this.client, stream, inboxKeys.group)));
-    return Math.max(...lags.map((lag) => lag?.oldestUnreadAgeMs ?? 0));
+    return Math.max(...lags.map((lag) => lag?.oldestAgeMs ?? 0));
   }
 }

@@ -3,8 +3,8 @@ import { setTimeout as elapsed } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 
 import { StreamsServer, trimStream, type EntryResult, type StreamEntry, type StreamsObserver } from '#event-streams';
-import { CONFIG, connectRedis, LOGGER, ProblemException, REDIS, type BerthConfig, type Logger } from '#service-kit';
-import { INBOX_STREAMS, inboxKeys, InvalidInputError, StoreUnavailableError, type StoreClient } from '#session-core';
+import { CONFIG, connectRedis, LOGGER, problemOf, PROBLEMS, REDIS, type BerthConfig, type Logger } from '#service-kit';
+import { BerthError, INBOX_STREAMS, inboxKeys, StoreUnavailableError, type StoreClient } from '#session-core';
 import { EVENT_TYPES, EventInbox, type RawEvent } from '#session-wire';
 
 import { InboxMetrics } from './inbox.metrics.js';
@@ -76,7 +76,10 @@ export class InboxProcessor implements OnApplicationBootstrap, OnModuleDestroy {
     return results;
   }
 
-  /** Waits while the store is away: what is in hand is kept, and nothing is counted against it. */
+  /**
+   * Waits while the store is away: what is in hand is kept, and nothing is counted against it. Never rejects: what fails otherwise is
+   * tried again alone, while the others of the batch are settled.
+   */
   private async apply({ stream, streamId, atMs, fields }: StreamEntry, ageMs: number): Promise<EntryResult> {
     const event: RawEvent = fields;
     const arrival = {
@@ -94,7 +97,7 @@ export class InboxProcessor implements OnApplicationBootstrap, OnModuleDestroy {
       } catch (error) {
         const reason = givenUp(error);
         if (reason !== null) return { deadLetter: reason };
-        if (!(error instanceof StoreUnavailableError)) throw error;
+        if (!(error instanceof StoreUnavailableError)) return { retry: messageOf(error) };
         if (this.stopping) return { retry: 'store-unavailable' };
       }
       await elapsed(pauseMs);
@@ -143,8 +146,13 @@ export class InboxProcessor implements OnApplicationBootstrap, OnModuleDestroy {
   }
 }
 
-/** Why an event can never be applied; null where it may be, later. */
+/** Why an event can never be applied; null where it may be, later, or where the fault is not the event's. */
 function givenUp(error: unknown): string | null {
-  if (error instanceof InvalidInputError) return `${error.path}: ${error.message}`;
-  return error instanceof ProblemException ? error.message : null;
+  if (!(error instanceof BerthError)) return null;
+  const { code, message } = problemOf(error);
+  return PROBLEMS[code].retryable || code === 'internal-error' ? null : message;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/gl
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
 import { createApp, createLogger, loadConfig } from '#service-kit';
-import { INBOX_STREAMS, inboxKeys, shardKeys, tenantKeys } from '#session-core';
+import { INBOX_STREAMS, inboxKeys, shardKeys, shardOf, tenantKeys } from '#session-core';
 import { describeWith, eventually, startRedis, type RedisServer } from '#testing';
 
 import { TestBooks } from '../../test/books.fixture.js';
@@ -34,8 +34,9 @@ describeWith(['redis-server'], 'the inbox', () => {
     await redis?.stop();
   });
 
-  async function startReaper() {
-    const config = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });
+  async function startReaper({ shards = 1 } = {}) {
+    const loaded = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });
+    const config = { ...loaded, tenants: { default: { ...loaded.tenants['default']!, shards } } };
     const log: { message: string; [field: string]: unknown }[] = [];
     const logger = createLogger(config, 'session-reaper', { write: (line) => log.push(JSON.parse(line) as never) });
     const app = await createApp(AppModule, { config, logger });
@@ -58,6 +59,15 @@ describeWith(['redis-server'], 'the inbox', () => {
   const deadLetters = async () => {
     const entries = await client.xrange(inboxKeys.deadLetters, '-', '+');
     return entries.map(([, flat]) => flat[flat.indexOf('dead.reason') + 1] ?? '');
+  };
+  type Pending = [id: string, consumer: string, idleMs: number, deliveries: number];
+  const pending = async () =>
+    (await client.xpending(inboxKeys.events(0), inboxKeys.group, '-', '+', 1_000)) as Pending[];
+  /** As if each had been delivered as often as it may be, but once: nobody waits for the pauses in between. */
+  const tryOften = async (entries: Pending[]) => {
+    for (const [id, consumer] of entries) {
+      await client.xclaim(inboxKeys.events(0), inboxKeys.group, consumer, 0, id, 'RETRYCOUNT', 7, 'JUSTID');
+    }
   };
   const allAcknowledged = async () => {
     for (let number = 0; number < INBOX_STREAMS; number += 1) {
@@ -143,6 +153,62 @@ describeWith(['redis-server'], 'the inbox', () => {
       expect(await client.hget(tenantKeys('default').node(NODE), 'snapshot_wanted')).toBe('1'),
     );
     expect(await live()).toEqual([]);
+  });
+
+  it('an event that is replayed is as old as when it first arrived, and none is newer than its entry', async () => {
+    const node = tenantKeys('default').node(NODE);
+    await client.hset(node, { epoch: 7, state: 'live', snapshot_wanted: 0 });
+    const [seconds] = await client.time();
+    const [longAgo, soon] = [(Number(seconds) - 3_600) * 1_000, (Number(seconds) + 3_600) * 1_000];
+    await publish('session.started', { sessionId: 'old', user: 'alice', node: NODE, arrivedAt: longAgo });
+    await publish('node.heartbeat', { node: NODE, epoch: 7, arrivedAt: longAgo });
+    await publish(
+      'session.started',
+      { sessionId: 'forged', user: 'alice', arrivedAt: soon },
+      { id: `${longAgo}-1`, number: 1 },
+    );
+    const reaper = await startReaper();
+    const applied = (type: string) => reaper.metric(`berth_inbox_events_total{type="${type}",outcome="applied"}`);
+    await eventually(async () => expect(await applied('session.started')).toBe(2));
+    await eventually(async () => expect(await applied('node.heartbeat')).toBe(1));
+    expect(await live()).toEqual([]);
+    expect(await client.hget(node, 'snapshot_wanted')).toBe('1');
+    const lastBeat = await client.zscore(tenantKeys('default').heartbeats, NODE);
+    expect(Number(lastBeat ?? longAgo)).toBe(longAgo);
+  });
+
+  it('an event that fails for ever takes no other with it, and ends as a dead letter', async () => {
+    const [good, bad] = [600, 150];
+    for (let index = 0; index < bad; index += 1) await client.rpush(keys.session(`bad-${index}`), 'foreign');
+    for (let index = 0; index < good; index += 1) {
+      if (index < bad) await publish('session.started', { sessionId: `bad-${index}`, user: 'alice' });
+      await publish('session.started', { sessionId: `good-${index}`, user: `user-${index % 9}` });
+    }
+    const reaper = await startReaper();
+    await eventually(async () => expect(await live()).toHaveLength(good));
+    await eventually(async () => expect((await pending()).length).toBe(bad));
+    expect(await reaper.metric('berth_inbox_events_total{type="session.started",outcome="applied"}')).toBe(good);
+    await tryOften(await pending());
+    await eventually(async () => expect(await deadLetters()).toHaveLength(bad), { timeoutMs: 20_000 });
+    expect(new Set(await deadLetters())).toEqual(new Set([expect.stringMatching(/^failed \d+ times: .*WRONGTYPE/)]));
+    await eventually(allAcknowledged);
+  }, 60_000);
+
+  it('an event that could mean several sessions is a dead letter at once', async () => {
+    const tenant = { name: 'default', shards: 2 };
+    await new TestBooks(client, tenant).open();
+    await startReaper({ shards: 2 });
+    const users = [0, 1].map(
+      (shard) => `user-${['a', 'b', 'c', 'd'].find((letter) => shardOf(tenant, `user-${letter}`) === shard)}`,
+    );
+    for (const user of users) await publish('session.started', { sessionId: 'twice', user });
+    await eventually(async () => {
+      for (const shard of [0, 1]) expect(await client.zcard(shardKeys('default', shard).deadlines)).toBe(1);
+    });
+    await publish('session.ended', { sessionId: 'twice' });
+    await eventually(async () =>
+      expect(await deadLetters()).toEqual([expect.stringMatching(/live for several users/)]),
+    );
   });
 
   it('goes on when Redis was away, without loss and without a dead letter', async () => {

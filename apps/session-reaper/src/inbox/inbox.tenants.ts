@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { CONFIG, LOGGER, policyFor, REDIS, watchStaleAfterMs, type BerthConfig, type Logger } from '#service-kit';
+import { CONFIG, LOGGER, policyFor, REDIS, type BerthConfig, type Logger } from '#service-kit';
 import { NodesStore, SessionStore, SnapshotsStore, type StoreClient } from '#session-core';
 import type { InboxTenant } from '#session-wire';
 
@@ -17,7 +17,7 @@ export class InboxTenants {
         ref: tenant,
         config: tenant,
         store: new SessionStore(common),
-        nodes: new NodesStore({ ...common, policy, staleAfterMs: watchStaleAfterMs(config) }),
+        nodes: new NodesStore({ ...common, policy }),
         snapshots: new SnapshotsStore({
           ...common,
           policy,

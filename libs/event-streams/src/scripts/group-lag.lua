@@ -3,8 +3,8 @@
 --   KEYS[1] stream
 --   ARGV[1] group
 --
--- Reply {unread, exact, pending, oldest, now}: entries not yet delivered, 1 when that number is exact, entries pending, the id of the
--- oldest unread one ('' when there is none), the time (ms). Empty when there is no such stream or group.
+-- Reply {unread, exact, pending, oldest unread, oldest pending, now}: entries not yet delivered, 1 when that number is exact, entries
+-- pending, the ids of the oldest of each ('' when there is none), the time (ms). Empty when there is no such stream or group.
 --
 -- Redis 7.0 says nothing of the lag after some deletions, and goes on counting what was trimmed unread. So a short lag is counted;
 -- a long one is what Redis says, at most the length of the stream, or where it says nothing the length.
@@ -28,4 +28,5 @@ if count > COUNTED then
   count, exact = length, 0
   if lag then count, exact = math.min(lag, length), 1 end
 end
-return { count, exact, group.pending, unread[1] and unread[1][1] or '', now }
+local oldest_pending = redis.call('XPENDING', KEYS[1], ARGV[1])[2]
+return { count, exact, group.pending, unread[1] and unread[1][1] or '', oldest_pending or '', now }

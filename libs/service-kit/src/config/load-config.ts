@@ -45,7 +45,7 @@ function resolveConfig(
   warnings: string[],
 ): BerthConfig {
   problems.push(...unsupportedSettings(file));
-  warnings.push(...settingsWithoutEffect(written, file));
+  warnings.push(...settingsWithoutEffect(file));
   const tenants = resolveTenants(file, written, env, problems, warnings);
   const { limits, sessions, tombstoneMs, identity } = tenants['default'];
   const deadlineMs = file.store.decision_deadline_ms;

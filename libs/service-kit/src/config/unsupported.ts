@@ -40,9 +40,8 @@ export function unsupportedSettings(file: FileSettings): string[] {
 }
 
 /** Settings that are read and change nothing yet. */
-export function settingsWithoutEffect(written: Record<string, unknown>, file: FileSettings): string[] {
+export function settingsWithoutEffect(file: FileSettings): string[] {
   const warnings: string[] = [];
-  if (written['nodes'] !== undefined) warnings.push('nodes: without effect, this version does not watch nodes');
   if (file.history.enabled) warnings.push('history.enabled: without effect, this version keeps no history');
   if (file.redis.pool_size !== undefined)
     warnings.push('redis.pool_size: not needed, one connection carries all commands');

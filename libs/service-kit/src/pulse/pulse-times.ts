@@ -8,8 +8,10 @@ export function pulseTimes({ nodes }: Pick<BerthConfig, 'nodes'>): { intervalMs:
   return { intervalMs, staleAfterMs: Math.max(nodes.leaseMs / 3, 3 * intervalMs) };
 }
 
-/** When nobody looked at the nodes for longer, milliseconds, whoever did was away, and no lease counts. */
-export function watchStaleAfterMs({ nodes, reaper }: Pick<BerthConfig, 'nodes' | 'reaper'>): number {
-  // A process makes a pass by its own timer when it had none for three intervals.
-  return Math.max(nodes.leaseMs / 3, 5 * reaper.sweepIntervalMs);
+/**
+ * How often nodes are looked at, milliseconds: often enough that a third of a lease without a look means that whoever looks was away,
+ * whatever the interval of the sweeps.
+ */
+export function watchIntervalMs({ nodes }: Pick<BerthConfig, 'nodes'>): number {
+  return Math.min(LONGEST_INTERVAL_MS, Math.max(nodes.leaseMs / 15, 50));
 }

@@ -7,6 +7,7 @@ import type { Channel, EndedSession, EndReason, Session } from './session.js';
 const packr = new Packr({ useRecords: false, variableMapSize: true });
 const unpackr = new Unpackr({ useRecords: false, int64AsType: 'number', mapsAsObjects: true });
 
+/** The metadata is its JSON text, as events show it: no script may read it, since Lua's numbers and tables would change it. */
 type PackedFacts = [
   from: string | null,
   to: string | null,
@@ -16,7 +17,7 @@ type PackedFacts = [
   protocol: CommonWord,
   direction: CommonWord,
   correlationId: string | null,
-  metadata: Record<string, unknown> | null,
+  metadata: string | null,
 ];
 
 const NO_FACTS: PackedFacts = [null, null, null, null, null, 'sip', null, null, null];
@@ -76,7 +77,7 @@ export function packSession(request: AdmissionRequest, token: AdmissionToken): B
     shorten(facts.protocol),
     shorten(facts.direction),
     facts.correlationId,
-    facts.metadata,
+    facts.metadata === null ? null : JSON.stringify(facts.metadata),
   ];
   return Buffer.concat([packr.pack(list), packr.pack(packed)]);
 }
@@ -171,6 +172,6 @@ function base(tenant: string, id: string, { startedAtMs, list, facts }: Unpacked
     priority: emergency ? ('emergency' as const) : ('normal' as const),
     startedAtMs,
     endsByMs: longestMs === 0 ? null : startedAtMs + longestMs,
-    metadata,
+    metadata: metadata === null ? null : (JSON.parse(metadata) as Record<string, unknown>),
   };
 }

@@ -23,7 +23,7 @@ if session then
     if list[ATTEMPT] == EVERY_ATTEMPT or attempt <= list[ATTEMPT] then -- all up to the one that ended stay refused
       return { 'ended', list[STATE] == ENDED and session.packed or nil }
     end
-  elseif due <= now and not is_deferred(session) then
+  elseif due <= now and not is_deferred(session, due) then
     will_end(id, session, due)
     if attempt <= list[ATTEMPT] then
       if dry then return { 'ended' } end
@@ -68,12 +68,15 @@ if missing_places > 0 then
   if dry then return { 'rejected', max, active, version } end
   return refuse(attempt, ARGV[7])
 end
-if started then
-  local traffic_key = key('traffic:', id)
-  local early = redis.call('HGET', traffic_key, 'attempt')
-  take_early = early and function()
-    if early ~= '' and tonumber(early) ~= attempt then return redis.call('DEL', traffic_key) end
-    redis.call('HDEL', traffic_key, 'attempt')
-    redis.call('PERSIST', traffic_key)
+if started then -- it takes along what overtook it, said of this attempt or of none
+  local numbered, unnumbered = early_key(id, string.format('%d', attempt)), early_key(id, '')
+  local early, traffic_key = read_early(numbered), key('traffic:', id)
+  merge_traffic(early, read_early(unnumbered))
+  local changed = merge_traffic({}, early)
+  redis.call('HLEN', traffic_key)
+  take_early = #changed > 0 and function()
+    redis.call('DEL', numbered)
+    redis.call('DEL', unnumbered)
+    redis.call('HSET', traffic_key, unpack(changed))
   end
 end

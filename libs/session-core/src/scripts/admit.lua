@@ -40,6 +40,7 @@ if session or ARGV[4] == 'started' or (run and run ~= ARGV[12]) or (bounded and 
 -- @include endings
 -- @include runs
 -- @include room
+-- @include early
 -- @include admit-closely
 end
 

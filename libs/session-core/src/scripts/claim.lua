@@ -31,6 +31,7 @@ local from, to, to_id = session.list, changed(session, ARGV[7], ARGV[8], epoch, 
 length = touch_shard()
 local stale = ARGV[8] ~= '' and epoch > 0 and stale_run(ARGV[8], epoch)
 if stale then return decline({ 'stale-epoch', stale }) end
+if departed_run(to.list) then return decline({ 'declined' }) end -- it has ended there, or is about to
 local taken = occupied(to_id, to.list[ATTEMPT])
 if taken then return decline({ taken }) end
 if not read_limit(ARGV[7]) then return { 'no-limits' } end

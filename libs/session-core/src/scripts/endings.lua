@@ -36,10 +36,14 @@ end
 -- When the store was away, or its clock jumped, nobody could renew: what is due by silence is not over then, but has to wait until
 -- `pulse.lua` has seen the shard up, and for the grace that it gives. The hard end waits for nobody.
 local pulse
-local function is_deferred(session)
+local function is_deferred(session, due)
   if due_reason(session) == 'max_duration' then return false end
-  pulse = pulse or redis.call('HMGET', PREFIX .. 'pulse', 'at', 'stale_after', 'grace_until')
-  return pulse[1] and (now - pulse[1] > tonumber(pulse[2]) or now < tonumber(pulse[3]))
+  pulse = pulse or redis.call('HMGET', PREFIX .. 'pulse', 'at', 'stale_after', 'grace_until', 'since')
+  if not pulse[1] then return false end
+  if now - pulse[1] > tonumber(pulse[2]) then return true end
+  local list = session.list
+  local silent_since = due - (list[STATE] == RESERVED and list[RESERVATION] or list[IDLE])
+  return now < tonumber(pulse[3]) and silent_since < tonumber(pulse[4] or 0)
 end
 
 -- Reads what every ending writes of the shard as a whole; the reply is the length of the outbox.
@@ -128,7 +132,7 @@ local function look_up(id, by_node)
   if session == nil or session.list[STATE] == WITHDRAWN then return 'unknown', session end
   if not session.live then return 'ended', session end
   local due = due_of(id)
-  local over = due <= now and not is_deferred(session)
+  local over = due <= now and not is_deferred(session, due)
   local p, length = plan_end(id, session, due, by_node and not over), touch_shard()
   if not over then return 'live', session, p, length end
   apply_end(p, length, due_reason(session), '')

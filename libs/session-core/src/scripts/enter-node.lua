@@ -4,16 +4,16 @@
 --
 --   ARGV[2] node   ARGV[3] epoch   ARGV[4] number of the change   ARGV[5] 1: tell the outbox (one shard of the tenant does)
 --
--- Reply: {entered | kept | stale, the epoch in force}. kept: this change, or a later one, was in force.
+-- Reply: {entered | kept | stale, the epoch in force, number of its change, 1 if it is lost}. kept: this change, or a later one, was in force.
 
 -- @include reading
 -- @include endings
 -- @include runs
 local node, epoch, change = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local known, known_change, lost = known_run(node)
-local known_text = known and string.format('%d', known)
-if known and known > epoch then return { 'stale', known_text } end
-if known == epoch and (known_change > change or known_change == change and not lost) then return { 'kept', known_text } end
+local function reply(word) return { word, string.format('%d', known), string.format('%d', known_change), lost and '1' or '0' } end
+if known and known > epoch then return reply('stale') end
+if known == epoch and (known_change > change or known_change == change and not lost) then return reply('kept') end
 redis.call('ZCARD', DEPARTED)
 local length = redis.call('XLEN', EVENTS)
 if known == epoch then
@@ -25,4 +25,4 @@ end
 if known == epoch and ARGV[5] == '1' then
   append_event(length, node .. '/' .. ARGV[3] .. '/returned/' .. ARGV[4], 'node.returned', 'node', node, 'epoch', ARGV[3])
 end
-return { 'entered', ARGV[3] }
+return { 'entered', ARGV[3], ARGV[4], '0' }

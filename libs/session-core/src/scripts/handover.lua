@@ -25,7 +25,7 @@ local function occupied(session_id, attempt)
   local list = there.list
   if there.live then
     local due = due_of(session_id)
-    return due <= now and not is_deferred(there) and 'id-ended' or 'id-taken'
+    return due <= now and not is_deferred(there, due) and 'id-ended' or 'id-taken'
   end
   if session_id == id and (list[STATE] == PROVISIONAL or list[MOVED_TO] and list[MOVED_TO][1] == id) then return nil end
   if list[ATTEMPT] ~= EVERY_ATTEMPT and attempt > list[ATTEMPT] and (list[STATE] == WITHDRAWN or session_id == id) then return nil end

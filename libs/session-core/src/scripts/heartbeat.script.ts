@@ -6,7 +6,10 @@ const script = new TenantScript('heartbeat');
 const wantScript = new TenantScript('want-snapshot');
 
 /** `enter`: the shards have to learn of this change of the node's run before the beat counts. */
-export type BeatReply = Beat | { kind: 'enter'; change: number };
+export type BeatReply =
+  | Exclude<Beat, { kind: 'beat' }>
+  | (Extract<Beat, { kind: 'beat' }> & { change: number })
+  | { kind: 'enter'; change: number };
 
 export async function heartbeat(
   context: TenantContext,
@@ -17,7 +20,7 @@ export async function heartbeat(
   const reply = new ReplyReader(await script.inTenant(context, args));
   switch (reply.text()) {
     case 'beat':
-      return { kind: 'beat', mark: reply.integer(), snapshotWanted: reply.text() === '1' };
+      return { kind: 'beat', mark: reply.integer(), snapshotWanted: reply.text() === '1', change: reply.integer() };
     case 'enter':
       return { kind: 'enter', change: reply.integer() };
     case 'late':

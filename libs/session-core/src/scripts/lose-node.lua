@@ -3,14 +3,16 @@
 --
 --   ARGV[2] node   ARGV[3] epoch   ARGV[4] number of the change   ARGV[5] 1: tell the outbox (one shard of the tenant does)
 --
--- Reply: lost | kept (a later change or run is in force, or this one was)
+-- Reply: {lost | kept, the epoch in force, number of its change, 1 if it is lost}. kept: a later change or run is in force, or this one was.
 
 -- @include reading
 -- @include endings
 -- @include runs
 local node, epoch, change = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local known, known_change = known_run(node)
-if known and (known > epoch or known == epoch and known_change >= change) then return 'kept' end
+local known, known_change, lost = known_run(node)
+if known and (known > epoch or known == epoch and known_change >= change) then
+  return { 'kept', string.format('%d', known), string.format('%d', known_change), lost and '1' or '0' }
+end
 redis.call('ZCARD', DEPARTED)
 local length = redis.call('XLEN', EVENTS)
 redis.call('HSET', NODES, node, ARGV[3] .. ' ' .. ARGV[4] .. ' lost')
@@ -19,4 +21,4 @@ if known and known < epoch then redis.call('ZADD', DEPARTED, now_text, 'node_res
 if ARGV[5] == '1' then
   append_event(length, node .. '/' .. ARGV[3] .. '/lost/' .. ARGV[4], 'node.lost', 'node', node, 'epoch', ARGV[3])
 end
-return 'lost'
+return { 'lost', ARGV[3], ARGV[4], '1' }

@@ -12,20 +12,22 @@ export interface NodeRun {
   change: number;
 }
 
-/** `kept`: this change or a later one was in force. `stale`: the node has a newer run. */
-export type Entered = { kind: 'entered' | 'kept' | 'stale'; epochInForce: number };
+/** What a shard has in force after it was told: `kept`: this change or a later one, or a newer run, was in force. */
+export interface RunInForce {
+  kind: 'entered' | 'lost' | 'kept' | 'stale';
+  epoch: number;
+  change: number;
+  lost: boolean;
+}
 
 /** Puts a run of a node into force in a shard: what an older run of it held is over. `tell`: this shard tells the outbox. */
-export async function enterNode(context: ShardContext, run: NodeRun, tell: boolean): Promise<Entered> {
-  const reply = new ReplyReader(await enterScript.inShard(context, runArguments(run, tell)));
-  const kind = reply.text();
-  if (kind !== 'entered' && kind !== 'kept' && kind !== 'stale') return reply.fail();
-  return { kind, epochInForce: reply.integer() };
+export async function enterNode(context: ShardContext, run: NodeRun, tell: boolean): Promise<RunInForce> {
+  return readRun(await enterScript.inShard(context, runArguments(run, tell)));
 }
 
 /** From now on nothing is admitted for this run in the shard, and what it held ends. `tell`: this shard tells the outbox. */
-export async function loseNode(context: ShardContext, run: NodeRun, tell: boolean): Promise<'lost' | 'kept'> {
-  return text(await loseScript.inShard(context, runArguments(run, tell))) === 'lost' ? 'lost' : 'kept';
+export async function loseNode(context: ShardContext, run: NodeRun, tell: boolean): Promise<RunInForce> {
+  return readRun(await loseScript.inShard(context, runArguments(run, tell)));
 }
 
 /** Forgets a run that was lost, with its commands, once all that it held has ended. */
@@ -38,4 +40,13 @@ export async function forgetNode(
 
 function runArguments({ node, epoch, change }: NodeRun, tell: boolean) {
   return [node, epoch, change, tell ? 1 : 0];
+}
+
+const WORDS = ['entered', 'lost', 'kept', 'stale'] as const;
+
+function readRun(answer: unknown): RunInForce {
+  const reply = new ReplyReader(answer);
+  const word = reply.text();
+  const kind = WORDS.find((known) => known === word) ?? reply.fail();
+  return { kind, epoch: reply.integer(), change: reply.integer(), lost: reply.text() === '1' };
 }

@@ -3,53 +3,54 @@
 -- Totals are merged by maximum, channels by time, so that late and repeated reports change nothing.
 --
 --   ARGV[2] sessionId   ARGV[3] attempt, '' for whichever lives
---   ARGV[4] when the activity was (ms), '' for now; one of the future counts as now
+--   ARGV[4] when the activity was (ms), one of the future counts as now; '' for now. Where it is said, the activity was published, so
+--           that it may have overtaken its start: then it is kept for that
 --   ARGV[5...] pairs of total and value: bytesSent, bytesReceived, packetsSent, packetsReceived; channels (JSON, the latest holds)
 --
--- Reply: live (record, due, lastActivity, traffic) | ended (record, absent if a later attempt lives) | unknown
+-- Reply: live (record, due, lastActivity, traffic) | ended (record, absent if a later attempt lives) | unknown, also where only an older
+-- attempt is known
 
 -- @include reading
 -- @include endings
 -- @include due
+-- @include early
 local EARLY_MS = '60000' -- as long as a start may be on its way
 local id, attempt = ARGV[2], tonumber(ARGV[3])
+local at, said = ARGV[4] == '' and now or math.min(tonumber(ARGV[4]), now), {}
+for i = 5, #ARGV, 2 do said[ARGV[i]] = ARGV[i + 1] end
+if said.channels then said.channels_at = string.format('%d', at) end
+
+local kept_at = ARGV[4] ~= '' and next(said) and early_key(id, ARGV[3])
+local kept = kept_at and read_early(kept_at)
 local state, session, plan = look_up(id)
-local at, changed = ARGV[4] == '' and now or math.min(tonumber(ARGV[4]), now), {}
+local list = session and session.list
 
-local function change(traffic, name, value)
-  traffic[name] = value
-  changed[#changed + 1] = name
-  changed[#changed + 1] = value
+-- Whether the attempt may start yet: of the id nothing is known, or older attempts alone.
+local function is_to_come()
+  if state == 'unknown' or not attempt then return state == 'unknown' end
+  return attempt > list[ATTEMPT] and list[ATTEMPT] ~= EVERY_ATTEMPT and not list[MOVED_TO]
 end
-local function merge(traffic)
-  for i = 5, #ARGV, 2 do
-    local name, value = ARGV[i], ARGV[i + 1]
-    if name ~= 'channels' then
-      if tonumber(value) > tonumber(traffic[name] or -1) then change(traffic, name, value) end
-    elseif at >= tonumber(traffic.channels_at or 0) then
-      change(traffic, 'channels', value)
-      change(traffic, 'channels_at', string.format('%d', at))
-    end
+if is_to_come() then
+  local changed = kept_at and merge_traffic(kept, said) or {}
+  if #changed > 0 then
+    redis.call('HSET', kept_at, unpack(changed))
+    redis.call('PEXPIRE', kept_at, EARLY_MS)
   end
-end
-
--- Published activity may overtake the start of its session: it is kept for that.
-if state == 'unknown' and not session and ARGV[4] ~= '' and #ARGV > 4 then
-  local traffic, traffic_key = read_traffic(id), key('traffic:', id)
-  merge(traffic)
-  change(traffic, 'attempt', ARGV[3])
-  redis.call('HSET', traffic_key, unpack(changed))
-  redis.call('PEXPIRE', traffic_key, EARLY_MS)
+  return { 'unknown' }
 end
 if state ~= 'live' then return no_longer(state, session) end
-if attempt and attempt < session.list[ATTEMPT] then return { 'ended' } end
+if attempt and attempt < list[ATTEMPT] then return { 'ended' } end
 
 local traffic, last = plan.traffic, math.max(at, plan.last_activity)
 -- After a clock that stepped back, a renewal must not shorten what was promised.
 local due = math.max(next_due(session, last), plan.due)
-merge(traffic)
+local changed = merge_traffic(traffic, said)
 -- The deadline tells the last activity only where idle time set it; elsewhere the traffic hash has to.
-if #ARGV > 4 or due ~= last + session.list[IDLE] then change(traffic, 'at', string.format('%d', last)) end
+if next(said) or due ~= last + list[IDLE] then
+  traffic.at = string.format('%d', last)
+  changed[#changed + 1] = 'at'
+  changed[#changed + 1] = traffic.at
+end
 
 if due ~= plan.due then redis.call('ZADD', DEADLINES, 'XX', due_text(due), id) end
 if #changed > 0 then redis.call('HSET', key('traffic:', id), unpack(changed)) end

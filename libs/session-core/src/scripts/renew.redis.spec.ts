@@ -1,6 +1,6 @@
-import { describe, expect, it } from '@jest/globals';
-import type { Session } from '../model/session.js';
-import { admitted, keys, request, useBooks, streamOf, tenant } from '../../test/fixture.js';
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { Session, TrafficTotals } from '../model/session.js';
+import { admitted, DAY_MS, keys, request, useBooks, streamOf, tenant } from '../../test/fixture.js';
 
 describe('confirm, renew and get', () => {
   const books = useBooks();
@@ -141,5 +141,88 @@ describe('confirm, renew and get', () => {
     expect(await books.store.confirm(tenant, ref, 1)).toEqual({ kind: 'ended', session: null });
     expect(await books.store.renew(tenant, { sessionId: 'nobody' })).toEqual({ kind: 'unknown' });
     expect(await books.store.confirm(tenant, { sessionId: 'nobody' })).toEqual({ kind: 'unknown' });
+  });
+});
+
+describe('activity that overtakes its start', () => {
+  const books = useBooks();
+  const ref = { sessionId: 'call 1' };
+  const channels = (id: string) => [{ id, type: 'session' as const }];
+  const publish = (totals: TrafficTotals, attempt?: number, agoMs = 0) =>
+    books.store.renew(tenant, ref, totals, { attempt, atMs: books.clock.nowMs - agoMs });
+  const started = (attempt = 1) => books.store.started(tenant, request(ref.sessionId, { attempt }));
+  const kept = async () => (await books.redis.keys('*early*')).toSorted();
+
+  beforeEach(async () => {
+    await books.store.limits.change(tenant, () => ({ maxSessionsPerUser: 5 }));
+  });
+
+  it('is kept a minute for its attempt, and goes to that one alone', async () => {
+    expect(await publish({ bytesSent: 1 }, 1)).toEqual({ kind: 'unknown' });
+    await publish({ bytesSent: 20 }, 2);
+    await publish({ bytesSent: 10 }, 2);
+    expect(await kept()).toEqual([keys.early(ref.sessionId, 1), keys.early(ref.sessionId, 2)]);
+    expect(await books.redis.pttl(keys.early(ref.sessionId, 2))).toBeGreaterThan(0);
+    await started(2);
+    expect(await books.store.get(tenant, ref)).toMatchObject({ session: { attempt: 2, bytesSent: 20 } });
+    expect(await kept()).toEqual([keys.early(ref.sessionId, 1)]);
+    expect(await books.redis.pttl(keys.traffic(ref.sessionId))).toBe(-1);
+  });
+
+  it('is taken with what named no attempt: the largest of each total, the latest channels', async () => {
+    await publish({ bytesSent: 5, bytesReceived: 90, channels: channels('late') }, undefined, 1_000);
+    await publish({ bytesSent: 7, bytesReceived: 10, channels: channels('early') }, 1, 2_000);
+    await started();
+    expect(await books.store.get(tenant, ref)).toMatchObject({
+      session: { bytesSent: 7, bytesReceived: 90, channels: channels('late') },
+    });
+    expect(await publish({ channels: channels('older') }, 1, 1_500)).toMatchObject({
+      session: { channels: channels('late') },
+    });
+    expect(await kept()).toEqual([]);
+  });
+
+  it('of a later attempt leaves the one that lives as it is, however it comes', async () => {
+    const policy = { idleMs: 10_000, maxDurationMs: 60_000, reservationMs: 0 };
+    await admitted(books.store, request(ref.sessionId, { policy }));
+    const before = await books.store.get(tenant, ref);
+    books.clock.advance(1_000);
+    expect(await publish({ bytesSent: 20 }, 2)).toEqual({ kind: 'unknown' });
+    expect(await books.store.renew(tenant, ref, { bytesSent: 30 }, { attempt: 2 })).toEqual({ kind: 'unknown' });
+    expect(await books.store.get(tenant, ref)).toEqual(before);
+    await started(2);
+    expect(await books.store.get(tenant, ref)).toMatchObject({ session: { attempt: 2, bytesSent: 20 } });
+  });
+
+  it('of an attempt later than the one that has ended, or ends now, is kept as well', async () => {
+    const policy = { idleMs: 1_000, maxDurationMs: 60_000, reservationMs: 0 };
+    await admitted(books.store, request(ref.sessionId, { policy }));
+    books.clock.advance(1_000);
+    expect(await publish({ bytesSent: 10 }, 1)).toMatchObject({ kind: 'ended' });
+    await publish({ bytesSent: 20 }, 2);
+    await started(2);
+    books.clock.advance(DAY_MS);
+    await publish({ bytesSent: 30 }, 3);
+    await started(3);
+    expect(await books.store.get(tenant, ref)).toMatchObject({ session: { attempt: 3, bytesSent: 30 } });
+  });
+
+  it('is not kept of an attempt that is over', async () => {
+    await books.store.end(tenant, ref, { reason: 'completed', by: 'node', attempt: 2 });
+    expect(await publish({ bytesSent: 1 }, 2)).toMatchObject({ kind: 'ended' });
+    await books.store.end(tenant, { sessionId: 'x' }, { reason: 'completed', by: 'node' });
+    await books.store.renew(tenant, { sessionId: 'x' }, { bytesSent: 1 }, { attempt: 9, atMs: books.clock.nowMs });
+    expect(await kept()).toEqual([]);
+  });
+
+  it('means nothing to an admission that is asked for: its totals begin at nothing, and stay', async () => {
+    await publish({ bytesSent: 50 });
+    await publish({ bytesSent: 60 }, 1);
+    await admitted(books.store, request(ref.sessionId));
+    expect(await books.store.get(tenant, ref)).toMatchObject({ session: { bytesSent: 0 } });
+    await books.store.renew(tenant, ref, { bytesSent: 3 });
+    expect(await books.redis.hgetall(keys.traffic(ref.sessionId))).toMatchObject({ bytesSent: '3' });
+    expect(await books.redis.pttl(keys.traffic(ref.sessionId))).toBe(-1);
+    for (const key of await kept()) expect(await books.redis.pttl(key)).toBeGreaterThan(0);
   });
 });

@@ -51,7 +51,7 @@ local function make_room(emergency)
     for i, live_id in ipairs(ids) do
       local due = tonumber(dues[i] or math.huge)
       local live = (due <= now or departing) and read_session(live_id)
-      if live and due <= now and not is_deferred(live) then
+      if live and due <= now and not is_deferred(live, due) then
         will_end(live_id, live, due)
       elseif live and departing then
         will_depart(live_id, live, due)

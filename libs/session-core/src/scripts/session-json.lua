@@ -1,9 +1,11 @@
 -- For the verbs that tell of a session as it is now; model/record.ts and common-words.ts have the same positions and words.
 
-local FACTS = { 'from', 'to', 'sourceIp', 'sourcePort', 'destination', 'protocol', 'direction', 'correlationId', 'metadata' }
+local FACTS = { 'from', 'to', 'sourceIp', 'sourcePort', 'destination', 'protocol', 'direction', 'correlationId' }
+local METADATA = 9
 local WORDS = { [0] = 'sip', 'inbound', 'outbound', 'ssh', 'web', 'socks' }
 
--- The session as its admission showed it in the outbox.
+-- The session as its admission showed it in the outbox. Strings and whole numbers are encoded, which cannot fail after a write; the metadata
+-- is JSON already, and stays as it is.
 local function session_json(id, session)
   local list, _, facts = session.list, nil, {}
   if session.facts ~= '' then _, facts = cmsgpack.unpack_one(session.facts) end
@@ -17,5 +19,5 @@ local function session_json(id, session)
   for i, name in ipairs(FACTS) do
     parts[#parts + 1] = ',"' .. name .. '":' .. (facts[i] == nil and 'null' or cjson.encode(facts[i]))
   end
-  return table.concat(parts) .. '}'
+  return table.concat(parts) .. ',"metadata":' .. (facts[METADATA] or 'null') .. '}'
 end

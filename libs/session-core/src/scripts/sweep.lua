@@ -19,7 +19,7 @@ for i = 1, #due_now, 2 do
   local readable, session = pcall(read_session, id)
   if not readable or not session or not session.live then
     orphans[#orphans + 1] = id
-  elseif is_deferred(session) then
+  elseif is_deferred(session, due) then
     put_off[#put_off + 1] = due_text(math.min(math.max(due + tonumber(grace[4]), tonumber(grace[3])), hard_end(session)))
     put_off[#put_off + 1] = id
   else

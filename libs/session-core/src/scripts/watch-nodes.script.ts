@@ -56,12 +56,21 @@ export async function watchNodes(context: TenantContext, options: WatchOptions):
 
 /** Every shard knows that this run is lost. */
 export async function settleLoss(context: TenantContext, { node, epoch, change }: NodeRun): Promise<void> {
-  await settleScript.inTenant(context, [node, epoch, change]);
+  await settleScript.inTenant(context, [node, epoch, change, '']);
+}
+
+/** A shard knows a later change of this run than its loss: the loss takes a larger number, and the shards are told again. */
+export async function renumberLoss(
+  context: TenantContext,
+  { node, epoch, change }: NodeRun,
+  next: number,
+): Promise<void> {
+  await settleScript.inTenant(context, [node, epoch, change, next]);
 }
 
 /** Every shard has forgotten this run. */
 export async function settleForgotten(context: TenantContext, { node, epoch }: Pick<NodeRun, 'node' | 'epoch'>) {
-  await settleScript.inTenant(context, [node, epoch, '']);
+  await settleScript.inTenant(context, [node, epoch, '', '']);
 }
 
 function readRun(run: unknown): Pick<NodeRun, 'node' | 'epoch'> {

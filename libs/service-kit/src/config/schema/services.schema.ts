@@ -2,10 +2,12 @@ import { z } from 'zod';
 
 import { duration, flag, oneOf, section, setting, share, text, wholeNumber } from './fields.schema.js';
 
-/** How nodes are watched. This version does not watch them; the keys are read so that a file for a later one starts. */
+/** How nodes are watched. */
 export const nodesSection = section({
   lease: setting(duration().prefault(15), { text: 'A node that did not beat for so long is lost.', unit: 's' }),
-  missed_beats: setting(wholeNumber(1, 100).default(3), { text: 'Beats within one lease.' }),
+  missed_beats: setting(wholeNumber(2, 100).default(3), {
+    text: 'Beats within one lease; one alone would leave no slack.',
+  }),
   snapshot_interval: setting(duration().prefault(60), {
     text: 'How often a node is asked for what it holds.',
     unit: 's',
