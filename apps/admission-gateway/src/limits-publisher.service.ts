@@ -3,8 +3,9 @@ import { hostname } from 'node:os';
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 
 import { CONFIG, LOGGER, ReadinessChecks, type BerthConfig, type CheckResult, type Logger } from '#service-kit';
+import type { TenantBooks } from '#session-wire';
 
-import { TenantsRepository, type Tenant } from './tenants.repository.js';
+import { TenantsRepository } from './tenants.repository.js';
 
 const RETRY_MS = 500;
 
@@ -15,7 +16,7 @@ const RETRY_MS = 500;
  */
 @Injectable()
 export class LimitsPublisherService implements OnApplicationBootstrap, OnModuleDestroy {
-  private readonly unpublished: Set<Tenant>;
+  private readonly unpublished: Set<TenantBooks>;
   private readonly publisher: string;
   private readonly stopping = new AbortController();
   private publishing: Promise<void> = Promise.resolve();
@@ -58,7 +59,7 @@ export class LimitsPublisherService implements OnApplicationBootstrap, OnModuleD
     await Promise.all([...this.unpublished].map((tenant) => this.publish(tenant)));
   }
 
-  private async publish(tenant: Tenant): Promise<void> {
+  private async publish(tenant: TenantBooks): Promise<void> {
     const { ref, config, store } = tenant;
     try {
       const { replaced } = await store.limits.publishFile(ref, config.limits, this.publisher);

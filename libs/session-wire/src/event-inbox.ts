@@ -1,18 +1,11 @@
 import { parseBody, ProblemException, type ProblemCode, type TenantConfig } from '#service-kit';
-import {
-  canonicalUser,
-  InvalidInputError,
-  type NodesStore,
-  type SessionRef,
-  type SessionStore,
-  type SnapshotsStore,
-  type TenantRef,
-} from '#session-core';
+import { canonicalUser, InvalidInputError, type SessionRef } from '#session-core';
 
 import { admissionRequest } from './admission.mapper.js';
 import { typedFields, type RawEvent } from './event-fields.js';
 import { EVENT_SCHEMAS, isEventType, isFromTheFuture, type EventOf, type EventType } from './events.schema.js';
 import { snapshotPart } from './snapshot.mapper.js';
+import type { TenantBooks } from './tenant-books.js';
 
 /** How an event came: what its sender's clock says never counts. */
 export interface Arrival {
@@ -35,14 +28,6 @@ export interface EventResult {
   detail?: unknown;
 }
 
-export interface InboxTenant {
-  ref: TenantRef;
-  config: TenantConfig;
-  store: SessionStore;
-  nodes: NodesStore;
-  snapshots: SnapshotsStore;
-}
-
 /** A start that took longer to arrive creates nothing: its end may have been forgotten. A share of the tombstone, and at most this. */
 const STARTED_TOO_LATE_MS = 45_000;
 const SHARE_OF_TOMBSTONE = 0.75;
@@ -53,7 +38,7 @@ const SHARE_OF_TOMBSTONE = 0.75;
  * Throws `invalid-request` for an event that will never be right, and StoreUnavailableError where it has to be applied again.
  */
 export class EventInbox {
-  constructor(private readonly tenantNamed: (name: string) => InboxTenant | undefined) {}
+  constructor(private readonly tenantNamed: (name: string) => TenantBooks | undefined) {}
 
   async apply(raw: RawEvent, arrival: Arrival): Promise<EventResult> {
     const { type, ...fields } = raw;
@@ -65,7 +50,7 @@ export class EventInbox {
   }
 
   private readonly handlers: {
-    [T in EventType]: (tenant: InboxTenant, event: EventOf<T>, arrival: Arrival) => Promise<EventResult>;
+    [T in EventType]: (tenant: TenantBooks, event: EventOf<T>, arrival: Arrival) => Promise<EventResult>;
   } = {
     'session.started': (tenant, event, arrival) => this.started(tenant, event, arrival),
     'session.activity': (tenant, event, arrival) => this.activity(tenant, event, arrival),
@@ -77,7 +62,7 @@ export class EventInbox {
 
   /** The session is a fact: it is on the books whatever the limits say, unless it has ended. */
   private async started(
-    { ref, config, store, nodes }: InboxTenant,
+    { ref, config, store, nodes }: TenantBooks,
     event: EventOf<'session.started'>,
     { ageMs }: Arrival,
   ): Promise<EventResult> {
@@ -100,7 +85,7 @@ export class EventInbox {
   }
 
   private async activity(
-    { ref, config, store }: InboxTenant,
+    { ref, config, store }: TenantBooks,
     { sessionId, user, attempt, ...totals }: EventOf<'session.activity'>,
     { atMs }: Arrival,
   ): Promise<EventResult> {
@@ -113,7 +98,7 @@ export class EventInbox {
   }
 
   private async ended(
-    { ref, config, store }: InboxTenant,
+    { ref, config, store }: TenantBooks,
     { sessionId, user, attempt, reason }: EventOf<'session.ended'>,
   ): Promise<EventResult> {
     const ending = { attempt, reason: 'completed', note: reason, by: 'node' } as const;
@@ -122,7 +107,7 @@ export class EventInbox {
   }
 
   private async rejected(
-    { ref, config, store }: InboxTenant,
+    { ref, config, store }: TenantBooks,
     event: EventOf<'session.rejected'>,
     { id: arrivalId }: Arrival,
   ): Promise<EventResult> {
@@ -133,7 +118,7 @@ export class EventInbox {
   }
 
   private async heartbeat(
-    { ref, nodes }: InboxTenant,
+    { ref, nodes }: TenantBooks,
     { node, epoch, activeSessions }: EventOf<'node.heartbeat'>,
     { atMs, via }: Arrival,
   ): Promise<EventResult> {
@@ -141,7 +126,7 @@ export class EventInbox {
     return beat.kind === 'stale' ? { status: 409, code: 'stale-epoch' } : { status: 200 };
   }
 
-  private async snapshot(tenant: InboxTenant, event: EventOf<'node.snapshot'>): Promise<EventResult> {
+  private async snapshot(tenant: TenantBooks, event: EventOf<'node.snapshot'>): Promise<EventResult> {
     if (isFromTheFuture(event.mark, Date.now())) throw new InvalidInputError('mark', 'must not be in the future');
     const outcome = await tenant.snapshots.part(tenant.ref, snapshotPart(event.node, event, tenant.config));
     if (outcome.kind === 'stale-epoch') return { status: 409, code: 'stale-epoch' };
@@ -154,7 +139,7 @@ export class EventInbox {
     return { status: 200, detail: outcome }; // an older list that comes again changes nothing
   }
 
-  private tenantOf(said: string | undefined, { tenant: callers }: Arrival): InboxTenant {
+  private tenantOf(said: string | undefined, { tenant: callers }: Arrival): TenantBooks {
     if (callers !== null && said !== undefined && said !== callers) {
       throw new ProblemException('forbidden', `This key speaks for the tenant ${callers} alone`);
     }

@@ -1,14 +1,13 @@
 import { z } from 'zod';
 
+import { MAX_PART_SESSIONS, MAX_PARTS } from '#session-core';
+
 import { group, header, listOf, sessionId, attempt, text, wholeNumber } from './fields.schema.js';
 
 const NODE_BYTES = 128;
 const USER_BYTES = 4_096;
 const MOST_CLAIMED = 10_000_000;
 const MAX_GROUPS = 8;
-const MAX_PARTS = 1_000;
-/** So many sessions in one part of a snapshot. */
-const MAX_PART_SESSIONS = 1_000;
 
 /** The name of a node. */
 export const nodeName = () => text(NODE_BYTES);

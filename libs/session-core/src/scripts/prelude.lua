@@ -15,7 +15,7 @@ local DEADLINES, PREFIX = KEYS[1], string.sub(KEYS[1], 1, -10)
 local TENANT, USERS, EVENTS = string.match(PREFIX, '{(.-)/'), PREFIX .. 'users', PREFIX .. 'events'
 
 -- A record is: the start in six bytes (ms), then two MessagePack values: a list with these positions (model/record.ts has the
--- same), and the facts, which no script looks into. Durations are ms, 0 for none.
+-- same), and the facts, which only the events show. Durations are ms, 0 for none.
 --
 -- The wrapper writes constants into the text: as locals, each would be captured by each closure that uses it, 2 us in all.
 -- @const STATE 2

@@ -1,0 +1,31 @@
+import { policyFor, type BerthConfig, type Logger, type TenantConfig } from '#service-kit';
+import { NodesStore, SessionStore, SnapshotsStore, type StoreClient, type TenantRef } from '#session-core';
+
+/** A tenant and the ways to its books. */
+export interface TenantBooks {
+  readonly ref: TenantRef;
+  readonly config: TenantConfig;
+  readonly store: SessionStore;
+  readonly nodes: NodesStore;
+  readonly snapshots: SnapshotsStore;
+}
+
+/** Opens the books of every tenant of the configuration, over one connection. */
+export function openBooks(config: BerthConfig, client: StoreClient, logger: Logger): TenantBooks[] {
+  const { nodes: policy, store } = config;
+  return Object.values(config.tenants).map((tenant) => {
+    const common = { client, deadlineMs: store.decisionDeadlineMs, tombstoneMs: tenant.tombstoneMs };
+    return {
+      ref: { name: tenant.name, shards: tenant.shards },
+      config: tenant,
+      store: new SessionStore(common),
+      nodes: new NodesStore({ ...common, policy }),
+      snapshots: new SnapshotsStore({
+        ...common,
+        policy,
+        policyOf: () => policyFor(tenant, 'sip'),
+        onProgress: (progress) => logger.info({ tenant: tenant.name, ...progress }, 'Working on a snapshot'),
+      }),
+    };
+  });
+}
