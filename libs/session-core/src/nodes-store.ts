@@ -1,8 +1,7 @@
 import { StoreUnavailableError } from './errors.js';
 import { shardKeys, shardNumbers, tenantKeys, type TenantRef } from './keys.js';
 import type { Beat, Fuse, Heartbeat, NodePolicy, NodeView } from './model/node.js';
-import type { EndedSession } from './model/session.js';
-import { drainRun } from './scripts/drain-run.script.js';
+import { drainRun, type Drain } from './scripts/drain-run.script.js';
 import { allowFuse } from './scripts/allow-fuse.script.js';
 import { heartbeat, wantSnapshot } from './scripts/heartbeat.script.js';
 import { enterNode, forgetNode, loseNode, type NodeRun } from './scripts/node-run.script.js';
@@ -104,7 +103,7 @@ export class NodesStore {
   }
 
   /** Ends at most `batch` sessions of departed runs in one shard. Not bounded by the decision deadline: it is nobody's request. */
-  async drain(tenant: TenantRef, shard: number, batch: number): Promise<{ ended: EndedSession[]; runsLeft: number }> {
+  async drain(tenant: TenantRef, shard: number, batch: number): Promise<Drain> {
     return await drainRun(this.ofShard(tenant, shard), batch, this.options.tombstoneMs);
   }
 

@@ -13,5 +13,5 @@ export function pulseTimes({ nodes }: Pick<BerthConfig, 'nodes'>): { intervalMs:
  * whatever the interval of the sweeps.
  */
 export function watchIntervalMs({ nodes }: Pick<BerthConfig, 'nodes'>): number {
-  return Math.min(LONGEST_INTERVAL_MS, Math.max(nodes.leaseMs / 15, 50));
+  return Math.min(LONGEST_INTERVAL_MS, Math.max(nodes.leaseMs / 60, 50));
 }

@@ -6,7 +6,8 @@ import { ShardScript, type ShardContext } from './script.js';
 const script = new ShardScript('drain-run');
 
 export interface Drain {
-  ended: EndedSession[];
+  /** Decoded as they are read, once. */
+  ended: Iterable<EndedSession>;
   /** Departed runs whose sessions are still to be ended. */
   runsLeft: number;
 }
@@ -14,10 +15,12 @@ export interface Drain {
 /** Ends what departed runs of nodes held, at most `batch` sessions. Any number at once: each session ends once. */
 export async function drainRun(context: ShardContext, batch: number, tombstoneMs: number): Promise<Drain> {
   const reply = new ReplyReader(await script.inShard(context, [batch, tombstoneMs]));
-  const runsLeft = reply.integer();
-  const ended = reply.rest().map((entry) => {
+  return { runsLeft: reply.integer(), ended: endedIn(context.tenant, reply.rest()) };
+}
+
+function* endedIn(tenant: string, entries: unknown[]): Generator<EndedSession> {
+  for (const entry of entries) {
     const packed = new ReplyReader(entry);
-    return readEnded(context.tenant, packed.text(), packed.bytes());
-  });
-  return { ended, runsLeft };
+    yield readEnded(tenant, packed.text(), packed.bytes());
+  }
 }
