@@ -1,5 +1,13 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { Books, SessionStore, shardKeys, StoreUnavailableError, type AdmissionRequest } from '#session-core';
+import {
+  Books,
+  SessionStore,
+  shardKeys,
+  shardNumbers,
+  StoreUnavailableError,
+  TenantsStore,
+  type AdmissionRequest,
+} from '#session-core';
 import { eventually, migrateSlot, startRedisCluster, type RedisCluster } from '#testing';
 
 const HOUR_MS = 3_600_000;
@@ -57,14 +65,30 @@ describe('the books on a Redis Cluster of three masters', () => {
 
   const byNode = { reason: 'completed', by: 'node' } as const;
 
-  it('spreads shards over the masters, and admits exactly the limit of each user under a race', async () => {
-    const slots = await Promise.all(
-      Array.from({ length: 6 }, async (_, shard) => await cluster.slotOf(shardKeys(tenant.name, shard).deadlines)),
-    );
-    expect(
-      new Set((await Promise.all(slots.map((slot) => cluster.masterOf(slot)))).map(({ id }) => id)).size,
-    ).toBeGreaterThan(1);
+  it('gives each master as many shards of a tenant as any other', async () => {
+    for (const shards of [3, 6, 30]) {
+      const held = new Map<string, number>();
+      for (const shard of shardNumbers({ ...tenant, shards })) {
+        const slot = await cluster.slotOf(shardKeys({ ...tenant, shards }, shard).deadlines);
+        const { id } = await cluster.masterOf(slot);
+        held.set(id, (held.get(id) ?? 0) + 1);
+      }
+      expect([...held.values()]).toEqual([shards / 3, shards / 3, shards / 3]);
+    }
+  });
 
+  it('knows a tenant, and with how many shards, through any master', async () => {
+    const open = async (shards: number) =>
+      await new TenantsStore({ client: cluster.client({ enableOfflineQueue: true }), deadlineMs: PATIENT_MS }).open({
+        ...tenant,
+        shards,
+      });
+    expect(await open(6)).toEqual({ kind: 'created' });
+    expect(await open(6)).toEqual({ kind: 'known' });
+    expect(await open(3)).toMatchObject({ kind: 'mismatch', shards: 6 });
+  });
+
+  it('admits exactly the limit of each user under a race', async () => {
     const users = Array.from({ length: 12 }, (_, i) => `user-${i}`);
     const decisions = await Promise.all(
       users.flatMap((user) =>
@@ -105,7 +129,7 @@ describe('the books on a Redis Cluster of three masters', () => {
 
   it('tears nothing while a slot is on the move, and does not show that it has moved (MOVED)', async () => {
     const single = { name: `moving-${run}`, shards: 1 };
-    const keys = shardKeys(single.name, 0);
+    const keys = shardKeys(single, 0);
     for (let i = 0; i < 30; i++) await store.admit(single, request(`call-${i}`, `user-${i % 10}`));
 
     const slot = await cluster.slotOf(keys.deadlines);
@@ -149,7 +173,7 @@ describe('the books on a Redis Cluster of three masters', () => {
   it('goes on after a master has died, without its scripts having been loaded at the replica', async () => {
     const single = { name: `failing-${run}`, shards: 1 };
     await store.admit(single, request('before', 'alice'));
-    const slot = await cluster.slotOf(shardKeys(single.name, 0).deadlines);
+    const slot = await cluster.slotOf(shardKeys(single, 0).deadlines);
     const master = await cluster.masterOf(slot);
     await master.redis.wait(1, 5_000);
     await cluster.failover(slot);

@@ -16,7 +16,7 @@ import {
 import { FleetNode } from './fleet-node.js';
 
 const LEASE_S = 3;
-const keys = shardKeys('default', 0);
+const keys = shardKeys({ name: 'default', shards: 1 }, 0);
 const configYaml = (leaseS: number) => `
 limits: { max_sessions_per_user: 0 }
 nodes: { lease: ${leaseS}, missed_beats: 3, snapshot_interval: ${2 * leaseS} }

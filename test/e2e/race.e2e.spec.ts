@@ -104,7 +104,7 @@ async function start(kind: (typeof KINDS)[number], options: Omit<BerthOptions, '
   berth = await startBerth({ redisUrl: books.url, ...options });
   const tenant = { name: 'default', shards: kind.shards };
   const { client } = books;
-  const keysOf = (user: string) => shardKeys(tenant.name, shardOf(tenant, user));
+  const keysOf = (user: string) => shardKeys(tenant, shardOf(tenant, user));
   return {
     urls: berth.gateways.map(({ url }) => url),
     berth,

@@ -27,7 +27,7 @@ export const coreMemory: Bench = {
     context.progress(`${SESSIONS} sessions of ${USERS} users`);
     await forEachInFlight(SESSIONS, 256, (index) => mustAdmit(store, sipCall(index + 1, (index + 1) % USERS)));
     const withStreams = await settledMemory(client);
-    const { events, rejections } = shardKeys(TENANT.name, 0);
+    const { events, rejections } = shardKeys(TENANT, 0);
     const entries = await client.xlen(events);
     await client.del(events, rejections);
     const after = await settledMemory(client);
@@ -58,7 +58,7 @@ export const coreMemory: Bench = {
 /** The same sessions kept the plain way: the record as JSON, the same three indices, no list of users. */
 async function plainMemory(context: BenchContext): Promise<number> {
   const client = (await context.redis()).client({ enableOfflineQueue: true });
-  const keys = shardKeys(TENANT.name, 0);
+  const keys = shardKeys(TENANT, 0);
   const before = await settledMemory(client);
   context.progress(`${SESSIONS} sessions as plain JSON`);
   await forEachInFlight(SESSIONS, 256, async (index) => {
@@ -76,7 +76,7 @@ async function plainMemory(context: BenchContext): Promise<number> {
 
 /** Bytes per session in each kind of key. Keys of their own per session or user are sampled, the shared ones counted whole. */
 async function sharesOf(client: Redis): Promise<Record<string, number>> {
-  const keys = shardKeys(TENANT.name, 0);
+  const keys = shardKeys(TENANT, 0);
   const sampled = Array.from({ length: SAMPLE }, (_, at) => sipCall(at * Math.floor(SESSIONS / SAMPLE), 0).sessionId);
   const users = Array.from({ length: SAMPLE }, (_, at) => sipCall(0, at * Math.floor(USERS / SAMPLE)).user);
   const nodes = new Set(sampled.map((_, index) => sipCall(index, 0)).map(({ node, epoch }) => `${node}:${epoch}`));

@@ -109,7 +109,7 @@ async function board(context: BenchContext, store: SessionStore) {
 /** Returns how many sessions are live still when the reaper has had its time. */
 async function waitForTheLast(client: Redis): Promise<number> {
   const giveUpMs = Date.now() + GRACE_MS;
-  const { deadlines } = shardKeys(TENANT.name, 0);
+  const { deadlines } = shardKeys(TENANT, 0);
   let left = await client.zcard(deadlines);
   while (left > 0 && Date.now() < giveUpMs) {
     await delay(100);
@@ -126,7 +126,7 @@ async function endings(
   client: Redis,
   due: ReadonlyMap<string, number>,
 ): Promise<{ lateness: number[]; batch: number }> {
-  const { events } = shardKeys(TENANT.name, 0);
+  const { events } = shardKeys(TENANT, 0);
   const lateness: number[] = [];
   const together = new Map<string, number>();
   for (let from = '-'; ;) {

@@ -44,7 +44,7 @@ export const inboxThroughput: Bench = {
     await allApplied(client);
     const tookMs = performance.now() - startedAt;
     const redisUs = (await processorMicroseconds(server.pid)) - before;
-    const left = await client.zcard(shardKeys(TENANT.name, 0).deadlines);
+    const left = await client.zcard(shardKeys(TENANT, 0).deadlines);
     if (left > 0) throw new Error(`${left} sessions were still live when every event was applied`);
     return [
       {

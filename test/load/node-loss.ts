@@ -63,7 +63,7 @@ export const nodeLoss: Bench = {
     await beat();
     const lastBeatMs = Date.now();
     context.progress('the node is killed');
-    const keys = shardKeys(TENANT.name, 0);
+    const keys = shardKeys(TENANT, 0);
     while ((await client.zcard(keys.deadlines)) > 0) {
       if (Date.now() - lastBeatMs > POLICY.leaseMs + GRACE_MS) throw new Error('The places were not freed');
       await delay(50);

@@ -22,7 +22,7 @@ export const outboxLag: Bench = {
   async run(context) {
     const server = await context.redis();
     const store = await openStore(server);
-    const { events } = shardKeys(TENANT.name, 0);
+    const { events } = shardKeys(TENANT, 0);
     const lagsMs: number[] = [];
     const seen = { entries: 0 };
     const consumer = new StreamsServer({

@@ -23,7 +23,7 @@ import {
 
 import { GatewayMetrics } from './gateway.metrics.js';
 import { assertMayAskFor, assertMaySpeakForNode, assertMaySpeakForSession } from './node-rights.js';
-import { refusalOf } from './refusal.js';
+import { isOvershot, refusalOf } from './refusal.js';
 import { TenantsRepository } from './tenants.repository.js';
 
 /** May this session start? */
@@ -110,7 +110,8 @@ export class AdmissionService implements OnModuleDestroy {
   }
 
   private recordNew({ sessionId, user, facts, priority }: AdmissionRequest, { terminated, limits }: Admitted): void {
-    if (limits.some(({ max, active }) => max > 0 && active > max)) {
+    for (const { scope, observed } of limits) if (observed) this.metrics.limitObserved(scope);
+    if (limits.some(isOvershot)) {
       this.metrics.overshoot(priority === 'emergency' ? 'emergency' : 'lowered_limit');
     }
     for (const { id } of terminated) {
@@ -124,13 +125,15 @@ export class AdmissionService implements OnModuleDestroy {
     this.metrics.admission('rejected', refusalOf(limits).code);
     const [full] = limits;
     if (full === undefined) return;
-    const { active: currentSessions, max: maxSessions } = full;
+    const { scope, key, active: currentSessions, max: maxSessions } = full;
     logLimitExceeded(this.logger, {
       username: user,
       currentSessions,
       maxSessions,
       action: 'reject',
       callId: sessionId,
+      scope,
+      key,
     });
   }
 }

@@ -1,6 +1,14 @@
 import { Module } from '@nestjs/common';
 
-import { CONFIG, LOGGER, PulseService, REDIS, type BerthConfig, type Logger } from '#service-kit';
+import {
+  CONFIG,
+  LOGGER,
+  PulseService,
+  REDIS,
+  TenantRegistryService,
+  type BerthConfig,
+  type Logger,
+} from '#service-kit';
 import type { StoreClient } from '#session-core';
 
 import { AdmissionService } from './admission.service.js';
@@ -31,9 +39,9 @@ import { TransfersService } from './transfers.service.js';
     TransfersService,
     {
       provide: PulseService,
-      inject: [CONFIG, REDIS, LOGGER],
-      useFactory: (config: BerthConfig, client: StoreClient, logger: Logger) =>
-        new PulseService(config, client, logger, { takesBeats: true }),
+      inject: [CONFIG, REDIS, LOGGER, TenantRegistryService],
+      useFactory: (config: BerthConfig, client: StoreClient, logger: Logger, registry: TenantRegistryService) =>
+        new PulseService(config, client, logger, registry, { takesBeats: true }),
     },
   ],
 })

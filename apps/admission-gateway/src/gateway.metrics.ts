@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 
 import { Metrics, type ProblemCode } from '#service-kit';
-import type { Decision, EndReason } from '#session-core';
+import type { Decision, EndReason, LimitScope } from '#session-core';
 
 import { TenantsRepository } from './tenants.repository.js';
 
@@ -19,6 +19,7 @@ export class GatewayMetrics {
   private readonly rejections;
   private readonly ended;
   private readonly overshoots;
+  private readonly observed;
 
   constructor(metrics: Metrics, tenants: TenantsRepository) {
     this.duration = metrics.histogram({
@@ -45,6 +46,11 @@ export class GatewayMetrics {
       help: 'Sessions admitted although a limit was full, by cause',
       labelNames: ['cause'],
     });
+    this.observed = metrics.counter<'scope'>({
+      name: 'berth_limits_observed_total',
+      help: 'Sessions admitted although a limit was full that is only measured, by scope',
+      labelNames: ['scope'],
+    });
     metrics.gauge({
       name: 'berth_withdrawals_pending',
       help: 'Admissions whose answer was lost and that are not taken back yet',
@@ -66,6 +72,11 @@ export class GatewayMetrics {
 
   overshoot(cause: 'emergency' | 'lowered_limit'): void {
     this.overshoots.inc({ cause });
+  }
+
+  /** A limit that is only measured would have refused this session. */
+  limitObserved(scope: LimitScope): void {
+    this.observed.inc({ scope });
   }
 
   sessionsEnded(reason: EndReason, count: number): void {

@@ -14,6 +14,11 @@ const REFUSALS: Record<LimitScope, Refusal> = {
   total: { code: 'total-limit-exceeded', sip: 'total' },
 };
 
+/** Whether a limit holds more than it may: by an emergency session, or because it was lowered. */
+export function isOvershot({ max, active, observed }: LimitState): boolean {
+  return max > 0 && active > max && !observed;
+}
+
 /** A refusal is named by the first of user, group, ip and total that was full. */
 export function refusalOf(full: readonly LimitState[]): Refusal {
   const scope = LIMIT_SCOPES.find((candidate) => full.some((limit) => limit.scope === candidate)) ?? 'user';

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { CONFIG, LOGGER, REDIS, type BerthConfig, type Logger } from '#service-kit';
+import { CONFIG, LOGGER, REDIS, TenantRegistryService, type BerthConfig, type Logger } from '#service-kit';
 import type { StoreClient } from '#session-core';
 import { openBooks, type TenantBooks } from '#session-wire';
 
@@ -10,14 +10,21 @@ export class TenantsRepository {
   readonly all: readonly TenantBooks[];
   private readonly byName: ReadonlyMap<string, TenantBooks>;
 
-  constructor(@Inject(CONFIG) config: BerthConfig, @Inject(REDIS) client: StoreClient, @Inject(LOGGER) logger: Logger) {
+  constructor(
+    @Inject(CONFIG) config: BerthConfig,
+    @Inject(REDIS) client: StoreClient,
+    @Inject(LOGGER) logger: Logger,
+    private readonly registry: TenantRegistryService,
+  ) {
     this.all = openBooks(config, client, logger);
     this.byName = new Map(this.all.map((tenant) => [tenant.ref.name, tenant]));
   }
 
+  /** Throws StoreUnavailableError while the tenant is not opened. */
   named(name: string): TenantBooks {
     const tenant = this.byName.get(name);
     if (tenant === undefined) throw new Error(`tenant ${name} is not configured`);
+    this.registry.assertOpen(name);
     return tenant;
   }
 

@@ -14,7 +14,7 @@ import type { SessionRef, Transferred, TransferOutcome, TransferTarget } from '#
 
 import { GatewayMetrics } from './gateway.metrics.js';
 import { assertMaySpeakForNode, assertMaySpeakForSession } from './node-rights.js';
-import { refusalOf } from './refusal.js';
+import { isOvershot, refusalOf } from './refusal.js';
 import { TenantsRepository } from './tenants.repository.js';
 
 /** Live sessions that get another user, node or id. A place for another user is judged as at an admission. */
@@ -70,7 +70,7 @@ export class TransfersService {
     if (outcome.kind === 'live') this.recordPlace(sessionId, user, outcome);
     const [full] = outcome.kind === 'rejected' ? outcome.limits : [];
     if (outcome.kind !== 'rejected' || full === undefined) return;
-    const { active: currentSessions, max: maxSessions } = full;
+    const { scope, key, active: currentSessions, max: maxSessions } = full;
     this.metrics.admission('rejected', refusalOf(outcome.limits).code);
     logLimitExceeded(this.logger, {
       username: user,
@@ -78,11 +78,13 @@ export class TransfersService {
       maxSessions,
       action: 'reject',
       callId: sessionId,
+      scope,
+      key,
     });
   }
 
   private recordPlace(sessionId: string, user: string, { session, limits, terminated }: Transferred): void {
-    if (limits.some(({ max, active }) => max > 0 && active > max)) {
+    if (limits.some(isOvershot)) {
       this.metrics.overshoot(session.priority === 'emergency' ? 'emergency' : 'lowered_limit');
     }
     for (const { id } of terminated) {

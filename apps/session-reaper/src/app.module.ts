@@ -1,6 +1,14 @@
 import { Module } from '@nestjs/common';
 
-import { CONFIG, LOGGER, PulseService, REDIS, type BerthConfig, type Logger } from '#service-kit';
+import {
+  CONFIG,
+  LOGGER,
+  PulseService,
+  REDIS,
+  TenantRegistryService,
+  type BerthConfig,
+  type Logger,
+} from '#service-kit';
 import { NodesStore, SessionStore, type StoreClient } from '#session-core';
 
 import { CommandsModule } from './commands/commands.module.js';
@@ -39,9 +47,9 @@ import { WatchdogService } from './watchdog.service.js';
     },
     {
       provide: PulseService,
-      inject: [CONFIG, REDIS, LOGGER],
-      useFactory: (config: BerthConfig, client: StoreClient, logger: Logger) =>
-        new PulseService(config, client, logger, { takesBeats: false }),
+      inject: [CONFIG, REDIS, LOGGER, TenantRegistryService],
+      useFactory: (config: BerthConfig, client: StoreClient, logger: Logger, registry: TenantRegistryService) =>
+        new PulseService(config, client, logger, registry, { takesBeats: false }),
     },
     ExpiryProcessor,
     ExpiryQueue,

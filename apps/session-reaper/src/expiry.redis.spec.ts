@@ -293,7 +293,7 @@ describeWith(['redis-server'], 'the reaper on one Redis', () => {
   });
 
   it('gives the limits to a shard that a crash left behind, and never invents them', async () => {
-    const { limits } = shardKeys('default', 0);
+    const { limits } = shardKeys({ name: 'default', shards: 1 }, 0);
     await client.hset(limits, 'version', 0);
     await startReaper(redis.url);
     await eventually(async () => expect(Number(await client.hget(limits, 'version'))).toBeGreaterThan(0));

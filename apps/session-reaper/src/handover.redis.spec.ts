@@ -10,7 +10,7 @@ import { AppModule } from './app.module.js';
 const tenant = { name: 'default', shards: 3 };
 /** Each lives in another one of three shards. */
 const [FROM, TO] = ['erin', 'mallory'];
-const [OLD, NEW] = [shardKeys('default', 0), shardKeys('default', 1)];
+const [OLD, NEW] = [shardKeys(tenant, 0), shardKeys(tenant, 1)];
 
 describeWith(['redis-server'], 'the reaper and handovers that nobody has finished', () => {
   let redis: RedisServer;

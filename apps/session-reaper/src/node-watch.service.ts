@@ -2,7 +2,7 @@ import { setImmediate as commandsWritten } from 'node:timers/promises';
 
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 
-import { CONFIG, watchIntervalMs, type BerthConfig } from '#service-kit';
+import { CONFIG, TenantRegistryService, watchIntervalMs, type BerthConfig } from '#service-kit';
 import { NodesStore } from '#session-core';
 
 import { InboxLagService } from './inbox/inbox-lag.service.js';
@@ -27,6 +27,7 @@ export class NodeWatchService implements OnApplicationBootstrap, OnModuleDestroy
     private readonly nodes: NodesStore,
     private readonly inbox: InboxLagService,
     private readonly report: ReaperReportService,
+    private readonly registry: TenantRegistryService,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -51,6 +52,7 @@ export class NodeWatchService implements OnApplicationBootstrap, OnModuleDestroy
   }
 
   private async watch(tenant: { name: string; shards: number }): Promise<void> {
+    this.registry.assertOpen(tenant.name);
     const { losing, fuse, silent, live } = await this.nodes.watch(tenant, await this.inbox.behindMs());
     for (const { node, epoch } of losing) this.report.nodeLost(tenant.name, node, epoch);
     if (fuse === 'just-tripped') this.report.nodesFuseTripped(tenant.name, silent, live);
@@ -61,6 +63,7 @@ export class NodeWatchService implements OnApplicationBootstrap, OnModuleDestroy
    * other took 5.3 s where this takes 3.
    */
   private async drain({ tenant, shard }: ShardRef): Promise<void> {
+    this.registry.assertOpen(tenant.name);
     const next = () => (this.stopping ? null : this.nodes.drain(tenant, shard, BATCH));
     for (let pending = next(); pending !== null;) {
       const { ended, runsLeft } = await pending;

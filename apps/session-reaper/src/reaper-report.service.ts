@@ -53,6 +53,16 @@ export class ReaperReportService {
     );
   }
 
+  /** More sessions were created within an hour than the threshold, or no longer. */
+  creationAlert(state: 'raised' | 'over', about: { tenant: string; created: number; threshold: number }): void {
+    if (state === 'over') {
+      this.logger.info(about, 'Sessions created within an hour are below the alert threshold again');
+      return;
+    }
+    this.metrics.creationAlert();
+    this.logger.warn(about, 'More sessions created within an hour than session_creation_alert_threshold');
+  }
+
   /** A sweep could not be done. One line until a pass over all shards has succeeded again. */
   sweepFailed(error: unknown): void {
     if (!this.failing) this.logger.error({ err: error }, 'Sweep failed; it will be tried again and again');

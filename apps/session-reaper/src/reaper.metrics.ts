@@ -14,6 +14,7 @@ export class ReaperMetrics {
   private readonly passes: Histogram<'trigger'>;
   private readonly nodesLost: Counter;
   private readonly fuses: Counter<'kind'>;
+  private readonly creationAlerts: Counter;
 
   constructor(metrics: Metrics) {
     this.ended = metrics.counter({
@@ -34,6 +35,10 @@ export class ReaperMetrics {
       name: 'berth_fuses_tripped_total',
       help: 'Passes that were stopped before they ended too many, by kind of fuse.',
       labelNames: ['kind'],
+    });
+    this.creationAlerts = metrics.counter({
+      name: 'berth_creation_alerts_total',
+      help: 'Times that more sessions were created within an hour than the alert threshold.',
     });
     this.passes = metrics.histogram({
       name: 'berth_sweep_duration_seconds',
@@ -57,6 +62,10 @@ export class ReaperMetrics {
 
   fuseTripped(kind: Fuse['kind']): void {
     this.fuses.inc({ kind });
+  }
+
+  creationAlert(): void {
+    this.creationAlerts.inc();
   }
 
   passDone(trigger: PassTrigger, durationMs: number): void {

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { CONFIG, type BerthConfig } from '#service-kit';
+import { CONFIG, TenantRegistryService, type BerthConfig } from '#service-kit';
 import { SessionStore, type TenantRef } from '#session-core';
 
 import { ReaperReportService } from './reaper-report.service.js';
@@ -10,6 +10,9 @@ import { allShards, type ShardRef } from './shards.js';
 
 /** So many shards are swept side by side: the backlog of one must not hold up the others. */
 const LANES = 8;
+
+/** Entries of each kind in one call: half a millisecond of Redis at most. */
+const UPKEEP_BATCH = 200;
 
 /** Sweeps the shards of the configuration. Any number of sweeps at once is right. */
 @Injectable()
@@ -23,6 +26,7 @@ export class SweepService {
     private readonly store: SessionStore,
     private readonly shardSweeps: ShardSweepService,
     private readonly report: ReaperReportService,
+    private readonly registry: TenantRegistryService,
   ) {
     this.shards = allShards(config);
     this.tenants = Object.values(config.tenants);
@@ -33,11 +37,12 @@ export class SweepService {
     return performance.now() - this.lastPassAtMs;
   }
 
-  /** Sweeps every shard and repairs the limits of every tenant. Never rejects. */
+  /** Sweeps every shard, sees to its upkeep, and repairs the limits of every tenant. Never rejects. */
   async pass(trigger: PassTrigger): Promise<void> {
     const startedAtMs = performance.now();
     const tasks = [
-      ...Array.from(this.shards.values(), (ref) => () => this.shardSweeps.sweep(ref)),
+      ...Array.from(this.shards.values(), (ref) => () => this.sweep(ref)),
+      ...Array.from(this.shards.values(), (ref) => () => this.upkeep(ref)),
       ...this.tenants.map((tenant) => () => this.repairLimits(tenant)),
     ];
     const succeeded = await this.inLanes(tasks);
@@ -49,7 +54,7 @@ export class SweepService {
   /** Sweeps one shard; one that this process does not know is left to those that do. Never rejects. */
   async shard(key: string): Promise<void> {
     const ref = this.shards.get(key);
-    if (ref !== undefined) await this.inLanes([() => this.shardSweeps.sweep(ref)]);
+    if (ref !== undefined) await this.inLanes([() => this.sweep(ref)]);
   }
 
   /** Lets the sweeps in hand come to an end soon, and new ones do nothing. */
@@ -57,10 +62,21 @@ export class SweepService {
     this.shardSweeps.stop();
   }
 
+  private async sweep(ref: ShardRef): Promise<void> {
+    this.registry.assertOpen(ref.tenant.name);
+    await this.shardSweeps.sweep(ref);
+  }
+
+  private async upkeep({ tenant, shard }: ShardRef): Promise<void> {
+    this.registry.assertOpen(tenant.name);
+    const { creationAlert, created, threshold } = await this.store.upkeep(tenant, shard, UPKEEP_BATCH);
+    if (creationAlert !== null) this.report.creationAlert(creationAlert, { tenant: tenant.name, created, threshold });
+  }
+
   /** Gives the document to shards that a crash left behind. One that is missing is for the gateways, who know their file. */
   private async repairLimits(tenant: TenantRef): Promise<void> {
-    const { version } = await this.store.limits.read(tenant);
-    if (version > 0) await this.store.limits.publish(tenant);
+    this.registry.assertOpen(tenant.name);
+    await this.store.limits.repair(tenant);
   }
 
   private async inLanes(tasks: (() => Promise<void>)[]): Promise<boolean> {

@@ -71,7 +71,7 @@ export class TestBooks {
 
   /** Every `session.ended` event of every shard. */
   async ended(): Promise<OutboxEvent[]> {
-    const shards = Array.from({ length: this.tenant.shards }, (_, shard) => shardKeys(this.tenant.name, shard).events);
+    const shards = Array.from({ length: this.tenant.shards }, (_, shard) => shardKeys(this.tenant, shard).events);
     const streams = await Promise.all(shards.map((key) => this.client.xrange(key, '-', '+')));
     return streams
       .flat()
@@ -81,10 +81,7 @@ export class TestBooks {
 
   /** How many sessions are live. */
   async live(): Promise<number> {
-    const shards = Array.from(
-      { length: this.tenant.shards },
-      (_, shard) => shardKeys(this.tenant.name, shard).deadlines,
-    );
+    const shards = Array.from({ length: this.tenant.shards }, (_, shard) => shardKeys(this.tenant, shard).deadlines);
     const counts = await Promise.all(shards.map((key) => this.client.zcard(key)));
     return counts.reduce((sum, count) => sum + count, 0);
   }

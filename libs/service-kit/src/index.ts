@@ -47,6 +47,7 @@ export {
 } from './logging/events.js';
 export { createLogger, type Logger } from './logging/logger.js';
 export { NestLogger } from './logging/nest-logger.js';
+export { parseDurationMs } from './config/duration.js';
 export { Metrics } from './metrics/metrics.service.js';
 export { parseBody, parseQuery, unknownFields } from './problems/parse-body.js';
 export { ProblemFilter, type ProblemFilterOptions } from './problems/problem.filter.js';
@@ -57,4 +58,5 @@ export { pulseTimes, watchIntervalMs } from './pulse/pulse-times.js';
 export { connectRedis, type ConnectOptions, type RedisPurpose } from './redis/connect-redis.js';
 export { logConnection, type ConnectionLog } from './redis/connection-log.js';
 export { closeRedis, whenReady } from './redis/redis-lifecycle.js';
+export { TenantRegistryService } from './tenants/tenant-registry.service.js';
 export { CONFIG, LOGGER, REDIS } from './tokens.js';

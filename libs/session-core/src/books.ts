@@ -10,12 +10,20 @@ import { withDeadline } from './store-call.js';
 export interface SessionFilter {
   user?: string | undefined;
   node?: string | undefined;
+  /** `kind:name` */
+  group?: string | undefined;
 }
 
 export interface SessionPage {
   sessions: Session[];
   /** Opaque; null when there is nothing more. */
   nextCursor: string | null;
+}
+
+export interface GroupCount {
+  /** `kind:name` */
+  group: string;
+  activeSessions: number;
 }
 
 export interface UserCount {
@@ -57,8 +65,8 @@ export class Books {
       const { part, scan }: Position = position;
       if (part >= shards) throw badCursor();
       const shard = filter.user === undefined ? part : shardOf(tenant, filter.user);
-      const context = { client: this.client, tenant: tenant.name, shard };
-      const key = this.indexOf(tenant, shard, filter.user);
+      const context = { client: this.client, tenant: tenant.name, shards: tenant.shards, shard };
+      const key = this.indexOf(tenant, shard, filter);
       const wanted = limit - sessions.length;
       const page: ScannedPage = await this.read(async () => await scanPage(this.client, key, scan, wanted));
       const found = await this.read(async () => await list(context, page.ids));
@@ -70,37 +78,37 @@ export class Books {
 
   /** The ids of a user's live sessions, oldest first. */
   async sessionIdsOfUser(tenant: TenantRef, user: string): Promise<string[]> {
-    const keys = shardKeys(tenant.name, shardOf(tenant, user));
+    const keys = shardKeys(tenant, shardOf(tenant, user));
     return await this.read(async () => await this.client.zrange(keys.userSessions(user), '0', '-1'));
   }
 
   /** When the newest live session of a user started, milliseconds; null without one. */
   async newestStartOfUser(tenant: TenantRef, user: string): Promise<number | null> {
-    const key = shardKeys(tenant.name, shardOf(tenant, user)).userSessions(user);
+    const key = shardKeys(tenant, shardOf(tenant, user)).userSessions(user);
     const [, start] = await this.read(async () => await this.client.zrange(key, '0', '0', 'REV', 'WITHSCORES'));
     return start === undefined ? null : Number(start);
   }
 
   /** The ids of at most `limit` live sessions of a user that started no later than `latestMs`, oldest first. */
   async oldestOfUser(tenant: TenantRef, user: string, latestMs: number, limit: number): Promise<string[]> {
-    const key = shardKeys(tenant.name, shardOf(tenant, user)).userSessions(user);
+    const key = shardKeys(tenant, shardOf(tenant, user)).userSessions(user);
     return await this.read(
       async () => await this.client.zrange(key, '-inf', `${latestMs}`, 'BYSCORE', 'LIMIT', '0', `${limit}`),
     );
   }
 
   async countOfUser(tenant: TenantRef, user: string): Promise<number> {
-    const keys = shardKeys(tenant.name, shardOf(tenant, user));
+    const keys = shardKeys(tenant, shardOf(tenant, user));
     return await this.read(async () => await this.client.zcard(keys.userSessions(user)));
   }
 
   /** The latest session of a user that is live, or null. */
   async newestOfUser(tenant: TenantRef, user: string): Promise<Session | null> {
     const shard = shardOf(tenant, user);
-    const key = shardKeys(tenant.name, shard).userSessions(user);
+    const key = shardKeys(tenant, shard).userSessions(user);
     return await this.read(async () => {
       const ids = await this.client.zrange(key, '0', '0', 'REV');
-      const [newest] = await list({ client: this.client, tenant: tenant.name, shard }, ids);
+      const [newest] = await list({ client: this.client, tenant: tenant.name, shards: tenant.shards, shard }, ids);
       return newest ?? null;
     });
   }
@@ -109,7 +117,7 @@ export class Books {
   async total(tenant: TenantRef): Promise<number> {
     const counts = await Promise.all(
       shardNumbers(tenant).map((shard) =>
-        this.read(async () => await this.client.zcard(shardKeys(tenant.name, shard).deadlines)),
+        this.read(async () => await this.client.zcard(shardKeys(tenant, shard).deadlines)),
       ),
     );
     return counts.reduce((sum, count) => sum + count, 0);
@@ -140,9 +148,30 @@ export class Books {
     return [...new Map(all.map((entry) => [entry.user, entry])).values()];
   }
 
+  /** Every group with live sessions. */
+  async groups(tenant: TenantRef): Promise<GroupCount[]> {
+    const counts = new Map<string, number>();
+    for (const shard of shardNumbers(tenant)) {
+      for (let from = 0; ; from += USERS_PER_READ) {
+        const part = await this.countsOfShard(shardKeys(tenant, shard).groups, from, from + USERS_PER_READ - 1);
+        for (const [group, count] of part) counts.set(group, (counts.get(group) ?? 0) + count);
+        if (part.length < USERS_PER_READ) break;
+      }
+    }
+    return [...counts].map(([group, activeSessions]) => ({ group, activeSessions }));
+  }
+
+  /** `group` is `kind:name`. */
+  async countOfGroup(tenant: TenantRef, group: string): Promise<number> {
+    const counts = shardNumbers(tenant).map((shard) =>
+      this.read(async () => await this.client.zcard(shardKeys(tenant, shard).groupSessions(group))),
+    );
+    return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+  }
+
   /** The user's latest refusal among the newest 1,000 of its shard, or null. */
   async lastRefusal(tenant: TenantRef, user: string): Promise<Refusal | null> {
-    const key = shardKeys(tenant.name, shardOf(tenant, user)).rejections;
+    const key = shardKeys(tenant, shardOf(tenant, user)).rejections;
     const entries = await this.read(async () => await this.client.xrevrange(key, '+', '-', 'COUNT', REFUSALS_SEARCHED));
     for (const [, flat] of entries) {
       const fields = new Map(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1] ?? '']] : [])));
@@ -154,15 +183,21 @@ export class Books {
     return null;
   }
 
-  private indexOf(tenant: TenantRef, shard: number, user: string | undefined): string {
-    const keys = shardKeys(tenant.name, shard);
-    return user === undefined ? keys.deadlines : keys.userSessions(user);
+  private indexOf(tenant: TenantRef, shard: number, { user, group }: SessionFilter): string {
+    const keys = shardKeys(tenant, shard);
+    if (user !== undefined) return keys.userSessions(user);
+    return group === undefined ? keys.deadlines : keys.groupSessions(group);
   }
 
   private async usersOfShard(tenant: TenantRef, shard: number, from: number, to: number): Promise<UserCount[]> {
-    const { users } = shardKeys(tenant.name, shard);
-    const flat = await this.read(async () => await this.client.zrange(users, `${from}`, `${to}`, 'REV', 'WITHSCORES'));
-    return flat.flatMap((user, i) => (i % 2 === 0 ? [{ user, activeSessions: Number(flat[i + 1]) }] : []));
+    const counts = await this.countsOfShard(shardKeys(tenant, shard).users, from, to);
+    return counts.map(([user, activeSessions]) => ({ user, activeSessions }));
+  }
+
+  /** Names and their numbers of sessions, most first. */
+  private async countsOfShard(key: string, from: number, to: number): Promise<[string, number][]> {
+    const flat = await this.read(async () => await this.client.zrange(key, `${from}`, `${to}`, 'REV', 'WITHSCORES'));
+    return flat.flatMap((name, i): [string, number][] => (i % 2 === 0 ? [[name, Number(flat[i + 1])]] : []));
   }
 
   private async read<T>(call: () => Promise<T>): Promise<T> {
@@ -173,7 +208,8 @@ export class Books {
 function matches(session: Session, filter: SessionFilter): boolean {
   return (
     (filter.user === undefined || session.user === filter.user) &&
-    (filter.node === undefined || session.node === filter.node)
+    (filter.node === undefined || session.node === filter.node) &&
+    (filter.group === undefined || session.groups.includes(filter.group))
   );
 }
 

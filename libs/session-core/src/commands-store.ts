@@ -92,7 +92,7 @@ export class CommandsStore {
 
   /** The nodes of a shard that were given commands at `sinceMs` or later and have not acknowledged all of them. */
   async commandedSince(tenant: TenantRef, shard: number, sinceMs: number): Promise<CommandedNode[]> {
-    const { commanded } = shardKeys(tenant.name, shard);
+    const { commanded } = shardKeys(tenant, shard);
     const { client } = this.options;
     const flat = await this.call(
       async () => await client.zrange(commanded, `${sinceMs}`, '+inf', 'BYSCORE', 'WITHSCORES'),
@@ -133,7 +133,7 @@ export class CommandsStore {
   }
 
   private async *fieldsOf(tenant: TenantRef, shard: number, node: string): AsyncGenerator<[string, string][], void> {
-    const key = shardKeys(tenant.name, shard).commands(node);
+    const key = shardKeys(tenant, shard).commands(node);
     let cursor = '0';
     do {
       const from = cursor;
@@ -144,7 +144,13 @@ export class CommandsStore {
   }
 
   private context(tenant: TenantRef, shard: number): ShardContext {
-    return { client: this.options.client, tenant: tenant.name, shard, clockMs: this.options.clockMs };
+    return {
+      client: this.options.client,
+      tenant: tenant.name,
+      shards: tenant.shards,
+      shard,
+      clockMs: this.options.clockMs,
+    };
   }
 
   private async call<T>(verb: () => Promise<T>): Promise<T> {

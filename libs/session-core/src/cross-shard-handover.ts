@@ -31,7 +31,7 @@ export interface CrossShardOptions {
   limits: LimitsStore;
   deadlineMs: number;
   tombstoneMs: number;
-  contextOf: (tenant: string, shard: number) => ShardContext;
+  contextOf: (tenant: TenantRef, shard: number) => ShardContext;
 }
 
 /** What was decided about a handover is remembered until the last call for it must have arrived, however slow its connection. */
@@ -176,19 +176,19 @@ export class CrossShardHandover {
     const done: string[] = [];
     for (const from of new Set(old.map((claimed) => claimed.from))) {
       const ofShard = old.filter((claimed) => claimed.from === from);
-      const { offers } = shardKeys(tenant.name, from);
+      const { offers } = shardKeys(tenant, from);
       const left = await this.call(
         async () => await client.hmget(offers, ...ofShard.map(({ sessionId }) => sessionId)),
       );
       done.push(...ofShard.filter(({ token }, i) => !isOffer(left[i], token)).map(({ member }) => member));
     }
     if (done.length > 0) {
-      await this.call(async () => await client.zrem(shardKeys(tenant.name, shard).claims, ...done));
+      await this.call(async () => await client.zrem(shardKeys(tenant, shard).claims, ...done));
     }
   }
 
   private context(tenant: TenantRef, shard: number): ShardContext {
-    return this.options.contextOf(tenant.name, shard);
+    return this.options.contextOf(tenant, shard);
   }
 
   private async call<T>(verb: () => Promise<T>): Promise<T> {

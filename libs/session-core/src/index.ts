@@ -6,7 +6,7 @@ export {
   LimitsConflictError,
   StoreUnavailableError,
 } from './errors.js';
-export { Books, type Refusal, type SessionFilter, type SessionPage, type UserCount } from './books.js';
+export { Books, type GroupCount, type Refusal, type SessionFilter, type SessionPage, type UserCount } from './books.js';
 export { COMMAND_LIFE_MS, CommandsStore, type CommandedNode, type CommandsStoreOptions } from './commands-store.js';
 export { DeadLettersStore, type DeadLetter, type DeadLetterPage } from './dead-letters-store.js';
 export {
@@ -53,18 +53,38 @@ export type {
 } from './model/decision.js';
 export * from './model/identity/index.js';
 export {
-  DEFAULT_LIMITS,
-  effectiveLimits,
+  EMERGENCY_GROUP,
+  EMERGENCY_KIND,
   LIMIT_ACTIONS,
   LIMIT_SCOPES,
-  limitOf,
-  type EffectiveLimits,
+  MAX_ANCESTORS,
+  MAX_GROUPS,
+  MOST_WITH_RESERVE,
   type LimitAction,
-  type LimitsDocument,
-  type LimitsLayer,
+  type LimitDetails,
+  type LimitOrigin,
   type LimitScope,
   type LimitState,
+  type Rate,
+  type Reserve,
+  type TemporaryLimit,
 } from './model/limit.js';
+export { groupParts, limitTarget, type LimitKey, type LimitTarget } from './model/limit-key.js';
+export { limitProblems, type LimitProblem } from './model/limit-problems.js';
+export { limitWarnings } from './model/limit-warnings.js';
+export type { ChangeAuthor, LimitsChange } from './model/limits-change.js';
+export {
+  ancestorsOf,
+  DEFAULT_LIMITS,
+  effectiveLimits,
+  limitOf,
+  limitOfGroup,
+  type EffectiveGroupKind,
+  type EffectiveLimits,
+  type GroupKindLimits,
+  type LimitsDocument,
+  type LimitsLayer,
+} from './model/limits-document.js';
 export {
   END_REASONS,
   type Channel,
@@ -81,6 +101,10 @@ export {
 export type { EndOutcome } from './scripts/end.script.js';
 export { allShardScripts, type StoreClient } from './scripts/script.js';
 export type { Sweep } from './scripts/sweep.script.js';
+export type { Trim } from './scripts/trim.script.js';
+export type { Upkeep } from './scripts/upkeep.script.js';
 export type { TransferOutcome, Transferred, TransferTarget } from './model/transfer.js';
 export { SessionStore, type EndRequest, type OwnedDecision, type SessionStoreOptions } from './session-store.js';
+export { TenantsStore, type TenantsStoreOptions } from './tenants-store.js';
+export type { TenantOpening } from './scripts/register-tenant.script.js';
 export { Transfers } from './transfers.js';

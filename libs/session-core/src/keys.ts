@@ -1,5 +1,7 @@
 import { crc32 } from 'node:zlib';
 
+import { shardTag } from './shard-tags.js';
+
 /** A tenant and into how many shards its users are spread; the number is fixed when the tenant is created. */
 export interface TenantRef {
   name: string;
@@ -32,12 +34,13 @@ export function escapeKeyPart(name: string): string {
 }
 
 /**
- * Every key of one shard. All carry the tag `{tenant/shard}`, hence one Redis Cluster slot: a decision is one script.
+ * Every key of one shard. All carry its tag, hence one Redis Cluster slot: a decision is one script. Throws RangeError for a shard that
+ * the tenant does not have.
  *
  * "Ends" says how the key goes away. Nothing here is a counter that decides: membership is the truth.
  */
-export function shardKeys(tenant: string, shard: number) {
-  const prefix = `berth:{${tenant}/${shard}}:`;
+export function shardKeys(tenant: TenantRef, shard: number) {
+  const prefix = `berth:{${shardTag(tenant.name, tenant.shards, shard)}}:`;
   return {
     prefix,
     /**
@@ -62,6 +65,23 @@ export function shardKeys(tenant: string, shard: number) {
     deadlines: `${prefix}deadlines`,
     /** zset user -> number of live sessions, rewritten from the set's size; for lists, never to decide. Ends: when empty. */
     users: `${prefix}users`,
+    /** zset group -> number of live sessions, rewritten from the set's size; for lists, never to decide. Ends: when empty. */
+    groups: `${prefix}groups`,
+    /**
+     * zset id -> start (ms), written by admit, upkeep and every ending, where a full total ends the oldest. All live sessions, oldest first.
+     * Ends: when empty, or with upkeep once the total does not end the oldest any more.
+     */
+    started: `${prefix}started`,
+    /** zset admission -> when (ms), written by admit and withdraw. The admissions of an address, as `rateAddress` has it, in the last hour. Ends: expires after an hour. */
+    ipRate: (address: string) => `${prefix}rates:ip:${address}`,
+    /** string, written by admit and withdraw. Until when (ms) the calls of a user so far are paid for (GCRA). Ends: expires by then. */
+    userRate: (user: string) => `${prefix}rates:user:${escapeKeyPart(user)}`,
+    /** string, the same for a group. */
+    groupRate: (group: string) => `${prefix}rates:group:${escapeKeyPart(group)}`,
+    /** hash minute -> sessions created in it, and `alerted`; for the alert, never to decide. Ends: upkeep drops minutes; 2 h after the last. */
+    creations: `${prefix}creations`,
+    /** hash user and limit (JSON) -> second, refusals beyond the first, limits. Ends: its fields with upkeep, a second later. */
+    refusals: `${prefix}refusals`,
     /** hash, written by set-limits alone. The limits in force here, with their version. Ends: never. */
     limits: `${prefix}limits`,
     /** hash, filled by set-limits in chunks and renamed to `limits`. Ends: by that, or after a minute. */
@@ -128,6 +148,8 @@ export function tenantKeys(tenant: string) {
   const prefix = `berth:{${tenant}}:`;
   return {
     prefix,
+    /** hash of `shards` and `created_at` (ms), written by register-tenant. With how many shards the tenant was created. Ends: never. */
+    registration: `${prefix}tenant`,
     /** hash of version and document (JSON), written by set-limits-document. The limits of the tenant. Ends: never. */
     limitsDocument: `${prefix}limits`,
     /** zset node -> when it beat last (ms), written by heartbeat and watch-nodes. The live nodes. Ends: when empty. */
@@ -170,5 +192,5 @@ export const inboxKeys = {
 /** BullMQ's keys: one slot for all queues, ends as BullMQ ends them (jobs are removed when done). */
 export const QUEUE_PREFIX = '{berth}';
 
-/** Names for later pieces, kept free here so that nothing else takes them: `tally`, `rates:<…>`, `quota:<limit>` in a shard; `pool:<limit>` of a tenant. */
-export const RESERVED_KEY_NAMES = ['tally', 'rates', 'quota', 'pool'] as const;
+/** Names for later pieces, kept free here so that nothing else takes them: `tally`, `quota:<limit>` in a shard; `pool:<limit>` of a tenant. */
+export const RESERVED_KEY_NAMES = ['tally', 'quota', 'pool'] as const;

@@ -1,6 +1,7 @@
 import { LimitsConflictError } from './errors.js';
 import { shardKeys, shardNumbers, tenantKeys, type TenantRef } from './keys.js';
-import { effectiveLimits, type LimitsDocument, type LimitsLayer } from './model/limit.js';
+import { withChange, type ChangeAuthor } from './model/limits-change.js';
+import { effectiveLimits, type LimitsDocument, type LimitsLayer } from './model/limits-document.js';
 import { integer } from './scripts/reply.js';
 import { loadScript, type StoreClient } from './scripts/script.js';
 import { setLimits } from './scripts/set-limits.script.js';
@@ -35,8 +36,12 @@ export class LimitsStore {
    * Changes the layer that the API writes, and puts the result into force in every shard.
    * Two changes at once both hold. Throws LimitsConflictError if others were faster twenty times.
    */
-  async change(tenant: TenantRef, edit: (api: LimitsLayer) => LimitsLayer): Promise<LimitsDocument> {
-    return await this.replace(tenant, (document) => ({ ...document, api: edit(document.api) }));
+  async change(
+    tenant: TenantRef,
+    edit: (api: LimitsLayer, document: LimitsDocument) => LimitsLayer,
+    author: ChangeAuthor = { by: 'unknown' },
+  ): Promise<LimitsDocument> {
+    return await this.replace(tenant, author, (document) => ({ ...document, api: edit(document.api, document) }));
   }
 
   /**
@@ -47,7 +52,7 @@ export class LimitsStore {
   async publishFile(tenant: TenantRef, file: LimitsLayer, publisher: string): Promise<{ replaced: string | null }> {
     this.files.set(tenant.name, { file, publisher });
     let replaced: string | null = null;
-    await this.replace(tenant, (document) => {
+    await this.replace(tenant, { by: publisher, reason: 'configuration file' }, (document) => {
       const same = JSON.stringify(document.file) === JSON.stringify(file);
       replaced = !same && document.publishedBy !== publisher ? document.publishedBy : null;
       return same && document.version > 0 ? document : { ...document, file, publishedBy: publisher };
@@ -59,13 +64,32 @@ export class LimitsStore {
   async publish(tenant: TenantRef): Promise<void> {
     const document = await this.readDocument(tenant);
     if (document.version === 0) {
-      await this.replace(tenant, (current) => current);
+      await this.replace(tenant, { by: 'unknown' }, (current) => current);
       return;
     }
     const versions = await this.versionsInForce(tenant);
     const behind = versions.flatMap((version, shard) => (version < document.version ? [shard] : []));
     const limits = effectiveLimits(document);
-    await Promise.all(behind.map((shard) => setLimits({ client: this.client, tenant: tenant.name, shard }, limits)));
+    await Promise.all(
+      behind.map((shard) =>
+        setLimits(
+          { client: this.client, tenant: tenant.name, shards: tenant.shards, shard },
+          limits,
+          shard === 0 ? document.changes : [],
+        ),
+      ),
+    );
+  }
+
+  /**
+   * As `publish`, where a shard is behind: reads no more than versions to find out. A document that is missing is left to those who know a file.
+   */
+  async repair(tenant: TenantRef): Promise<void> {
+    const behind = await withDeadline(this.deadlineMs, async () => {
+      const version = Number((await this.client.hget(tenantKeys(tenant.name).limitsDocument, 'version')) ?? 0);
+      return version > 0 && (await this.versionsInForce(tenant)).some((inForce) => inForce < version);
+    });
+    if (behind) await this.publish(tenant);
   }
 
   /** Where nothing was ever said, or all was lost: what this process's file says. */
@@ -78,6 +102,7 @@ export class LimitsStore {
 
   private async replace(
     tenant: TenantRef,
+    author: ChangeAuthor,
     edit: (document: LimitsDocument) => LimitsDocument,
   ): Promise<LimitsDocument> {
     for (let attempt = 0; attempt < TRIES; attempt++) {
@@ -85,7 +110,8 @@ export class LimitsStore {
       const edited = edit(current.version === 0 ? this.fromFile(tenant) : current);
       // A shard may know a larger version than the document, whose last write a failover forgot.
       const inForce = await withDeadline(this.deadlineMs, async () => await this.versionsInForce(tenant));
-      const next = edited === current ? current : { ...edited, version: Math.max(current.version, ...inForce) + 1 };
+      const version = Math.max(current.version, ...inForce) + 1;
+      const next = edited === current ? current : withHistory(current, { ...edited, version }, author);
       const set = async () => next === current || (await this.compareAndSet(tenant, current.version, next));
       if (await withDeadline(this.deadlineMs, set)) {
         await withDeadline(PUBLICATION_DEADLINE_MS, async () => await this.publish(tenant));
@@ -110,8 +136,13 @@ export class LimitsStore {
   private async versionsInForce(tenant: TenantRef): Promise<number[]> {
     return await Promise.all(
       shardNumbers(tenant).map(async (shard) => {
-        return Number((await this.client.hget(shardKeys(tenant.name, shard).limits, 'version')) ?? 0);
+        return Number((await this.client.hget(shardKeys(tenant, shard).limits, 'version')) ?? 0);
       }),
     );
   }
+}
+
+function withHistory(current: LimitsDocument, next: LimitsDocument, author: ChangeAuthor): LimitsDocument {
+  const changes = withChange(current.changes ?? [], [effectiveLimits(current), effectiveLimits(next)], author);
+  return { ...next, changes };
 }

@@ -164,7 +164,7 @@ export class NodesStore {
     const { client } = this.options;
     const known = await client.hgetall(tenantKeys(tenant.name).node(node));
     const epoch = Number(known['epoch'] ?? 0);
-    const shards = shardNumbers(tenant).map((shard) => shardKeys(tenant.name, shard));
+    const shards = shardNumbers(tenant).map((shard) => shardKeys(tenant, shard));
     const [sessions, commands] = await Promise.all([
       Promise.all(shards.map((keys) => client.scard(keys.nodeSessions(node, epoch)))),
       Promise.all(shards.map((keys) => client.hlen(keys.commands(node)))),
@@ -219,7 +219,7 @@ export class NodesStore {
   }
 
   private ofShard(tenant: TenantRef, shard: number): ShardContext {
-    return { ...this.ofTenant(tenant), shard };
+    return { ...this.ofTenant(tenant), shards: tenant.shards, shard };
   }
 
   private shards(tenant: TenantRef): ShardContext[] {

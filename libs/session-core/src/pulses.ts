@@ -41,12 +41,15 @@ export class Pulses {
     return this.options.steadyMs?.() ?? performance.now();
   }
 
-  private async beatShard({ name }: TenantRef, shard: number): Promise<number> {
+  private async beatShard({ name, shards }: TenantRef, shard: number): Promise<number> {
     const { client, clockMs, graceMs, staleAfterMs } = this.options;
     const key = `${name}/${shard}`;
     const known = this.last.get(key);
     const last = known === undefined ? null : { nowMs: known.nowMs, agoMs: this.steadyMs() - known.steadyMs };
-    const { nowMs, gapMs } = await pulse({ client, tenant: name, shard, clockMs }, { graceMs, staleAfterMs, last });
+    const { nowMs, gapMs } = await pulse(
+      { client, tenant: name, shards, shard, clockMs },
+      { graceMs, staleAfterMs, last },
+    );
     this.last.set(key, { nowMs, steadyMs: this.steadyMs() });
     return gapMs;
   }

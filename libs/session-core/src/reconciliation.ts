@@ -1,4 +1,3 @@
-import { shardKeys } from './keys.js';
 import type { CompleteSnapshot, SnapshotPhase } from './model/snapshot.js';
 import type { SnapshotRef } from './scripts/adopt.script.js';
 import {
@@ -11,7 +10,7 @@ import {
   type ShardCount,
   type Step,
 } from './scripts/compare-snapshot.script.js';
-import type { TenantContext } from './scripts/script.js';
+import { keysOf, type TenantContext } from './scripts/script.js';
 import { judgeSnapshot, reportProgress, settleSnapshot } from './scripts/take-part.script.js';
 import { tellFuse } from './scripts/tell-fuse.script.js';
 import { withDeadline } from './store-call.js';
@@ -121,10 +120,13 @@ async function tell(work: Reconciliation, sinceMs: number, count: ShardCount): P
 /** Only the ids to hang up stay until they expire, for a caller who never got the answer. */
 async function forget(work: Reconciliation): Promise<void> {
   const { node, epoch, mark } = work.list;
-  for (const { client, tenant, shard } of work.shards) {
-    const keys = shardKeys(tenant, shard);
+  for (const shard of work.shards) {
+    const keys = keysOf(shard);
     const kinds = ['listed', 'adopted', 'restored', 'elsewhere', 'dropped'] as const;
-    await call(work, async () => await client.unlink(kinds.map((kind) => keys.snapshot(kind, node, epoch, mark))));
+    await call(
+      work,
+      async () => await shard.client.unlink(kinds.map((kind) => keys.snapshot(kind, node, epoch, mark))),
+    );
   }
 }
 

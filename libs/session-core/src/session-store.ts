@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { GroupParents } from './group-parents.js';
 import { AmbiguousSessionError, StoreUnavailableError } from './errors.js';
 import { shardKeys, shardNumbers, shardOf, type TenantRef } from './keys.js';
 import { LimitsStore } from './limits-store.js';
@@ -12,6 +13,12 @@ import { refuse, type ServerRefusal } from './scripts/refuse.script.js';
 import { renew, type RenewOptions } from './scripts/renew.script.js';
 import type { ShardContext, StoreClient } from './scripts/script.js';
 import { sweep, type Sweep } from './scripts/sweep.script.js';
+import { MAX_ANCESTORS } from './model/limit.js';
+import { rateAddress } from './model/rate-address.js';
+import { upkeep, type Upkeep } from './scripts/upkeep.script.js';
+import type { LimitKey } from './model/limit-key.js';
+import type { Trim } from './scripts/trim.script.js';
+import { trimLimit } from './trims.js';
 import { withDeadline } from './store-call.js';
 import { Transfers } from './transfers.js';
 import { Withdrawals } from './withdrawals.js';
@@ -46,6 +53,9 @@ const TOKEN_LIMIT = 2 ** 32;
 /** A session that is found twice is looked for again: between the looks a handover ends. */
 const MOST_LOOKS = 3;
 
+/** A shard without limits is given them; one that knows other groups is asked again, a level of them each time. */
+const MOST_TRIES = 2 * MAX_ANCESTORS + 3;
+
 /** A check owns nothing; 0 would be that of a record whose token was never refused. */
 const NO_TOKEN = -1;
 
@@ -57,10 +67,11 @@ export class SessionStore {
   readonly limits: LimitsStore;
   readonly transfers: Transfers;
   readonly withdrawals: Withdrawals;
+  private readonly parents = new GroupParents();
 
   constructor(private readonly options: SessionStoreOptions) {
     this.limits = new LimitsStore(options.client, options.deadlineMs);
-    const contextOf = (tenant: string, shard: number) => this.context(tenant, shard);
+    const contextOf = (tenant: TenantRef, shard: number) => this.context(tenant, shard);
     this.withdrawals = new Withdrawals(contextOf, options.deadlineMs);
     const { limits } = this;
     const locate = async (tenant: TenantRef, ref: SessionRef) => await this.shardToLeave(tenant, ref);
@@ -99,21 +110,22 @@ export class SessionStore {
 
   /** Writes a refusal of a server beside those of the limits. */
   async recordRefusal(tenant: TenantRef, refusal: ServerRefusal): Promise<void> {
-    await this.call(async () => await refuse(this.context(tenant.name, shardOf(tenant, refusal.user)), refusal));
+    await this.call(async () => await refuse(this.context(tenant, shardOf(tenant, refusal.user)), refusal));
   }
 
   /** Takes an admission back whose answer could not be delivered: at once, and again until it has worked. */
   withdrawLater(
     tenant: TenantRef,
-    request: Pick<AdmissionRequest, 'sessionId' | 'attempt' | 'user'>,
+    request: Pick<AdmissionRequest, 'sessionId' | 'attempt' | 'user' | 'facts'>,
     token: AdmissionToken,
   ): void {
-    const { sessionId, attempt, user } = request;
-    this.withdrawals.add(tenant.name, shardOf(tenant, user), {
+    const { sessionId, attempt, user, facts } = request;
+    this.withdrawals.add(tenant, shardOf(tenant, user), {
       sessionId,
       attempt,
       token,
       rememberedMs: this.options.tombstoneMs,
+      address: rateAddress(facts.sourceIp),
     });
   }
 
@@ -144,7 +156,7 @@ export class SessionStore {
     const ending = { sessionId: ref.sessionId, attempt, reason, note, by, tombstoneMs };
     const shards = await this.shardsToEnd(tenant, ref, request);
     const outcomes = await Promise.all(
-      shards.map((shard) => this.call(async () => await end(this.context(tenant.name, shard), ending))),
+      shards.map((shard) => this.call(async () => await end(this.context(tenant, shard), ending))),
     );
     const telling = ['now', 'superseded', 'before'].map((kind) => outcomes.find((outcome) => outcome.kind === kind));
     const outcome = telling.find((told) => told !== undefined) ?? { kind: 'unknown' };
@@ -157,7 +169,17 @@ export class SessionStore {
 
   /** Ends at most `batch` due sessions of one shard. Not bounded by the decision deadline: it is nobody's request. */
   async sweep(tenant: TenantRef, shard: number, batch: number): Promise<Sweep> {
-    return await sweep(this.context(tenant.name, shard), batch);
+    return await sweep(this.context(tenant, shard), batch);
+  }
+
+  /** Ends sessions that are above one limit, see `trimLimit`. Not bounded by the decision deadline. */
+  async trim(tenant: TenantRef, key: LimitKey, batch: number): Promise<Trim> {
+    return await trimLimit((of, shard) => this.context(of, shard), tenant, key, batch);
+  }
+
+  /** What a shard needs done once a second besides; see `upkeep.lua`. */
+  async upkeep(tenant: TenantRef, shard: number, batch: number): Promise<Upkeep> {
+    return await upkeep(this.context(tenant, shard), batch);
   }
 
   /** A session that went on in another shard is asked for there: with another user its id is taken, without one the answer is its own. */
@@ -187,15 +209,19 @@ export class SessionStore {
     token: AdmissionToken,
     mode: AdmitOptions['mode'],
   ): Promise<Decision> {
-    const context = this.context(tenant.name, shardOf(tenant, request.user));
+    const context = this.context(tenant, shardOf(tenant, request.user));
     const options = { token, mode, tombstoneMs: this.options.tombstoneMs };
     return await this.call(async () => {
-      const decision = await admit(context, request, options);
-      if (decision.kind !== 'no-limits') return decision;
-      await this.limits.publish(tenant);
-      const again = await admit(context, request, options);
-      if (again.kind !== 'no-limits') return again;
-      throw new StoreUnavailableError(`The limits of tenant ${tenant.name} could not be published`);
+      for (let tries = 0; tries < MOST_TRIES; tries++) {
+        const groups = this.parents.expand(tenant.name, request);
+        const decision = await admit(context, request, { ...options, groups });
+        if (decision.kind === 'regroup') this.parents.learn(tenant.name, groups, decision.parents);
+        else if (decision.kind === 'no-limits') await this.limits.publish(tenant);
+        else return decision;
+      }
+      throw new StoreUnavailableError(
+        `The limits of tenant ${tenant.name} could not be published, or change all the time`,
+      );
     });
   }
 
@@ -206,7 +232,7 @@ export class SessionStore {
     verb: (context: ShardContext) => Promise<SessionOutcome>,
   ): Promise<SessionOutcome> {
     const [shard = 0] = await this.shardsOf(tenant, ref);
-    const outcome = await this.call(async () => await verb(this.context(tenant.name, shard)));
+    const outcome = await this.call(async () => await verb(this.context(tenant, shard)));
     const movedTo = outcome.kind === 'ended' ? outcome.session?.movedTo : null;
     return movedTo?.sessionId === ref.sessionId ? await this.whereItLives(tenant, movedTo, verb) : outcome;
   }
@@ -241,9 +267,7 @@ export class SessionStore {
   private async find(tenant: TenantRef, sessionId: string) {
     for (let looks = 0; looks < MOST_LOOKS; looks++) {
       const outcomes = await Promise.all(
-        shardNumbers(tenant).map((shard) =>
-          this.call(async () => await get(this.context(tenant.name, shard), sessionId)),
-        ),
+        shardNumbers(tenant).map((shard) => this.call(async () => await get(this.context(tenant, shard), sessionId))),
       );
       const found = outcomes.flatMap((outcome, shard) =>
         outcome.kind === 'live' ? [{ shard, attempt: outcome.session.attempt }] : [],
@@ -259,14 +283,14 @@ export class SessionStore {
   private async leaving(tenant: TenantRef, sessionId: string, found: { shard: number }[]): Promise<number[]> {
     const offered = await Promise.all(
       found.map(({ shard }) =>
-        this.call(async () => await this.options.client.hexists(shardKeys(tenant.name, shard).offers, sessionId)),
+        this.call(async () => await this.options.client.hexists(shardKeys(tenant, shard).offers, sessionId)),
       ),
     );
     return found.flatMap(({ shard }, i) => (offered[i] === 1 ? [shard] : []));
   }
 
-  private context(tenant: string, shard: number): ShardContext {
-    return { client: this.options.client, tenant, shard, clockMs: this.options.clockMs };
+  private context({ name, shards }: TenantRef, shard: number): ShardContext {
+    return { client: this.options.client, tenant: name, shards, shard, clockMs: this.options.clockMs };
   }
 
   private async call<T>(verb: () => Promise<T>): Promise<T> {

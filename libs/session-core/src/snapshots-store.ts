@@ -124,7 +124,7 @@ export class SnapshotsStore {
       list: { node, epoch, mark },
       worker: randomInt(2 ** 47),
       context,
-      shards: shardNumbers({ name, shards }).map((shard) => ({ ...context, shard, deadlineMs })),
+      shards: shardNumbers({ name, shards }).map((shard) => ({ ...context, shards, shard, deadlineMs })),
       deadlineMs,
       fuse: policy,
       onProgress,

@@ -94,7 +94,7 @@ export class Transfers {
     attempt?: number,
   ): Promise<HandoverReply> {
     const { tombstoneMs } = this.options;
-    const context = this.options.contextOf(tenant.name, shard);
+    const context = this.options.contextOf(tenant, shard);
     return await this.call(async () =>
       to.kind === 'authenticated'
         ? await authenticate(context, { sessionId, attempt, user: to.user ?? '', tombstoneMs })
@@ -108,7 +108,7 @@ export class Transfers {
     const ref = { sessionId: to.newId ?? '', user: movedTo?.user ?? to.user };
     const shard = await this.options.locate(tenant, ref.user === '' ? { sessionId: ref.sessionId } : ref);
     const found: SessionOutcome = await this.call(
-      async () => await get(this.options.contextOf(tenant.name, shard), ref.sessionId),
+      async () => await get(this.options.contextOf(tenant, shard), ref.sessionId),
     );
     if (found.kind !== 'live') return gone;
     const { node, epoch, user } = found.session;

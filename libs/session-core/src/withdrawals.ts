@@ -1,3 +1,4 @@
+import type { TenantRef } from './keys.js';
 import { withdraw, type Withdrawal } from './scripts/withdraw.script.js';
 import type { ShardContext } from './scripts/script.js';
 import { withDeadline } from './store-call.js';
@@ -19,7 +20,7 @@ export class Withdrawals {
   private closed = false;
 
   constructor(
-    private readonly contextOf: (tenant: string, shard: number) => ShardContext,
+    private readonly contextOf: (tenant: TenantRef, shard: number) => ShardContext,
     private readonly deadlineMs: number,
   ) {}
 
@@ -28,7 +29,7 @@ export class Withdrawals {
     return this.timers.size + this.running.size;
   }
 
-  add(tenant: string, shard: number, withdrawal: Withdrawal): void {
+  add(tenant: TenantRef, shard: number, withdrawal: Withdrawal): void {
     if (this.pending >= MOST_PENDING) return;
     this.start(this.contextOf(tenant, shard), withdrawal, FIRST_RETRY_MS);
   }

@@ -83,7 +83,7 @@ const POLICY = { idleMs: 20_000, maxDurationMs: 100_000, reservationMs: 8_000 };
 async function agree({ redis, store, clock }: Books, steps: Step[]): Promise<void> {
   const model = new ModelBooks();
   const tokens = new Map<string, number>();
-  const context = { client: redis, tenant: tenant.name, shard: 0, clockMs: () => clock.nowMs };
+  const context = { client: redis, tenant: tenant.name, shards: 1, shard: 0, clockMs: () => clock.nowMs };
   await store.limits.change(tenant, () => ({ maxSessionsPerUser: model.limits.default }));
 
   for (const now of steps) {

@@ -117,7 +117,7 @@ describe('what nodes must still do', () => {
     }
     expect(await commands.count(spread)).toBe(0);
     for (const shard of shardNumbers(spread)) {
-      expect(await books.redis.exists(shardKeys(spread.name, shard).commanded)).toBe(0);
+      expect(await books.redis.exists(shardKeys(spread, shard).commanded)).toBe(0);
     }
   });
 

@@ -13,9 +13,9 @@ export interface FoundSession {
 export async function consistentBooks(redis: Redis, tenant: TenantRef): Promise<FoundSession[]> {
   const found: FoundSession[] = [];
   for (const shard of shardNumbers(tenant)) {
-    const keys = shardKeys(tenant.name, shard);
+    const keys = shardKeys(tenant, shard);
     const ids = await redis.zrange(keys.deadlines, '0', '-1');
-    const sessions = await list({ client: redis, tenant: tenant.name, shard }, ids);
+    const sessions = await list({ client: redis, tenant: tenant.name, shards: tenant.shards, shard }, ids);
     expect(sessions.map(({ id }) => id).toSorted()).toEqual(ids.toSorted());
     found.push(...sessions.map((session) => ({ shard, session })));
 
@@ -39,7 +39,7 @@ export async function consistentBooks(redis: Redis, tenant: TenantRef): Promise<
 export async function countOf(redis: Redis, tenant: TenantRef, user: string): Promise<number> {
   const counts = await Promise.all(
     shardNumbers(tenant).map((shard) =>
-      redis.zcard(`${shardKeys(tenant.name, shard).prefix}user_sessions:${escapeKeyPart(user)}`),
+      redis.zcard(`${shardKeys(tenant, shard).prefix}user_sessions:${escapeKeyPart(user)}`),
     ),
   );
   return counts.reduce((sum, count) => sum + count, 0);

@@ -8,7 +8,7 @@ import { strict } from './strict-client.js';
 
 export const DAY_MS = 86_400_000;
 export const tenant: TenantRef = { name: 'default', shards: 1 };
-export const keys = shardKeys('default', 0);
+export const keys = shardKeys(tenant, 0);
 
 /** A request of alice's with everything said; override what the claim is about. */
 export function request(sessionId: string, overrides: Partial<AdmissionRequest> = {}): AdmissionRequest {
@@ -79,12 +79,12 @@ export async function admitted(store: SessionStore, wanted: AdmissionRequest): P
   return decision;
 }
 
-/** The entries of a stream as plain objects, oldest first. */
+/** The entries of a stream about sessions as plain objects, oldest first: without those about limits. */
 export async function streamOf(redis: Redis, key: string): Promise<Record<string, string>[]> {
   const entries = await redis.xrange(key, '-', '+');
-  return entries.map(([, flat]) =>
-    Object.fromEntries(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1] ?? '']] : []))),
-  );
+  return entries
+    .map(([, flat]) => Object.fromEntries(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1] ?? '']] : []))))
+    .filter(({ type }) => type !== 'limit.changed');
 }
 
 /** Every key but those that outlive all sessions by design. */

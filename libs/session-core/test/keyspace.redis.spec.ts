@@ -3,11 +3,12 @@ import { eventually, startRedis, type RedisServer } from '#testing';
 import { RESERVED_KEY_NAMES, shardKeys, tenantKeys, type TenantRef } from '../src/keys.js';
 import { CommandsStore } from '../src/commands-store.js';
 import { SessionStore } from '../src/session-store.js';
+import { TenantsStore } from '../src/tenants-store.js';
 import { request } from './fixture.js';
 
 /** Every kind of key that `keys.ts` names, as a pattern over a shard's prefix, by building each with a wildcard. */
 function namedPatterns(tenant: TenantRef): RegExp[] {
-  const shards = Array.from({ length: tenant.shards }, (_, shard) => shardKeys(tenant.name, shard));
+  const shards = Array.from({ length: tenant.shards }, (_, shard) => shardKeys(tenant, shard));
   const names = shards.flatMap((keys) => [
     keys.session('X'),
     keys.traffic('X'),
@@ -17,6 +18,9 @@ function namedPatterns(tenant: TenantRef): RegExp[] {
     keys.nodeSessions('X', 1),
     keys.deadlines,
     keys.users,
+    keys.groups,
+    keys.started,
+    keys.refusals,
     keys.limits,
     keys.limitsNext(1),
     keys.commands('X'),
@@ -31,8 +35,8 @@ function namedPatterns(tenant: TenantRef): RegExp[] {
     keys.events,
     keys.rejections,
   ]);
-  const { limitsDocument, commandsLease } = tenantKeys(tenant.name);
-  return [...names, limitsDocument, commandsLease('X')].map(
+  const { registration, limitsDocument, commandsLease } = tenantKeys(tenant.name);
+  return [...names, registration, limitsDocument, commandsLease('X')].map(
     (name) => new RegExp(`^${name.replaceAll(/[{}/]/g, String.raw`\$&`).replace(/X(:1)?$/, '.+')}$`),
   );
 }
@@ -53,6 +57,7 @@ describe('the keyspace', () => {
   it('holds only keys that keys.ts names, and nothing of a session once its tombstone has expired', async () => {
     const redis = server.client();
     const store = new SessionStore({ client: redis, deadlineMs: 5_000, tombstoneMs: 100 });
+    await new TenantsStore({ client: redis, deadlineMs: 5_000 }).open(tenant);
     await store.limits.change(tenant, () => ({
       maxSessionsPerUser: 3,
       action: 'terminate_oldest',
@@ -111,18 +116,19 @@ describe('the keyspace', () => {
       }
     }
     await look();
+    for (let shard = 0; shard < tenant.shards; shard++) await store.upkeep(tenant, shard, 100);
     const later = new SessionStore({ client: redis, deadlineMs: 5_000, tombstoneMs: 100, clockMs: inAnHour });
     for (let shard = 0; shard < tenant.shards; shard++) await later.transfers.repair(tenant, shard, 100);
 
     const patterns = namedPatterns(tenant);
     expect([...seen].filter((key) => !patterns.some((pattern) => pattern.test(key)))).toEqual([]);
-    const lasting = /:(limits|events|rejections)$/;
+    const lasting = /:(tenant|limits|events|rejections)$/;
     await eventually(async () => (await redis.keys('*')).every((key) => lasting.test(key)), { timeoutMs: 5_000 });
     await store.withdrawals.close();
   });
 
   it('keeps the names of later pieces free', () => {
-    const keys = shardKeys('t', 0);
+    const keys = shardKeys({ name: 't', shards: 1 }, 0);
     const taken = Object.values(keys).map((key) =>
       typeof key === 'string' ? key : key('x' as never, 'x' as never, 1, 1),
     );

@@ -35,13 +35,13 @@ it('tells the healthy shards of every lost node while one shard is broken, and t
   const nodes = nodesStore();
   const names = ['a', 'b', 'c'];
   for (const node of names) await nodes.beat(three, { node, epoch: 1, via: 'http' });
-  const broken = shardKeys(three.name, 1).nodes;
+  const broken = shardKeys(three, 1).nodes;
   const whole = await books.redis.hgetall(broken);
   await books.redis.del(broken);
   await books.redis.set(broken, 'of a foreign type');
   await silence(nodes, 2 * LEASE_MS);
   for (const shard of [0, 2]) {
-    expect(await books.redis.hgetall(shardKeys(three.name, shard).nodes)).toEqual({
+    expect(await books.redis.hgetall(shardKeys(three, shard).nodes)).toEqual({
       a: '1 1 lost',
       b: '1 1 lost',
       c: '1 1 lost',

@@ -256,14 +256,14 @@ describe('a node that returns with the same epoch', () => {
     const said = { node: 'b2bua-1', epoch: EPOCH, via: 'http' } as const;
     const reply = await heartbeat(context, said, { entered: null, snapshotIntervalMs: 60_000 });
     if (reply.kind !== 'enter') throw new Error(`the beat was answered with ${reply.kind}`);
-    await enterNode({ ...context, shard: 0 }, { ...said, change: reply.change }, true);
+    await enterNode({ ...context, shards: 1, shard: 0 }, { ...said, change: reply.change }, true);
     await admitted(books.store, request('call'));
     expect(await live(2 * LEASE_MS)).toContain('b2bua-1');
     expect((await drainAll()).map(({ id }) => id)).toEqual(['call']);
   });
 
   it('is not lost again by a loss that reaches a shard late', async () => {
-    const context = { client: books.redis, tenant: 'default', shard: 0, clockMs: () => books.clock.nowMs };
+    const context = { client: books.redis, tenant: 'default', shards: 1, shard: 0, clockMs: () => books.clock.nowMs };
     await beat('b2bua-1');
     await live(2 * LEASE_MS);
     await beat('b2bua-1');

@@ -38,7 +38,13 @@ async function slowPath(port: number) {
 describe('who owns an admission, and what is left of a life', () => {
   const books = useBooks();
   const byNode = { reason: 'completed', by: 'node' } as const;
-  const context = () => ({ client: books.redis, tenant: 'default', shard: 0, clockMs: () => books.clock.nowMs });
+  const context = () => ({
+    client: books.redis,
+    tenant: 'default',
+    shards: 1,
+    shard: 0,
+    clockMs: () => books.clock.nowMs,
+  });
   const options = (token: number) => ({ token, tombstoneMs: 60_000, mode: 'admit' as const });
   const takeBack = (token: number, attempt = 1) =>
     withdraw(context(), { sessionId: 'call-1', attempt, token, rememberedMs: 60_000 });

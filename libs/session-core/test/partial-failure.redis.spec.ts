@@ -29,12 +29,12 @@ describe('shards, full memory and long outages', () => {
 
   it('an end that reached only some shards is completed by its repetition', async () => {
     const s = shardOf(acme, other);
-    const k = shardKeys('acme', s).session('call-1');
+    const k = shardKeys(acme, s).session('call-1');
     const orig = books.redis.callBuffer.bind(books.redis);
     let broken = true;
     books.redis.callBuffer = (async (c: string, l: (string | number | Buffer)[]) => {
       // 4th argument of end: the reason
-      if (broken && l.includes('completed') && String(l[2]).includes(`/${s}}`))
+      if (broken && l.includes('completed') && String(l[2]).includes(`/${s}.`))
         throw Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
       return await orig(c, l);
     }) as typeof books.redis.callBuffer;

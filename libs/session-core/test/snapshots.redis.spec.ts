@@ -19,7 +19,13 @@ const end = async (sessionId: string) => {
   await books.store.end(tenant, { sessionId }, { reason: 'completed', by: 'node' });
 };
 const typesOf = async () => (await streamOf(books.redis, keys.events)).map(({ type }) => type);
-const shardContext = () => ({ client: books.redis, tenant: 'default', shard: 0, clockMs: () => books.clock.nowMs });
+const shardContext = () => ({
+  client: books.redis,
+  tenant: 'default',
+  shards: 1,
+  shard: 0,
+  clockMs: () => books.clock.nowMs,
+});
 const nothing = { kind: 'complete', adopted: 0, restored: 0, dropped: 0, elsewhere: 0, hangUp: [], suspended: null };
 
 describe('a part of a list', () => {
@@ -652,7 +658,7 @@ describe('a tenant with three shards', () => {
     const truth = Array.from({ length: 120 }, (_, i) => entry(`call-${i}`, { user: users[i % 30] ?? '' }));
     expect(await r.list(truth)).toEqual({ ...nothing, adopted: 120 });
     const counts = async () =>
-      await Promise.all([0, 1, 2].map(async (shard) => await books.redis.zcard(shardKeys('acme', shard).deadlines)));
+      await Promise.all([0, 1, 2].map(async (shard) => await books.redis.zcard(shardKeys(three, shard).deadlines)));
     expect((await counts()).reduce((sum, count) => sum + count)).toBe(120);
     expect(Math.min(...(await counts()))).toBeGreaterThan(0);
     const some = truth.slice(0, 100);
@@ -662,9 +668,7 @@ describe('a tenant with three shards', () => {
     // One shard alone would not trip the fuse: each lacks about a third of 80.
     await r.list(truth.slice(0, 40));
     expect(await r.list(truth.slice(0, 40))).toEqual({ ...nothing, suspended: `snapshot/${NODE}` });
-    const outboxes = await Promise.all(
-      [0, 1, 2].map((shard) => streamOf(books.redis, shardKeys('acme', shard).events)),
-    );
+    const outboxes = await Promise.all([0, 1, 2].map((shard) => streamOf(books.redis, shardKeys(three, shard).events)));
     expect(outboxes.map((events) => events.filter(({ type }) => type === 'fuse.tripped').length)).toEqual([1, 0, 0]);
     expect((await counts()).reduce((sum, count) => sum + count)).toBe(120);
   });

@@ -82,7 +82,7 @@ describe('handing over while connections break', () => {
       const left = (await consistentBooks(redis, acme)).map(({ session }) => session.id);
       expect(left.toSorted()).toEqual(ids.filter((id) => !ended.has(id)).toSorted());
       for (const shard of [0, 1, 2]) {
-        const keys = shardKeys(acme.name, shard);
+        const keys = shardKeys(acme, shard);
         expect(await redis.exists(keys.offers, keys.offersDue)).toBe(0);
         for (const event of await streamOf(redis, keys.events)) {
           if (event['type'] === 'session.ended') expect(ended.has(event['sessionId'] ?? '')).toBe(true);

@@ -15,7 +15,7 @@ describe('a handover to another shard whose process died between the steps', () 
     await repair();
     expect(await where()).toEqual([[1, 's', ONE]]);
     expect(await typesOf(1)).toEqual(['session.authenticated']);
-    expect(await books.redis.exists(shardKeys(acme.name, 0).offers, shardKeys(acme.name, 0).offersDue)).toBe(0);
+    expect(await books.redis.exists(shardKeys(acme, 0).offers, shardKeys(acme, 0).offersDue)).toBe(0);
   });
 
   it('counts in both shards meanwhile, and is found where it goes to', async () => {
@@ -84,7 +84,7 @@ describe('a handover to another shard whose process died between the steps', () 
     await admit('s', ZERO);
     await claimed(0, await offered(0, { kind: 'transferred', user: ONE, node: 'n', epoch: 3 }));
     await books.store.end(acme, { sessionId: 's', user: ONE }, BY_NODE);
-    await books.redis.del(shardKeys(acme.name, 1).session('s'));
+    await books.redis.del(shardKeys(acme, 1).session('s'));
     await repair();
     expect(await where()).toEqual([]);
   });

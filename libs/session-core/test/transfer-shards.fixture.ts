@@ -18,6 +18,7 @@ export function useShards() {
   const context = (shard: number) => ({
     client: books.redis,
     tenant: acme.name,
+    shards: acme.shards,
     shard,
     clockMs: () => books.clock.nowMs,
   });
@@ -33,7 +34,7 @@ export function useShards() {
   };
   const where = async () =>
     (await consistentBooks(books.redis, acme)).map(({ shard, session }) => [shard, session.id, session.user]);
-  const eventsOf = (shard: number) => streamOf(books.redis, shardKeys(acme.name, shard).events);
+  const eventsOf = (shard: number) => streamOf(books.redis, shardKeys(acme, shard).events);
   const typesOf = async (shard: number) => (await eventsOf(shard)).map(({ type }) => type);
 
   /** The first steps alone, as if the process had died after them. */

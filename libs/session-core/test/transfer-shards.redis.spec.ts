@@ -56,7 +56,7 @@ describe('a handover to another shard', () => {
     await admit('x', TWO);
     await admit('y', TWO);
     await books.store.end(acme, { sessionId: 'over', user: TWO }, BY_NODE);
-    await books.redis.hset(shardKeys(acme.name, 2).nodes, 'b2bua-2', '8');
+    await books.redis.hset(shardKeys(acme, 2).nodes, 'b2bua-2', '8');
     expect(await transfer('s', { user: TWO, epoch: null })).toMatchObject({
       kind: 'rejected',
       limits: [{ key: TWO, max: 2 }],
@@ -69,7 +69,7 @@ describe('a handover to another shard', () => {
       [2, 'x', TWO],
       [2, 'y', TWO],
     ]);
-    expect(await books.redis.exists(shardKeys(acme.name, 1).offers)).toBe(0);
+    expect(await books.redis.exists(shardKeys(acme, 1).offers)).toBe(0);
   });
 
   it('never exceeds the limit under 30 at once', async () => {
@@ -186,7 +186,7 @@ describe('a handover to another shard', () => {
   it('leaves nothing behind once the sweep has forgotten its claim', async () => {
     await admit('s', '');
     await authenticate('s', ONE);
-    const { claims } = shardKeys(acme.name, 1);
+    const { claims } = shardKeys(acme, 1);
     expect(await books.redis.zcard(claims)).toBe(1);
     await repair();
     expect(await books.redis.zcard(claims)).toBe(1);

@@ -215,7 +215,7 @@ class Run {
     const { redis } = this.books;
     const ends = new Set<string>();
     for (let shard = 0; shard < this.tenant.shards; shard++) {
-      for (const event of await streamOf(redis, shardKeys(this.tenant.name, shard).events)) {
+      for (const event of await streamOf(redis, shardKeys(this.tenant, shard).events)) {
         if (event['type'] === 'session.ended') ends.add(`${event['id']}`);
       }
     }
@@ -236,7 +236,7 @@ class Run {
 
   private context(shard: number) {
     const { redis: client, clock } = this.books;
-    return { client, tenant: this.tenant.name, shard, clockMs: () => clock.nowMs };
+    return { client, tenant: this.tenant.name, shards: this.tenant.shards, shard, clockMs: () => clock.nowMs };
   }
 }
 

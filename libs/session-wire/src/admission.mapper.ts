@@ -1,7 +1,14 @@
 import { uuidv7 } from 'uuidv7';
 
 import { policyFor, type TenantConfig } from '#service-kit';
-import { identify, InvalidInputError, type AdmissionRequest, type SessionPolicy } from '#session-core';
+import {
+  groupParts,
+  identify,
+  InvalidInputError,
+  type AdmissionRequest,
+  type Decision,
+  type SessionPolicy,
+} from '#session-core';
 
 import type { AdmissionBody } from './sessions.schema.js';
 
@@ -12,6 +19,7 @@ export function admissionRequest(body: AdmissionBody, tenant: TenantConfig): Adm
     sessionId: body.sessionId ?? uuidv7(),
     attempt: body.attempt,
     user: userOf(body, tenant),
+    userClass: body.userClass ?? null,
     node,
     epoch: node === null ? null : epoch,
     state: body.state,
@@ -48,11 +56,27 @@ function shortened(policy: SessionPolicy, ttlSeconds: number | undefined): Sessi
   return policy.maxDurationMs > 0 && policy.maxDurationMs <= ttlMs ? policy : { ...policy, maxDurationMs: ttlMs };
 }
 
+const kindOf = (group: string) => groupParts(group).kind;
+
 /** What was asked for and has no effect, for `warnings`. */
-export function admissionWarnings({ groups, userClass, node, epoch }: AdmissionBody): string[] {
-  const kinds = new Set(groups.map((group) => group.slice(0, group.indexOf(':'))));
-  const warnings = [...kinds].map((kind) => `groups: nobody configured the kind ${kind}; tracked there, unlimited`);
-  if (userClass !== undefined) warnings.push(`userClass: nobody configured the class ${userClass}; without effect`);
+export function admissionWarnings(
+  { groups, userClass, node, epoch }: AdmissionBody,
+  { limits }: TenantConfig,
+  decision: Decision,
+): string[] {
+  const limited =
+    'limits' in decision ? decision.limits.flatMap(({ scope, key }) => (scope === 'group' ? [kindOf(key)] : [])) : [];
+  const known = new Set([...Object.keys(limits.groups ?? {}), ...limited]);
+  const unknown = new Set(groups.map(kindOf).filter((kind) => !known.has(kind)));
+  const warnings = [...unknown].map(
+    (kind) =>
+      `groups: nobody configured the kind ${kind} in the file; tracked, and unlimited unless limits-admin has set a limit`,
+  );
+  if (userClass !== undefined && !Object.hasOwn(limits.classes ?? {}, userClass)) {
+    warnings.push(
+      `userClass: the configuration has no class ${userClass}; without effect unless limits-admin has set it`,
+    );
+  }
   if (epoch !== undefined && node === undefined) warnings.push('epoch: without effect, because no node is given');
   return warnings;
 }

@@ -2,6 +2,8 @@ import { isIP } from 'node:net';
 
 import { z } from 'zod';
 
+import { EMERGENCY_GROUP, EMERGENCY_KIND, MAX_GROUPS } from '#session-core';
+
 /** Controls, lone surrogates, line separators, and the mark that bytes leave that were no UTF-8. */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\uFFFD]/u;
 /** The same, but a header may be folded over lines. */
@@ -60,9 +62,21 @@ export const group = () =>
     .string()
     .refine((value) => GROUP.test(value), 'must be kind:name, the kind of 1 to 32 of a-z, 0-9 and -')
     .refine(
+      (value) => value === EMERGENCY_GROUP || !value.startsWith(`${EMERGENCY_KIND}:`),
+      'must not be of the kind priority: say "priority": "emergency"',
+    )
+    .refine(
       (value) => text(128).safeParse(value.slice(value.indexOf(':') + 1)).success,
       'must have a printable name of 1 to 128 bytes',
     );
+
+/** The groups of a session. The one of emergency sessions is theirs by priority; where an answer is sent back with it, it says nothing. */
+export const groups = () =>
+  z
+    .array(group())
+    .transform((names) => names.filter((name) => name !== EMERGENCY_GROUP))
+    .refine((names) => names.length <= MAX_GROUPS, `must be a list of at most ${MAX_GROUPS}`)
+    .default([]);
 
 /**
  * Any JSON object that JSON can write as it is, in at most `maxBytes` bytes: its numbers finite (`1e999` is read as infinity), lists and

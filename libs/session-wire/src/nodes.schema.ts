@@ -2,12 +2,11 @@ import { z } from 'zod';
 
 import { MAX_PART_SESSIONS, MAX_PARTS } from '#session-core';
 
-import { group, header, listOf, sessionId, attempt, text, wholeNumber } from './fields.schema.js';
+import { groups, header, listOf, sessionId, attempt, text, wholeNumber } from './fields.schema.js';
 
 const NODE_BYTES = 128;
 const USER_BYTES = 4_096;
 const MOST_CLAIMED = 10_000_000;
-const MAX_GROUPS = 8;
 
 /** The name of a node. */
 export const nodeName = () => text(NODE_BYTES);
@@ -26,7 +25,7 @@ const heldSession = z.object({
   id: sessionId(),
   attempt: attempt().optional(),
   user: header(USER_BYTES).default(''),
-  groups: listOf(group(), MAX_GROUPS).default([]),
+  groups: groups(),
   startedAt: z.iso
     .datetime({ offset: true, error: 'must be a time as RFC 3339 has it' })
     .transform((time) => Date.parse(time)),

@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 import {
   attempt,
-  group,
+  groups,
   header,
   ipAddress,
   jsonObject,
@@ -19,7 +19,6 @@ const METADATA_BYTES = 4_096;
 const NAME_BYTES = 256;
 const NODE_BYTES = 128;
 const REASON_BYTES = 1_024;
-const MAX_GROUPS = 8;
 const MAX_CHANNELS = 64;
 
 /** The body of `POST /v1/sessions` and `POST /v1/sessions:check`. */
@@ -42,7 +41,7 @@ export const admissionBody = z.object({
     .default('sip'),
   direction: z.enum(['inbound', 'outbound'], 'must be inbound or outbound').optional(),
   correlationId: text(NAME_BYTES).optional(),
-  groups: listOf(group(), MAX_GROUPS).default([]),
+  groups: groups(),
   state: z.enum(['reserved', 'active'], 'must be reserved or active').default('active'),
   priority: z.enum(['normal', 'emergency'], 'must be normal or emergency').default('normal'),
   ttlSeconds: ttlSeconds().optional(),

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { CONFIG, REDIS, type BerthConfig } from '#service-kit';
+import { CONFIG, REDIS, TenantRegistryService, type BerthConfig } from '#service-kit';
 import { CommandsStore, type StoreClient, type TenantRef } from '#session-core';
 
 /** A tenant and what its nodes must still do. */
@@ -13,7 +13,11 @@ export interface TenantCommands {
 export class CommandsRepository {
   private readonly byName: ReadonlyMap<string, TenantCommands>;
 
-  constructor(@Inject(CONFIG) { tenants, store }: BerthConfig, @Inject(REDIS) client: StoreClient) {
+  constructor(
+    @Inject(CONFIG) { tenants, store }: BerthConfig,
+    @Inject(REDIS) client: StoreClient,
+    private readonly registry: TenantRegistryService,
+  ) {
     const deadlineMs = store.decisionDeadlineMs;
     this.byName = new Map(
       Object.values(tenants).map(({ name, shards, tombstoneMs }) => [
@@ -23,9 +27,11 @@ export class CommandsRepository {
     );
   }
 
+  /** Throws StoreUnavailableError while the tenant is not opened. */
   named(name: string): TenantCommands {
     const found = this.byName.get(name);
     if (found === undefined) throw new Error(`tenant ${name} is not configured`);
+    this.registry.assertOpen(name);
     return found;
   }
 }

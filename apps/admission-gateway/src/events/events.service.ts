@@ -16,7 +16,7 @@ export class EventsService {
   private readonly inbox: EventInbox;
 
   constructor(private readonly tenants: TenantsRepository) {
-    this.inbox = new EventInbox((name) => tenants.all.find(({ ref }) => ref.name === name));
+    this.inbox = new EventInbox((name) => tenants.named(name));
   }
 
   /** The result of each event, in their order. One that fails does not keep the others from being applied. */

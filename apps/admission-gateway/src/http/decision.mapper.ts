@@ -7,7 +7,7 @@ import {
   type BerthConfig,
   type ProblemCode,
 } from '#service-kit';
-import type { Admitted, Decision, Rejected } from '#session-core';
+import type { Admitted, Decision, LimitState, Rejected } from '#session-core';
 
 import { refusalOf } from '../refusal.js';
 
@@ -46,11 +46,25 @@ export function problemOfDecision(decision: Exclude<Decision, Admitted>, sip: Si
 
 function problemOfRefusal({ limits, policyVersion }: Rejected, sip: SipAnswers): ProblemException {
   const { code, sip: answer } = refusalOf(limits);
-  const full = limits.map(({ scope, key, max, active }) => `${scope} ${key} has ${active} of ${max}`).join(', ');
-  return new ProblemException(code, `No place left: ${full}`, {
+  return new ProblemException(code, `No place left: ${limits.map(sentenceOf).join(', ')}`, {
     members: { decision: 'rejected', limits, policyVersion, sip: sip[answer] },
+    headers: retryAfter(limits),
   });
 }
+
+function sentenceOf({ scope, key, max, active, reserved, retryAfterMs }: LimitState): string {
+  if (retryAfterMs !== undefined) return `${scope} ${key} calls too often, wait ${seconds(retryAfterMs)} s`;
+  const kept = reserved === undefined ? '' : `, of which ${reserved} are reserved`;
+  return `${scope} ${key} has ${active} of ${max}${kept}`;
+}
+
+/** Once every rate has room again; a limit on sessions says nothing about when. */
+function retryAfter(limits: LimitState[]): Record<string, string> {
+  const waitsMs = limits.flatMap(({ retryAfterMs }) => retryAfterMs ?? []);
+  return waitsMs.length === 0 ? {} : { 'Retry-After': `${seconds(Math.max(...waitsMs))}` };
+}
+
+const seconds = (ms: number) => Math.ceil(ms / 1_000);
 
 /** What an outage adds to the answer, whichever call meets it. */
 export function sipOfProblem(code: ProblemCode, sip: SipAnswers): Record<string, unknown> {

@@ -13,7 +13,7 @@ import {
   type BerthConfig,
   type Principal,
 } from '#service-kit';
-import type { SessionRef } from '#session-core';
+import type { Decision, SessionRef } from '#session-core';
 import {
   activityBody,
   admissionBody,
@@ -48,20 +48,21 @@ export class SessionsController {
   /** 201 admitted, 200 admitted before; everything else is a problem. */
   @Post('sessions')
   async create(@Caller() caller: Principal, @Body() body: unknown, @Res({ passthrough: true }) reply: FastifyReply) {
-    const { request, warnings } = this.question(caller, body);
+    const { request, warningsFor } = this.question(caller, body);
     const { decision, token } = await this.admission.admit(caller, request);
     if (decision.kind !== 'admitted') throw problemOfDecision(decision, this.config.sip);
     ifUndelivered(reply, () => this.admission.takeBack(caller, request, token));
     void reply.code(decision.repeated ? 200 : 201);
-    return admittedJson(decision, warnings);
+    return admittedJson(decision, warningsFor(decision));
   }
 
   /** What `POST /v1/sessions` would answer, without doing it. */
   @Post('sessions::check')
   @HttpCode(200)
   async check(@Caller() caller: Principal, @Body() body: unknown) {
-    const { request, warnings } = this.question(caller, body);
-    return checkedJson(await this.admission.check(caller, request), this.config.sip, warnings);
+    const { request, warningsFor } = this.question(caller, body);
+    const decision = await this.admission.check(caller, request);
+    return checkedJson(decision, this.config.sip, warningsFor(decision));
   }
 
   @Post('sessions/:id/confirm')
@@ -110,8 +111,12 @@ export class SessionsController {
 
   private question(caller: Principal, body: unknown) {
     const said = parseBody(admissionBody, body);
-    const request = admissionRequest(said, this.tenants.named(caller.tenant).config);
-    return { request, warnings: [...ignored(unknownFields(admissionBody, body)), ...admissionWarnings(said)] };
+    const tenant = this.tenants.named(caller.tenant).config;
+    const warningsFor = (decision: Decision) => [
+      ...ignored(unknownFields(admissionBody, body)),
+      ...admissionWarnings(said, tenant, decision),
+    ];
+    return { request: admissionRequest(said, tenant), warningsFor };
   }
 
   private ref(tenant: string, id: string, sessionId: string | undefined, user: string | undefined): SessionRef {

@@ -275,7 +275,15 @@ describe('health and metrics', () => {
     const ready = await app.inject('/health/ready');
     expect([ready.statusCode, ready.json()]).toEqual([
       200,
-      { status: 'ok', checks: { redis: { status: 'ok' }, scripts: { status: 'ok' }, memory: { status: 'ok' } } },
+      {
+        status: 'ok',
+        checks: {
+          tenants: { status: 'ok' },
+          redis: { status: 'ok' },
+          scripts: { status: 'ok' },
+          memory: { status: 'ok' },
+        },
+      },
     ]);
   });
 

@@ -7,6 +7,7 @@ import { ConfigError } from '../config/config.error.js';
 import { loadConfig } from '../config/load-config.js';
 import { createLogger, withoutCredentials, type Logger } from '../logging/logger.js';
 import type { ProblemFilterOptions } from '../problems/problem.filter.js';
+import { TenantRegistryService } from '../tenants/tenant-registry.service.js';
 import { createApp } from './create-app.js';
 import { stopGracefully } from './graceful-stop.js';
 
@@ -24,7 +25,8 @@ const SAME_SIGNAL_MS = 500;
 /**
  * The whole life of a process: reads the configuration, starts the app, listens, and stops on SIGTERM or SIGINT with exit code 0.
  *
- * A start that fails says why on standard error, in plain words, and exits with 1.
+ * A start that fails says why on standard error, in plain words, and exits with 1; so does a process that finds out later that one of its
+ * tenants is not what its configuration says.
  */
 export async function runApp(module: Type, { name, port, problems }: RunOptions): Promise<void> {
   let app: NestFastifyApplication | undefined;
@@ -36,6 +38,7 @@ export async function runApp(module: Type, { name, port, problems }: RunOptions)
     app = await createApp(module, { config, logger, ...problems?.(config) });
     await app.listen(port(config), config.host);
     stopOnSignals(app, logger);
+    stopOnRefusal(app, name, logger);
     const url = await app.getUrl();
     logger.info({ url, pid: process.pid, config: config.file }, 'Listening');
   } catch (error) {
@@ -68,6 +71,15 @@ function stopOnSignals(app: NestFastifyApplication, logger: Logger): void {
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+}
+
+function stopOnRefusal(app: NestFastifyApplication, name: string, logger: Logger): void {
+  void app.get(TenantRegistryService).refused.then(async ({ message }) => {
+    logger.fatal({ reason: message }, 'Stopping: a tenant has another number of shards');
+    process.stderr.write(`${name}: ${message}\n`);
+    await stopGracefully(app).catch(() => {});
+    process.exit(1);
+  });
 }
 
 function startFailure(error: unknown): string {

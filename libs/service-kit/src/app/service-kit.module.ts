@@ -7,9 +7,10 @@ import { HealthModule } from '../health/health.module.js';
 import type { Logger } from '../logging/logger.js';
 import { MetricsModule } from '../metrics/metrics.module.js';
 import { RedisModule } from '../redis/redis.module.js';
+import { TenantRegistryService } from '../tenants/tenant-registry.service.js';
 import { CONFIG, LOGGER } from '../tokens.js';
 
-/** What every app has: configuration, log, Redis, metrics, health and roles. `createApp` puts it beside the app's own module. */
+/** What every app has: configuration, log, Redis, metrics, health, roles and open tenants. `createApp` puts it beside the app's own module. */
 @Global()
 @Module({})
 export class ServiceKitModule {
@@ -21,8 +22,9 @@ export class ServiceKitModule {
         { provide: CONFIG, useValue: config },
         { provide: LOGGER, useValue: logger },
         { provide: APP_GUARD, useClass: RolesGuard },
+        TenantRegistryService,
       ],
-      exports: [CONFIG, LOGGER],
+      exports: [CONFIG, LOGGER, TenantRegistryService],
     };
   }
 }

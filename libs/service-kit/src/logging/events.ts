@@ -1,4 +1,4 @@
-import type { LimitAction } from '#session-core';
+import type { LimitAction, LimitScope } from '#session-core';
 
 import type { Logger } from './logger.js';
 
@@ -15,6 +15,9 @@ export interface LimitExceededEvent {
   maxSessions: number;
   action: LimitAction;
   callId: string;
+  /** Which limit was full: its kind, and which of them; of a user's `username` says it. */
+  scope: LimitScope;
+  key: string;
 }
 
 export interface TerminatedOldestEvent {
@@ -69,9 +72,17 @@ export function logSessionKilled(logger: Logger, event: SessionEvent): void {
 }
 
 export function logLimitExceeded(logger: Logger, event: LimitExceededEvent): void {
-  const { username, currentSessions, maxSessions, action, callId } = event;
+  const { username, currentSessions, maxSessions, action, callId, scope, key } = event;
   logger.info(
-    { username, current_sessions: currentSessions, max_sessions: maxSessions, action, call_id: callId },
+    {
+      username,
+      current_sessions: currentSessions,
+      max_sessions: maxSessions,
+      action,
+      call_id: callId,
+      scope,
+      ...(scope !== 'user' && { key }),
+    },
     'Session limit exceeded',
   );
 }

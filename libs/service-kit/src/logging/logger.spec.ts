@@ -22,6 +22,8 @@ describe('the log', () => {
       maxSessions: 5,
       action: 'reject',
       callId: 'abc123',
+      scope: 'user',
+      key: 'alice',
     });
     expect(lines).toEqual([
       {
@@ -34,6 +36,7 @@ describe('the log', () => {
         max_sessions: 5,
         action: 'reject',
         call_id: 'abc123',
+        scope: 'user',
       },
     ]);
   });

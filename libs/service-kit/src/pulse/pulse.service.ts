@@ -4,6 +4,7 @@ import { Pulses, type StoreClient, type TenantRef } from '#session-core';
 
 import type { BerthConfig } from '../config/berth.config.js';
 import type { Logger } from '../logging/logger.js';
+import type { TenantRegistryService } from '../tenants/tenant-registry.service.js';
 import { pulseTimes } from './pulse-times.js';
 
 export interface PulseOptions {
@@ -26,6 +27,7 @@ export class PulseService implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly config: BerthConfig,
     client: StoreClient,
     private readonly logger: Logger,
+    private readonly registry: TenantRegistryService,
     private readonly options: PulseOptions,
   ) {
     const { intervalMs, staleAfterMs } = pulseTimes(config);
@@ -45,6 +47,7 @@ export class PulseService implements OnApplicationBootstrap, OnModuleDestroy {
 
   private beat(): void {
     for (const tenant of this.tenants) {
+      if (!this.registry.isOpen(tenant.name)) continue;
       this.say(`shards of ${tenant.name}`, () => this.pulses.beat(tenant));
       if (this.options.takesBeats) this.say(`beats of ${tenant.name}`, () => this.pulses.open(tenant));
     }

@@ -7,10 +7,13 @@ export interface AdmissionRequest {
   attempt: number;
   /** In canonical form; empty for a session whose user is not known yet, which counts in the total only. */
   user: string;
+  /** As its server says; a class that the tenant has given the user wins. */
+  userClass?: string | null;
   node: string | null;
   epoch: number | null;
   state: SessionState;
   priority: Priority;
+  /** As named by the session, at most 8; emergency sessions are in `priority:emergency` without saying so. */
   groups: string[];
   facts: SessionFacts;
   policy: SessionPolicy;

@@ -1,11 +1,17 @@
 /** What one limit said at the moment of a decision. */
 export interface LimitState {
   scope: LimitScope;
-  /** The user, the group or the address; `*` for the total. */
+  /** The user, the group (`kind:name`) or the address; `*` for the total. */
   key: string;
   /** 0: unlimited. */
   max: number;
   active: number;
+  /** Of `max`, the places that are kept free for the limit's reserve at this moment; absent where there are none. */
+  reserved?: number;
+  /** True where the limit is only measured: it was full and refused nobody. */
+  observed?: true;
+  /** Of a rate: after so many milliseconds there is room again. */
+  retryAfterMs?: number;
 }
 
 /** The kinds of limit, in the order in which a refusal is named. */
@@ -15,55 +21,52 @@ export type LimitScope = (typeof LIMIT_SCOPES)[number];
 export const LIMIT_ACTIONS = ['reject', 'terminate_oldest'] as const;
 export type LimitAction = (typeof LIMIT_ACTIONS)[number];
 
-/**
- * One layer of a tenant's limits: what the file says, or what the API says. Absent means "not said here".
- * A limit of zero or below is unlimited.
- */
-export interface LimitsLayer {
-  enabled?: boolean | undefined;
-  maxSessionsPerUser?: number | undefined;
-  action?: LimitAction | undefined;
-  /** Overrides by canonical user name. */
-  users?: Record<string, number> | undefined;
+/** Calls per second, with bursts: `burst` calls may come at once, then one each `1 / perSecond` seconds (GCRA, ITU-T I.371). */
+export interface Rate {
+  perSecond: number;
+  burst: number;
 }
 
-/**
- * The limits of a tenant: one document, changed by compare-and-set on `version`.
- * What the API says wins over what the file says, which wins over the defaults.
- */
-export interface LimitsDocument {
-  version: number;
-  file: LimitsLayer;
-  api: LimitsLayer;
-  /** Who published the file layer, for the warning when two processes have different files. */
-  publishedBy: string | null;
+/** Places of a limit that only the sessions of a group may take. */
+export interface Reserve {
+  /** `kind:name`; emergency sessions are in the group `priority:emergency` by themselves. */
+  group: string;
+  places: number;
 }
 
-/** The limits in force: the layers of a document resolved. */
-export interface EffectiveLimits {
-  version: number;
-  enabled: boolean;
-  maxSessionsPerUser: number;
-  action: LimitAction;
-  users: Record<string, number>;
+/** A limit that holds until a moment, and then gives way to what it covers. */
+export interface TemporaryLimit {
+  /** 0: unlimited. */
+  max: number;
+  untilMs: number;
+  /** Who has set it; the limit that it covers has an origin of its own. */
+  origin?: LimitOrigin | undefined;
 }
 
-export const DEFAULT_LIMITS = { enabled: true, maxSessionsPerUser: 5, action: 'reject' } as const;
-
-/** Resolves the layers; the API's word wins, key by key. */
-export function effectiveLimits(document: LimitsDocument): EffectiveLimits {
-  const { file, api } = document;
-  return {
-    version: document.version,
-    enabled: api.enabled ?? file.enabled ?? DEFAULT_LIMITS.enabled,
-    maxSessionsPerUser: api.maxSessionsPerUser ?? file.maxSessionsPerUser ?? DEFAULT_LIMITS.maxSessionsPerUser,
-    action: api.action ?? file.action ?? DEFAULT_LIMITS.action,
-    users: { ...file.users, ...api.users },
-  };
+/** Who has set a limit through the API, when and why. */
+export interface LimitOrigin {
+  by: string;
+  atMs: number;
+  reason: string | null;
 }
 
-/** The limit of one user; 0 is unlimited, whatever the sign it was written with. */
-export function limitOf(limits: EffectiveLimits, user: string): number {
-  const own = Object.hasOwn(limits.users, user) ? limits.users[user] : undefined;
-  return Math.max(0, own ?? limits.maxSessionsPerUser);
+/** What may be said of a limit beside its number. */
+export interface LimitDetails {
+  /** Measured and shown, but never a reason to refuse. */
+  observe?: boolean | undefined;
+  reserve?: Reserve | undefined;
+  temporary?: TemporaryLimit | undefined;
+  origin?: LimitOrigin | undefined;
 }
+
+/** The group that every emergency session is in; nobody may name its kind. */
+export const EMERGENCY_GROUP = 'priority:emergency';
+export const EMERGENCY_KIND = 'priority';
+
+/** Named by a session itself. Parents come on top. */
+export const MAX_GROUPS = 8;
+/** How far up a group's parents may go: a trunk within a carrier within a region within a country. */
+export const MAX_ANCESTORS = 4;
+
+/** The reserve of a group is counted one session at a time, so such a group is bounded (10,000 look-ups take 1 ms). */
+export const MOST_WITH_RESERVE = 10_000;

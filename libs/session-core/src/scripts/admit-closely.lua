@@ -1,13 +1,38 @@
--- The part of `admit.lua` for an id that is known, a run of a node that is over or new, a limit that is full, or an outbox that is too long.
--- Decides what has to end for this admission, or answers.
+-- The part of `admit.lua` for an id that is known, a run of a node that is over or new, a limit that is full or has details, a rate without
+-- room, or an outbox that is too long. Decides what has to end for this admission, or answers.
 
 local facts_at, asked = cmsgpack.unpack_one(ARGV[6])
-local attempt, token, superseding = asked[ATTEMPT], asked[OWNERS][1], false
-touch_shard()
+local attempt, token, superseding = asked[ATTEMPT], asked[OWNERS][1], nil
 write_event = append_event
 apply_ends = function() apply_planned(ARGV[7]) end
 
--- 1. The id.
+-- 1. The limits, as far as they have to be known for whatever is counted from here on.
+local actions = { 'action', 'total_action' }
+for i = 15, #ARGV, 3 do actions[#actions + 1] = 'kind_action:' .. string.match(ARGV[i], '^[^:]*') end
+actions = redis.call('HMGET', PREFIX .. 'limits', unpack(actions))
+local function checked_limit(scope, name, set, count, most, action, names)
+  local details = {}
+  if not most then most, details = in_force(names) end
+  return check_limit(scope, name, set, count, enforced and most or 0, action, details, asked[GROUPS]), most
+end
+local of_user, of_groups = nil, {}
+of_user, max = checked_limit('user', user, user_sessions, held, user == '' and 0 or max, actions[1], { 'user:' .. user, 'class:' .. ARGV[13], 'user' })
+for n = 1, #asked[GROUPS] do
+  local name = ARGV[12 + 3 * n]
+  of_groups[n], group_max[n] = checked_limit('group', asked[GROUPS][n], PREFIX .. 'group_sessions:' .. name, group_held[n], group_max[n],
+    actions[2 + n], { 'group:' .. name, 'kind:' .. string.match(name, '^[^:]*') })
+end
+local of_total
+of_total, total_max = checked_limit('total', '*', DEADLINES, total, total_max, actions[2], { 'total' })
+local function counts_of()
+  local counted = { max, of_user.held - of_user.ending, total_max, of_total.held - of_total.ending }
+  for n, limit in ipairs(of_groups) do
+    counted[3 + 2 * n], counted[4 + 2 * n] = group_max[n], limit.held - limit.ending
+  end
+  return counted
+end
+
+-- 2. The id.
 if session then
   session = unpack_session(session)
   local list = session.list
@@ -17,8 +42,7 @@ if session then
     record = cmsgpack.pack(asked) .. string.sub(ARGV[6], facts_at + 1)
   end
   local due = session.live and due_of(id)
-  if list[STATE] == PROVISIONAL then
-    superseding = false -- whoever still holds it asks anew, and is judged anew
+  if list[STATE] == PROVISIONAL then -- whoever still holds it asks anew, and is judged anew
   elseif not session.live then
     if list[ATTEMPT] == EVERY_ATTEMPT or attempt <= list[ATTEMPT] then -- all up to the one that ended stay refused
       return { 'ended', list[STATE] == ENDED and session.packed or nil }
@@ -27,6 +51,7 @@ if session then
     will_end(id, session, due)
     if attempt <= list[ATTEMPT] then
       if dry then return { 'ended' } end
+      touch_shard()
       apply_ends()
       return { 'ended', session.packed }
     end
@@ -40,35 +65,43 @@ if session then
       add_owner(list, token)
       redis.call('SET', KEYS[3], pack_session(session))
     end
-    return { 'repeated', max, held, version, unpack(live_reply(session, due, traffic), 2) }
+    return { 'repeated', version, counts_of(), unpack(live_reply(session, due, traffic), 2) }
   else
     -- A call that rang may be tried anew; one that was answered goes on at its node, which has to be told.
     local ringing = list[STATE] == RESERVED
-    superseding = true
+    superseding = list
     will_end(id, session, due, ringing and 'completed' or 'evicted', 'superseded by attempt ' .. string.format('%d', attempt), ringing)
   end
 end
 
--- 2. The node.
+-- 3. The node.
 if run and run ~= ARGV[12] then
   local stale = stale_run(ARGV[11], tonumber(ARGV[12]))
   if stale then return { 'stale-epoch', stale } end
 end
 
--- 3. The limits. (Total, group and rate limits are read and judged here as well when they come.)
+-- 4. Room.
 local started = ARGV[4] == 'started' -- a fact, which no limit can refuse
-local missing_places = make_room(asked[EMERGENCY] or started)
-if started and overshoot then overshoot = 'adoption' end
-if missing_places > 0 then
+local full = make_room(started and 'adoption' or asked[EMERGENCY] and 'emergency', enforced and rates_full or nil)
+if full then
   -- A refused attempt changes nothing: an older attempt that lives keeps its place; only what is due goes.
   if superseding then
     table.remove(ends, 1)
-    active = active + 1
+    count_ending(superseding, -1)
+    for _, limit in ipairs(full) do
+      if limit.retryAfterMs == nil and is_under(superseding, limit) then limit.active = limit.active + 1 end
+    end
   end
-  if dry then return { 'rejected', max, active, version } end
-  return refuse(attempt, ARGV[7])
+  if dry then return { 'rejected', version, cjson.encode(full) } end
+  if #ends > 0 then touch_shard() end
+  return refuse(attempt, ARGV[7], full)
 end
+if #ends > 0 or new_run then touch_shard() end
+active = of_user.held - of_user.ending
+for n, limit in ipairs(of_groups) do group_held[n] = limit.held - limit.ending end
+
 if started then -- it takes along what overtook it, said of this attempt or of none
+-- @include early
   local numbered, unnumbered = early_key(id, string.format('%d', attempt)), early_key(id, '')
   local early, traffic_key = read_early(numbered), key('traffic:', id)
   merge_traffic(early, read_early(unnumbered))

@@ -1,10 +1,12 @@
-import type { AdmissionRequest, AdmissionToken, Decision, Victim } from '../model/decision.js';
-import type { LimitState } from '../model/limit.js';
+import type { AdmissionRequest, AdmissionToken, Decision, Rejected, Victim } from '../model/decision.js';
+import type { GroupWithin } from '../group-parents.js';
+import { LIMIT_SCOPES, type LimitState } from '../model/limit.js';
+import { rateAddress } from '../model/rate-address.js';
 import { packSession, readDue, readEnded, readSession } from '../model/record.js';
-import { escapeKeyPart, shardKeys } from '../keys.js';
+import { escapeKeyPart } from '../keys.js';
 import type { Session } from '../model/session.js';
 import { field, integer, ReplyReader, text } from './reply.js';
-import { ShardScript, type ShardContext } from './script.js';
+import { keysOf, ShardScript, type ShardContext } from './script.js';
 
 const script = new ShardScript('admit');
 
@@ -13,19 +15,28 @@ export interface AdmitOptions {
   tombstoneMs: number;
   /** `check`: answer the same, change nothing. `started`: the session is a fact, so no limit refuses it. */
   mode: 'admit' | 'check' | 'started';
+  /** The request's groups, those that they are within included; as the request has them, within none, unless said. */
+  groups?: readonly GroupWithin[];
 }
 
 /** The shard has no limits document yet, or lost it: publish it and ask again. */
 export type NoLimits = { kind: 'no-limits' };
 
+/** A group is within another one than the caller thought: the group that each is within now, in their order, '' for none. */
+export interface Regroup {
+  kind: 'regroup';
+  parents: string[];
+}
+
 /** Decides in one step whether the session may start; see `admit.lua` for the order of the checks. */
 export async function admit(
   context: ShardContext,
-  request: AdmissionRequest,
-  { token, tombstoneMs, mode }: AdmitOptions,
-): Promise<Decision | NoLimits> {
-  const { sessionId, attempt, user, node, groups } = request;
-  const keys = shardKeys(context.tenant, context.shard);
+  asked: AdmissionRequest,
+  { token, tombstoneMs, mode, groups = asked.groups.map((group) => ({ group, parent: '' })) }: AdmitOptions,
+): Promise<Decision | NoLimits | Regroup> {
+  const request = { ...asked, groups: groups.map(({ group }) => group) };
+  const { sessionId, attempt, user, node } = request;
+  const keys = keysOf(context);
   const wanted = [keys.session(sessionId), keys.userSessions(user)];
   if (node !== null) wanted.push(keys.nodeSessions(node, request.epoch ?? 0));
   const args = [
@@ -40,37 +51,37 @@ export async function admit(
     eventSession(context.tenant, request),
     request.epoch === null ? '' : (node ?? ''),
     request.epoch ?? 0,
-    ...groups.map(escapeKeyPart),
+    request.userClass ?? '',
+    rateAddress(request.facts.sourceIp),
+    ...groups.flatMap(({ group, parent }) => [escapeKeyPart(group), group, parent]),
   ];
   return readDecision(new ReplyReader(await script.inShard(context, args, wanted)), context.tenant, request);
 }
 
-function readDecision(reply: ReplyReader, tenant: string, request: AdmissionRequest): Decision | NoLimits {
-  const { sessionId, user } = request;
+function readDecision(reply: ReplyReader, tenant: string, request: AdmissionRequest): Decision | NoLimits | Regroup {
+  const { sessionId } = request;
   switch (reply.text()) {
     case 'admitted': {
       const startedAtMs = reply.integer();
       const due = readDue(reply.text());
-      const limits = userLimits(user, reply.integer(), reply.integer());
       const policyVersion = reply.integer();
+      const limits = withObserved(readCounts(reply.list(), request), reply.text());
       const session = newSession(tenant, request, startedAtMs, due);
       const terminated = reply.rest().map(readVictim);
       return { kind: 'admitted', repeated: false, session, limits, terminated, policyVersion };
     }
     case 'repeated': {
-      const limits = userLimits(user, reply.integer(), reply.integer());
       const policyVersion = reply.integer();
+      const limits = readCounts(reply.list(), request);
       const packed = reply.bytes();
       const parts = { due: reply.text(), lastActivity: reply.text(), traffic: reply.bytes() };
       const session = readSession(tenant, sessionId, packed, parts);
       return { kind: 'admitted', repeated: true, session, limits, terminated: [], policyVersion };
     }
     case 'rejected':
-      return {
-        kind: 'rejected',
-        limits: userLimits(user, reply.integer(), reply.integer()),
-        policyVersion: reply.integer(),
-      };
+      return readRejected(reply);
+    case 'regroup':
+      return { kind: 'regroup', parents: reply.rest().map(text) };
     case 'ended':
       return { kind: 'ended', session: reply.done() ? null : readEnded(tenant, sessionId, reply.bytes()) };
     case 'stale-epoch':
@@ -116,6 +127,45 @@ function newSession(tenant: string, request: AdmissionRequest, startedAtMs: numb
     packetsReceived: 0,
     channels: [],
   };
+}
+
+/** Max and active of the user, the total and each group: the user's always, the others where there is such a limit. */
+function readCounts(counts: unknown[], { user, groups }: AdmissionRequest): LimitState[] {
+  const named: Pick<LimitState, 'scope' | 'key'>[] = [
+    { scope: 'user', key: user },
+    { scope: 'total', key: '*' },
+    ...groups.map((group) => ({ scope: 'group' as const, key: group })),
+  ];
+  const states = named.map((limit, i) => ({
+    ...limit,
+    max: Math.max(0, integer(counts[2 * i])),
+    active: integer(counts[2 * i + 1]),
+  }));
+  const shown = states.filter(({ scope, max }) => (scope === 'user' ? user !== '' : max > 0));
+  return inOrder(shown);
+}
+
+/** In the order in which a refusal is named. */
+function inOrder(limits: LimitState[]): LimitState[] {
+  return limits.toSorted((a, b) => LIMIT_SCOPES.indexOf(a.scope) - LIMIT_SCOPES.indexOf(b.scope));
+}
+
+/** Marks the limits that were full and are only measured. */
+function withObserved(limits: LimitState[], json: string): LimitState[] {
+  if (json === '') return limits;
+  const measured = (JSON.parse(json) as LimitState[]).map((limit): LimitState => ({ ...limit, observed: true }));
+  const isSame = (a: LimitState) => (b: LimitState) => a.scope === b.scope && a.key === b.key;
+  const others = measured.filter((limit) => !limits.some(isSame(limit)));
+  return inOrder([
+    ...limits.map((limit) => (measured.some(isSame(limit)) ? { ...limit, observed: true as const } : limit)),
+    ...others,
+  ]);
+}
+
+/** After the word: the version, and the limits that were full. */
+export function readRejected(reply: ReplyReader): Rejected {
+  const policyVersion = reply.integer();
+  return { kind: 'rejected', limits: inOrder(JSON.parse(reply.text()) as LimitState[]), policyVersion };
 }
 
 export function userLimits(user: string, max: number, active: number): LimitState[] {

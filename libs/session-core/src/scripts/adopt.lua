@@ -18,6 +18,7 @@
 -- @include runs
 -- @include session-json
 -- @include staging
+-- @include limits-in-force
 local STAGED_MS = '1200000' -- twice the life of the snapshot's own hash, which take-part writes first: so no list outlives its parts
 local hang_up_when_full = ARGV[6] == 'hang_up'
 -- What ended after the mark is remembered for a tombstone's time. A list that is older may name what has ended and been forgotten.
@@ -33,29 +34,44 @@ redis.call('SCARD', RUN)
 
 local function note(kind, id) table.insert(noted[kind], id) end
 
-local function is_full(user, user_key)
-  counts[user_key] = counts[user_key] or redis.call('ZCARD', user_key)
-  local limits = redis.call('HMGET', PREFIX .. 'limits', 'enabled', 'user', 'user:' .. user)
-  local max = limits[1] == '1' and tonumber(limits[3] or limits[2]) or 0
-  return max > 0 and counts[user_key] >= max
+local enforced = redis.call('HGET', PREFIX .. 'limits', 'enabled') == '1'
+local function is_full(set_key, names)
+  local max, details = in_force(names)
+  return not details.observe and max > 0 and counts[set_key] >= max
+end
+
+-- Whether one of the limits that a session is under has no place left for it; the reserves of others are not its concern.
+local function has_no_room(list, user_key)
+  if not enforced then return false end
+  local full = is_full(DEADLINES, { 'total' }) or user_key and is_full(user_key, { 'user:' .. list[USER], 'user' })
+  for _, group in ipairs(list[GROUPS]) do
+    local group_key = key('group_sessions:', group)
+    local name = string.sub(group_key, #PREFIX + 16)
+    full = full or is_full(group_key, { 'group:' .. name, 'kind:' .. string.match(name, '^[^:]*') })
+  end
+  return full
 end
 
 -- `was`: what the ending of a restored one left behind: its traffic, and its node, which may have a command.
 local function plan_entry(kind, id, session, was)
-  local list, due, full = session.list, next_due(session, now), false
+  local list, due = session.list, next_due(session, now)
   local user_key = list[USER] ~= '' and key('user_sessions:', list[USER])
   if due <= now then return note('hang_up', id) end
-  if user_key then
-    full = is_full(list[USER], user_key)
-    if full and kind == 'restored' and hang_up_when_full and not list[EMERGENCY] then return note('hang_up', id) end
-    counts[user_key] = counts[user_key] + 1
+  if user_key then counts[user_key] = counts[user_key] or redis.call('ZCARD', user_key) end
+  read_groups(list)
+  local full = has_no_room(list, user_key)
+  if full and kind == 'restored' and hang_up_when_full and not list[EMERGENCY] then return note('hang_up', id) end
+  counts[DEADLINES] = counts[DEADLINES] + 1
+  if user_key then counts[user_key] = counts[user_key] + 1 end
+  for _, group in ipairs(list[GROUPS]) do
+    local group_key = key('group_sessions:', group)
+    counts[group_key] = counts[group_key] + 1
   end
-  for _, group in ipairs(list[GROUPS]) do redis.call('ZCARD', key('group_sessions:', group)) end
   redis.call('HLEN', key('traffic:', id))
   if was.node then redis.call('HLEN', key('commands:', was.node)) end
   note(kind, id)
   entering[#entering + 1] = { id = id, session = session, due = due, user_key = user_key, was = was, overshoot = full,
-    active = user_key and counts[user_key] or 0 }
+    active = user_key and counts[user_key] or 0, total = counts[DEADLINES] }
 end
 
 local function restore(id, session, state, record)
@@ -142,12 +158,15 @@ for _, e in ipairs(entering) do
     redis.call('ZADD', e.user_key, started, id)
     redis.call('ZADD', USERS, active, list[USER])
   end
-  for _, group in ipairs(list[GROUPS]) do redis.call('ZADD', key('group_sessions:', group), started, id) end
+  if by_start then redis.call('ZADD', STARTED, started, id) end
+  for _, group in ipairs(list[GROUPS]) do
+    redis.call('ZADD', key('group_sessions:', group), started, id)
+    count_group(group, key('group_sessions:', group), 0)
+  end
   for total, value in pairs(e.was.traffic) do redis.call('HSET', key('traffic:', id), total, value) end
   if e.was.node then drop_command(e.was.node, id, list[ATTEMPT]) end -- it was not gone after all
-  counts[DEADLINES] = counts[DEADLINES] + 1
   append_event(length, id .. '/' .. string.format('%d/adopted/%d/', list[ATTEMPT], session.started) .. now_text, 'session.adopted',
     'session', session_json(id, session), 'startedAt', started, 'userActive', active,
-    'totalActive', string.format('%d', counts[DEADLINES]), unpack(e.overshoot and { 'overshoot', 'adoption' } or {}))
+    'totalActive', string.format('%d', e.total), unpack(e.overshoot and { 'overshoot', 'adoption' } or {}))
 end
 return { 'taken' }

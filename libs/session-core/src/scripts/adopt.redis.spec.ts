@@ -6,7 +6,13 @@ import { enterNode, loseNode } from './node-run.script.js';
 
 const books = useBooks();
 const options = { tombstoneMs: 60_000, onReturn: 'over_admit', policyOf: () => SIP } as const;
-const context = () => ({ client: books.redis, tenant: 'default', shard: 0, clockMs: () => books.clock.nowMs });
+const context = () => ({
+  client: books.redis,
+  tenant: 'default',
+  shards: 1,
+  shard: 0,
+  clockMs: () => books.clock.nowMs,
+});
 const list = () => ({ node: NODE, epoch: EPOCH, mark: books.clock.nowMs });
 const sizeOf = async (kind: 'listed' | 'adopted' | 'elsewhere') =>
   await books.redis.scard(keys.snapshot(kind, NODE, EPOCH, books.clock.nowMs));

@@ -1,3 +1,4 @@
+import { groupsInForce } from '../group-parents.js';
 import { packSession } from '../model/record.js';
 import type { SessionFacts, SessionPolicy } from '../model/session.js';
 import type { SnapshotEntry, SnapshotPart } from '../model/snapshot.js';
@@ -39,12 +40,16 @@ export async function adopt(
   entries: SnapshotEntry[],
   { tombstoneMs, onReturn, policyOf }: AdoptOptions,
 ): Promise<{ kind: 'taken' } | { kind: 'stale-epoch'; currentEpoch: number }> {
+  const groups = await groupsInForce(
+    context,
+    entries.flatMap((entry) => entry.groups ?? []),
+  );
   const said = entries.flatMap((entry) => [
     entry.id,
     entry.attempt ?? '',
     Math.round(entry.startedAtMs),
     entry.state === undefined ? '' : entry.state.charAt(0),
-    recordOf(node, epoch, entry, policyOf(entry)),
+    recordOf(node, epoch, { ...entry, groups: groups(entry.groups ?? []) }, policyOf(entry)),
   ]);
   const reply = await script.inShard(context, [node, epoch, mark, tombstoneMs, onReturn, ...said]);
   const word = new ReplyReader(reply).text();

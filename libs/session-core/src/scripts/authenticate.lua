@@ -6,7 +6,7 @@
 -- Reply, by its first word:
 --   moved      max, active, limits version, victims {id, node, start}..., record, due, lastActivity, traffic
 --   live       record, due, lastActivity, traffic: it had this user
---   rejected   max, active, limits version
+--   rejected   limits version, the full limits as JSON
 --   conflict (it has another user)   offered (a handover to another shard is under way)   no-limits   ended [record]   unknown
 
 -- @include reading
@@ -27,6 +27,7 @@ if redis.call('HEXISTS', OFFERS, id) == 1 then return { 'offered' } end
 if list[USER] ~= '' then return { 'conflict' } end
 if not read_limit(ARGV[4]) then return { 'no-limits' } end
 length = outbox
-if make_room(list[EMERGENCY]) > 0 then return refuse(list[ATTEMPT], tombstone_ms) end
+local full = make_room(list[EMERGENCY] and 'emergency')
+if full then return refuse(list[ATTEMPT], tombstone_ms, full) end
 local event_id = id .. '/' .. string.format('%d', list[ATTEMPT]) .. '/authenticated/' .. string.format('%d', session.started)
 return hand_over('session.authenticated', event_id, plan, changed(session, user, '', 0, ''), id, tombstone_ms)

@@ -10,6 +10,7 @@ const options = { tombstoneMs: 60_000, onReturn: 'hang_up', policyOf: () => SIP 
 const shard = () => ({
   client: books.redis,
   tenant: 'default',
+  shards: 1,
   shard: 0,
   clockMs: () => books.clock.nowMs,
   deadlineMs: 5_000,

@@ -3,6 +3,8 @@
 
 local HELD_TOMBSTONE_MS = '86400000' -- endings that Berth decided wait for their node, at most a day
 local COMMANDED = PREFIX .. 'commanded'
+local GROUPS_INDEX, STARTED = PREFIX .. 'groups', PREFIX .. 'started'
+local by_start                       -- whether sessions are also kept in the order of their start, for a total that ends the oldest
 local counts = {}                    -- live sessions by index, as read, less what this script has ended
 
 local function pack_session(session)
@@ -49,14 +51,26 @@ end
 -- Reads what every ending writes of the shard as a whole; the reply is the length of the outbox.
 local function touch_shard()
   redis.call('ZCARD', USERS)
+  by_start = redis.call('HGET', PREFIX .. 'limits', 'by_start')
+  if by_start then redis.call('ZCARD', STARTED) end
   counts[DEADLINES] = redis.call('ZCARD', DEADLINES)
   return redis.call('XLEN', EVENTS)
 end
 
--- The outbox. It is trimmed where it is found too long: saying MAXLEN with every entry costs 0.4 us.
-local function append_event(length, id, kind, ...)
-  if length >= EVENTS_BOUND then redis.call('XTRIM', EVENTS, 'MAXLEN', '~', EVENTS_BOUND - 10000) end
-  redis.call('XADD', EVENTS, '*', 'v', '1', 'id', id, 'type', kind, 'tenant', TENANT, 'at', now_text, ...)
+-- @include append-event
+
+local function read_groups(list)
+  if #list[GROUPS] > 0 then redis.call('ZCARD', GROUPS_INDEX) end
+  for _, group in ipairs(list[GROUPS]) do
+    local group_key = key('group_sessions:', group)
+    counts[group_key] = counts[group_key] or redis.call('ZCARD', group_key)
+  end
+end
+
+-- A group's set has one session more, or one less.
+local function count_group(group, group_key, by)
+  counts[group_key] = counts[group_key] + by
+  if counts[group_key] == 0 then redis.call('ZREM', GROUPS_INDEX, group) else redis.call('ZADD', GROUPS_INDEX, counts[group_key], group) end
 end
 
 -- `by_node`: its node reported the end, nobody has to be told.
@@ -73,7 +87,7 @@ local function plan_end(id, session, due, by_node)
       redis.call('ZCARD', COMMANDED)
     end
   end
-  for _, group in ipairs(list[GROUPS]) do redis.call('ZCARD', key('group_sessions:', group)) end
+  read_groups(list)
   p.traffic = read_traffic(id)
   p.last_activity = last_activity(session, p.due, p.traffic)
   return p
@@ -86,7 +100,12 @@ local function take_off_books(p)
   redis.call('ZREM', DEADLINES, id)
   if user_key then redis.call('ZREM', user_key, id) end
   if p.node_key then redis.call('SREM', p.node_key, id) end
-  for _, group in ipairs(p.session.list[GROUPS]) do redis.call('ZREM', key('group_sessions:', group), id) end
+  if by_start then redis.call('ZREM', STARTED, id) end
+  for _, group in ipairs(p.session.list[GROUPS]) do
+    local group_key = key('group_sessions:', group)
+    redis.call('ZREM', group_key, id)
+    count_group(group, group_key, -1)
+  end
   if next(p.traffic) then redis.call('DEL', key('traffic:', id)) end
   counts[DEADLINES] = counts[DEADLINES] - 1
   if not user_key then return '0' end

@@ -2,18 +2,20 @@
 -- `session-json.lua`. Of the verb they use `id`, the id that they were asked about.
 
 local OFFERS = PREFIX .. 'offers'
-local limits, user, user_sessions, version, max, bounded
-local held, active, victims, ends, overshoot, length = 0, 0, 0, {}, nil, 0
+local user, version, of_user
+local victims, ends, overshoot, observed, length = 0, {}, nil, '', 0
 -- @include room
 -- @include leaving
 
--- Reads the limit of a user who is to get a session more; false if the shard has no limits yet.
+-- Reads the limit of a user who is to get a session more; false if the shard has no limits yet. What else the session is under it is under
+-- already: the total, its groups.
 local function read_limit(name)
-  limits = redis.call('HMGET', PREFIX .. 'limits', 'version', 'enabled', 'action', 'user', 'user:' .. name)
-  if not limits[1] then return false end
-  user, user_sessions = name, key('user_sessions:', name)
-  version, max = limits[1], tonumber(limits[5] or limits[4])
-  bounded, held = limits[2] == '1' and max > 0, redis.call('ZCARD', user_sessions)
+  local said = redis.call('HMGET', PREFIX .. 'limits', 'version', 'enabled', 'action')
+  if not said[1] then return false end
+  local max, details = in_force({ 'user:' .. name, 'user' })
+  local user_sessions = key('user_sessions:', name)
+  user, version = name, said[1]
+  of_user = check_limit('user', name, user_sessions, redis.call('ZCARD', user_sessions), said[2] == '1' and max or 0, said[3], details, {})
   return true
 end
 
@@ -56,7 +58,7 @@ local function plan_arrival(session_id, session)
     a.node_key = key('node_sessions:', list[NODE]) .. ':' .. string.format('%d', list[EPOCH])
     redis.call('SCARD', a.node_key)
   end
-  for _, group in ipairs(list[GROUPS]) do redis.call('ZCARD', key('group_sessions:', group)) end
+  read_groups(list)
   return a
 end
 
@@ -66,7 +68,12 @@ local function put_on_books(a, due, traffic)
   redis.call('SET', a.session_key, pack_session(session))
   redis.call('ZADD', DEADLINES, due_text(due), a.id)
   if a.node_key then redis.call('SADD', a.node_key, a.id) end
-  for _, group in ipairs(session.list[GROUPS]) do redis.call('ZADD', key('group_sessions:', group), started, a.id) end
+  if by_start then redis.call('ZADD', STARTED, started, a.id) end
+  for _, group in ipairs(session.list[GROUPS]) do
+    local group_key = key('group_sessions:', group)
+    redis.call('ZADD', group_key, started, a.id)
+    count_group(group, group_key, 1)
+  end
   local flat = {}
   for name, value in pairs(traffic) do
     flat[#flat + 1] = name
@@ -96,14 +103,14 @@ local function append_handover(kind, event_id, a, user_active, from_id, from, fr
   tell('fromNode', from[NODE], list[NODE])
   tell('fromEpoch', string.format('%d', from[EPOCH]), string.format('%d', list[EPOCH]))
   tell('fromId', from_id, a.id)
-  if overshoot and tonumber(user_active) > max then tell('overshoot', overshoot) end
+  if overshoot then tell('overshoot', overshoot) end
   append_event(length, event_id, kind, 'session', session_json(a.id, a.session), 'userActive', user_active,
     'totalActive', string.format('%d', counts[DEADLINES]), unpack(fields))
 end
 
 -- The answer to a handover that took place in this step: limit, victims, then the session as `live` of the other verbs.
 local function moved_reply(a, due, traffic)
-  return { 'moved', max or 0, a.user_key and counts[a.user_key] or 0, version or 0, victims_reply({}),
+  return { 'moved', of_user and of_user.max or 0, a.user_key and counts[a.user_key] or 0, version or 0, victims_reply({}),
     unpack(live_reply(a.session, due, traffic), 2) }
 end
 

@@ -2,7 +2,7 @@ import type { Rejected, SessionOutcome, StaleEpoch } from '../model/decision.js'
 import { readEnded, readSession } from '../model/record.js';
 import type { Session } from '../model/session.js';
 import type { Transferred, TransferTarget } from '../model/transfer.js';
-import { readVictim, userLimits } from './admit.script.js';
+import { readRejected, readVictim, userLimits } from './admit.script.js';
 import type { ReplyReader } from './reply.js';
 import type { ScriptArgument } from './script.js';
 
@@ -47,10 +47,8 @@ export function readHandover(
     }
     case 'live':
       return { kind: 'live', changed: false, session: readLive(reply, tenant, id), limits: [], terminated: [] };
-    case 'rejected': {
-      const limits = userLimits(user, reply.integer(), reply.integer());
-      return { kind: 'rejected', limits, policyVersion: reply.integer() };
-    }
+    case 'rejected':
+      return readRejected(reply);
     case 'stale-epoch':
       return { kind: 'stale-epoch', currentEpoch: reply.integer() };
     case 'ended':

@@ -5,6 +5,6 @@
 --
 -- Reply: 1
 
-redis.call('XADD', PREFIX .. 'rejections', 'MAXLEN', '~', 10000, '*', 'v', '1', 'id', ARGV[2], 'type', 'session.rejected',
-  'tenant', TENANT, 'at', now_text, 'sessionId', ARGV[3], 'user', ARGV[4], 'limits', '[]', 'rule', ARGV[5], 'decision', ARGV[6])
+-- @include refusals
+append_refusal(ARGV[2], ARGV[3], ARGV[4], '[]', 'rule', ARGV[5], 'decision', ARGV[6])
 return 1

@@ -1,15 +1,47 @@
--- Room for one more session of a user, for the verbs that take a place; on top of `endings.lua` and `runs.lua`.
+-- Room for one more session in every limit that it is under, for the verbs that take a place; on top of `endings.lua` and `runs.lua`.
 --
--- It reads of the verb: id, user, user_sessions, limits, max, bounded, held, version, length, ends; and sets: active, victims, overshoot.
+-- It reads of the verb: id, user, version, length, ends; and sets: victims, overshoot, observed.
+-- Terms: a limit is *full* if it has no room for this session; *entitled* to a limit's reserve is a session of the group that it is kept for.
 
-local MOST_VICTIMS, LOOKED_THROUGH = 64, 64 -- a larger full limit is not searched for due sessions: the sweep suffices
-local planned, freed = {}, 0 -- what ends by id; how many of them are this user's
+local LOOKED_THROUGH = 64 -- a larger full limit is not searched for due sessions: the sweep suffices
+local planned, checked = {}, {} -- what ends by id; the limits of this decision
 local new_run -- a run of a node that is seen here for the first time: node, epoch, the epoch known until now
+
+local function is_in_group(list, group)
+  for _, name in ipairs(list[GROUPS]) do
+    if name == group then return true end
+  end
+  return false
+end
+
+local function is_under(list, limit)
+  if limit.scope == 'user' then return list[USER] == limit.key end
+  return limit.scope == 'total' or is_in_group(list, limit.key)
+end
+
+-- @include limits-in-force
+
+-- Adds a limit to those of this decision. `groups` are those of the session that asks.
+local function check_limit(scope, name, set, held, max, action, details, groups)
+  local limit = { scope = scope, key = name, set = set, held = held, max = max, action = action, observe = details.observe, ending = 0 }
+  if details.reserve and not is_in_group({ [GROUPS] = groups }, details.reserve.group) then limit.reserve, limit.ending_reserved = details.reserve, 0 end
+  checked[#checked + 1] = limit
+  return limit
+end
+
+local function count_ending(list, by)
+  for _, limit in ipairs(checked) do
+    if is_under(list, limit) then
+      limit.ending = limit.ending + by
+      if limit.reserve and is_in_group(list, limit.reserve.group) then limit.ending_reserved = limit.ending_reserved + by end
+    end
+  end
+end
 
 local function will_end(session_id, ending, due, reason, note, by_node)
   if planned[session_id] or not ending or not ending.live then return end
   planned[session_id] = true
-  if ending.list[USER] == user then freed = freed + 1 end
+  count_ending(ending.list, 1)
   ends[#ends + 1] = { plan_end(session_id, ending, due, by_node), reason or due_reason(ending), note or '', by_node }
 end
 
@@ -38,48 +70,100 @@ local function apply_planned(tombstone_ms)
   for _, e in ipairs(ends) do apply_end(e[1], length, e[2], e[3], e[4] and e[2] ~= 'node_lost' and tombstone_ms or nil) end
 end
 
--- Plans what has to end so that there is room. Returns how many places are still missing then; 0: there is room.
-local function make_room(emergency)
-  active = held - freed
-  if not bounded or active < max then return 0 end
-  overshoot = emergency and 'emergency' or 'lowered_limit'
-  if emergency then return 0 end
-  if held <= LOOKED_THROUGH then
-    local ids = redis.call('ZRANGE', user_sessions, 0, -1)
-    local dues = redis.call('ZMSCORE', DEADLINES, unpack(ids))
-    local departing = new_run or redis.call('ZCARD', DEPARTED) > 0
-    for i, live_id in ipairs(ids) do
-      local due = tonumber(dues[i] or math.huge)
-      local live = (due <= now or departing) and read_session(live_id)
-      if live and due <= now and not is_deferred(live, due) then
-        will_end(live_id, live, due)
-      elseif live and departing then
-        will_depart(live_id, live, due)
-      end
-    end
-    active = held - freed
-  end
-  local needed = math.min(active - max + 1, MOST_VICTIMS)
-  if needed <= 0 or limits[3] ~= 'terminate_oldest' then return math.max(needed, 0) end
-  local found = {}
-  for _, old_id in ipairs(redis.call('ZRANGE', user_sessions, 0, needed + #ends + LOOKED_THROUGH)) do
-    local old = #found < needed and not planned[old_id] and read_session(old_id)
-    if old and old.live and not old.list[EMERGENCY] then found[#found + 1] = { old_id, old } end
-  end
-  if #found < needed then return needed end
-  for _, victim in ipairs(found) do will_end(victim[1], victim[2], nil, 'evicted', 'for ' .. id) end
-  victims = needed
-  return 0
+-- The places of a limit that nobody has taken and that are kept for the sessions of another group.
+local function kept_free(limit)
+  local reserve = limit.reserve
+  if not reserve then return 0 end
+  local entitled = PREFIX .. 'group_sessions:' .. reserve.key
+  limit.reserved_held = limit.reserved_held or (limit.scope == 'total' and redis.call('ZCARD', entitled)
+    or redis.call('ZINTERCARD', 2, limit.set, entitled, 'LIMIT', reserve.places + (#checked + 2) * LOOKED_THROUGH)) -- as many may end
+  return math.max(0, reserve.places - limit.reserved_held + limit.ending_reserved)
 end
 
--- The user has no place left: what is due goes all the same.
-local function refuse(attempt, tombstone_ms)
-  redis.call('XLEN', PREFIX .. 'rejections')
+-- How many sessions have to end under a limit so that one more has room; 0 or below: it has.
+local function missing_places(limit)
+  if limit.max <= 0 then return 0 end
+  return limit.held - limit.ending + kept_free(limit) - limit.max + 1
+end
+
+local function end_due(limit)
+  if limit.held > LOOKED_THROUGH or limit.held == 0 then return end
+  local ids = redis.call('ZRANGE', limit.set, 0, -1)
+  local dues = redis.call('ZMSCORE', DEADLINES, unpack(ids))
+  local departing = new_run or redis.call('ZCARD', DEPARTED) > 0
+  for i, live_id in ipairs(ids) do
+    local due = tonumber(dues[i] or math.huge)
+    local live = (due <= now or departing) and read_session(live_id)
+    if live and due <= now and not is_deferred(live, due) then
+      will_end(live_id, live, due)
+    elseif live and departing then
+      will_depart(live_id, live, due)
+    end
+  end
+end
+
+-- A limit as answers and events show it.
+local function shown(limit)
+  local free = kept_free(limit)
+  return { scope = limit.scope, key = limit.key, max = limit.max, active = limit.held - limit.ending, reserved = free > 0 and free or nil }
+end
+
+-- Still above its maximum after this decision, by one that passes every limit, or because the limit was lowered far below its use.
+local function is_overshot()
+  for _, limit in ipairs(checked) do
+    if not limit.observe and limit.max > 0 and limit.held - limit.ending + 1 > limit.max then return true end
+  end
+  return false
+end
+
+-- Plans what has to end so that there is room. Returns the limits that are full all the same, as they are shown; nil: there is room.
+-- `passes`: why no limit stops this session, false if they do. `rates_full`: the rates that have no room.
+local function make_room(passes, rates_full)
+  local full, shown_full, measured, refused = {}, {}, {}, false
+  if passes then
+    for _, limit in ipairs(checked) do
+      if limit.observe and missing_places(limit) > 0 then measured[#measured + 1] = shown(limit) end
+    end
+    if #measured > 0 then observed = cjson.encode(measured) end
+    overshoot = is_overshot() and passes or nil
+    return nil
+  end
+  for _, limit in ipairs(checked) do
+    if missing_places(limit) > 0 then end_due(limit) end
+  end
+  for _, limit in ipairs(checked) do
+    if missing_places(limit) > 0 then
+      if limit.observe then
+        measured[#measured + 1] = shown(limit)
+      else
+        full[#full + 1], shown_full[#shown_full + 1] = limit, shown(limit)
+        refused = refused or limit.action ~= 'terminate_oldest'
+      end
+    end
+  end
+  for _, rate in ipairs(rates_full or {}) do
+    if rate.observed then measured[#measured + 1] = rate else shown_full[#shown_full + 1], refused = rate, true end
+  end
+  if #measured > 0 then observed = cjson.encode(measured) end
+  if #shown_full == 0 then return nil end
+  if refused then return shown_full end
+-- @include victims
+  local chosen = choose_victims(full)
+  if not chosen then return shown_full end
+  for _, victim in ipairs(chosen) do will_end(victim.id, victim.session, nil, 'evicted', 'for ' .. id) end
+  victims = #chosen
+  overshoot = is_overshot() and 'lowered_limit' or nil
+  return nil
+end
+
+-- There is no room: what is due goes all the same.
+local function refuse(attempt, tombstone_ms, full)
+-- @include refusals
+  local limits_json = cjson.encode(full)
+  local write = plan_refusal(id, string.format('%d', attempt), user, full[1], limits_json)
   apply_planned(tombstone_ms)
-  redis.call('XADD', PREFIX .. 'rejections', 'MAXLEN', '~', 10000, '*', 'v', '1',
-    'id', id .. '/' .. string.format('%d', attempt) .. '/rejected', 'type', 'session.rejected', 'tenant', TENANT, 'at', now_text,
-    'sessionId', id, 'user', user, 'limits', cjson.encode({ { scope = 'user', key = user, max = max, active = active } }))
-  return { 'rejected', max, active, version }
+  write()
+  return { 'rejected', version, limits_json }
 end
 
 -- Those that made room, as the reply names them.

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Cluster, Redis } from 'ioredis';
-import { shardKeys, tenantKeys } from '../keys.js';
+import { shardKeys, tenantKeys, type ShardKeys } from '../keys.js';
 
 /** A connection to standalone Redis (also behind Sentinel) or to a Redis Cluster. */
 export type StoreClient = Redis | Cluster;
@@ -12,8 +12,15 @@ export type ScriptArgument = string | number | Buffer;
 export interface ShardContext {
   client: StoreClient;
   tenant: string;
+  /** How many the tenant has. */
+  shards: number;
   shard: number;
   clockMs?: (() => number) | undefined;
+}
+
+/** The keys of the shard in which a script runs. */
+export function keysOf({ tenant, shards, shard }: Omit<ShardContext, 'client'>): ShardKeys {
+  return shardKeys({ name: tenant, shards }, shard);
 }
 
 function readLua(name: string): string {
@@ -79,14 +86,14 @@ export class ShardScript extends Script {
 
   /** `keys` are those that the verb wants passed after the two that all verbs have. */
   async inShard(context: ShardContext, args: ScriptArgument[], keys: string[] = []): Promise<unknown> {
-    const { deadlines, never } = shardKeys(context.tenant, context.shard);
+    const { deadlines, never } = keysOf(context);
     const clock = context.clockMs === undefined ? '' : context.clockMs();
     return await this.run(context.client, [deadlines, never, ...keys], [clock, ...args]);
   }
 }
 
 /** Which tenant a script runs for, over which connection. `clockMs` sets the time in tests; nothing else may. */
-export type TenantContext = Omit<ShardContext, 'shard'>;
+export type TenantContext = Omit<ShardContext, 'shards' | 'shard'>;
 
 /** A verb of a whole tenant, in the slot of its own keys: `KEYS[1]` names the tenant, the rest as with a shard. */
 export class TenantScript extends Script {

@@ -90,7 +90,7 @@ describe('a session that moves to another shard', () => {
   it('takes its metadata along to the letter', async () => {
     await admit('s', '', withMetadata());
     await authenticate('s', ONE);
-    const [authenticated] = await streamOf(books.redis, shardKeys(acme.name, 1).events);
+    const [authenticated] = await streamOf(books.redis, shardKeys(acme, 1).events);
     expect(authenticated?.['type']).toBe('session.authenticated');
     expect(authenticated?.['session']).toContain(TEXT);
     expect(await books.store.get(acme, { sessionId: 's' })).toMatchObject({ session: { metadata: METADATA } });

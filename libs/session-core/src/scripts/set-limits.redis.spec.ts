@@ -1,5 +1,5 @@
-import { describe, expect, it } from '@jest/globals';
-import { effectiveLimits } from '../model/limit.js';
+import { describe, expect, it, jest } from '@jest/globals';
+import { effectiveLimits } from '../model/limits-document.js';
 import { keys, request, useBooks, tenant } from '../../test/fixture.js';
 import { shardKeys } from '../keys.js';
 import { LimitsStore } from '../limits-store.js';
@@ -16,7 +16,7 @@ describe('limits', () => {
       'gateway-1',
     );
     await limits.change(tenant, (api) => ({ ...api, maxSessionsPerUser: 9, users: { alice: 1 } }));
-    expect(effectiveLimits(await limits.read(tenant))).toEqual({
+    expect(effectiveLimits(await limits.read(tenant))).toMatchObject({
       version: 2,
       enabled: true,
       maxSessionsPerUser: 9,
@@ -52,8 +52,8 @@ describe('limits', () => {
   });
 
   it('never lets an older version replace a newer one in a shard', async () => {
-    const context = { client: books.redis, tenant: tenant.name, shard: 0 };
-    const limits = { version: 5, enabled: true, maxSessionsPerUser: 5, action: 'reject', users: {} } as const;
+    const context = { client: books.redis, tenant: tenant.name, shards: 1, shard: 0 };
+    const limits = effectiveLimits({ version: 5, file: {}, api: {} });
     expect(await setLimits(context, limits)).toBe('adopted');
     expect(await setLimits(context, { ...limits, version: 4, maxSessionsPerUser: 1 })).toBe('kept');
     expect(await books.redis.hget(keys.limits, 'user')).toBe('5');
@@ -63,18 +63,18 @@ describe('limits', () => {
   it('copies thousands of overrides, and removes those that are gone', async () => {
     const many = Object.fromEntries(Array.from({ length: 2_500 }, (_, i) => [`user-${i}`, i]));
     await books.store.limits.change(tenant, () => ({ users: many }));
-    expect(await books.redis.hlen(keys.limits)).toBe(2_505);
+    expect(await books.redis.hlen(keys.limits)).toBe(2_507);
     await books.store.limits.change(tenant, () => ({}));
-    expect(await books.redis.hlen(keys.limits)).toBe(5);
+    expect(await books.redis.hlen(keys.limits)).toBe(7);
     expect(await books.redis.ttl(keys.limits)).toBe(-1);
   });
 
   it('repairs a shard that a crash left behind', async () => {
     const sharded = { name: 'acme', shards: 3 };
     await books.store.limits.change(sharded, () => ({ maxSessionsPerUser: 7 }));
-    await books.redis.del(shardKeys('acme', 2).limits);
+    await books.redis.del(shardKeys(sharded, 2).limits);
     await books.store.limits.publish(sharded);
-    const versions = [0, 1, 2].map((shard) => books.redis.hget(shardKeys('acme', shard).limits, 'version'));
+    const versions = [0, 1, 2].map((shard) => books.redis.hget(shardKeys(sharded, shard).limits, 'version'));
     expect(await Promise.all(versions)).toEqual(['1', '1', '1']);
   });
 
@@ -110,4 +110,48 @@ describe('limits', () => {
     await books.store.admit(tenant, request('call-1', { user: '__proto__' }));
     expect((await books.store.admit(tenant, request('call-2', { user: '__proto__' }))).decision.kind).toBe('rejected');
   });
+
+  it('tells the outbox of each change once: who, why, what was and what is', async () => {
+    const { limits } = books.store;
+    await limits.publishFile(tenant, { maxSessionsPerUser: 3, users: { bob: 2 } }, 'gateway-1');
+    await limits.change(tenant, (api) => ({ ...api, users: { alice: 9 } }), { by: 'ops', reason: 'festival' });
+    await limits.change(tenant, (api) => api, { by: 'ops' });
+    await limits.publish(tenant);
+    expect(await changesTold()).toMatchObject([
+      {
+        version: '1',
+        who: 'gateway-1',
+        reason: 'configuration file',
+        after: { maxSessionsPerUser: 3, users: { bob: 2 } },
+      },
+      { version: '2', who: 'ops', reason: 'festival', before: { users: {} }, after: { users: { alice: 9 } } },
+      { version: '3', who: 'ops', reason: '', before: {}, after: {} },
+    ]);
+  });
+
+  it('tells the outbox of changes that a crash kept from the shards, with the next publication', async () => {
+    const { limits } = books.store;
+    await limits.change(tenant, () => ({ maxSessionsPerUser: 1 }), { by: 'ops' });
+    const crash = jest.spyOn(limits, 'publish').mockRejectedValue(new Error('killed'));
+    for (const max of [2, 3])
+      await limits.change(tenant, () => ({ maxSessionsPerUser: max }), { by: 'ops' }).catch(() => null);
+    crash.mockRestore();
+    expect(await changesTold()).toHaveLength(1);
+    await limits.publish(tenant);
+    expect((await changesTold()).map(({ after }) => after)).toEqual(
+      [1, 2, 3].map((max) => ({ maxSessionsPerUser: max })),
+    );
+  });
+
+  async function changesTold() {
+    const entries = await books.redis.xrange(keys.events, '-', '+');
+    return entries.map(([, flat]) => {
+      const fields = Object.fromEntries(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1] ?? '']] : [])));
+      return {
+        ...fields,
+        before: JSON.parse(fields['before'] ?? ''),
+        after: JSON.parse(fields['after'] ?? ''),
+      } as Record<string, unknown>;
+    });
+  }
 });

@@ -1,7 +1,8 @@
-import { shardKeys } from '../keys.js';
-import type { EffectiveLimits } from '../model/limit.js';
+import { limitFields } from '../model/limit-fields.js';
+import type { LimitsChange } from '../model/limits-change.js';
+import type { EffectiveLimits } from '../model/limits-document.js';
 import { text } from './reply.js';
-import { ShardScript, type ShardContext } from './script.js';
+import { keysOf, ShardScript, type ShardContext } from './script.js';
 
 const script = new ShardScript('set-limits');
 
@@ -14,33 +15,34 @@ export type SetLimitsOutcome = 'adopted' | 'kept';
 /**
  * Puts the limits into force in one shard, for the next decision there. Only a larger version replaces what is in force.
  * The copy is staged in chunks beside it and renamed in one step, so neither a decision nor a crash sees half of it.
+ *
+ * `changes` that the shard has not seen go to its outbox in the same step: given to one shard of the tenant.
  */
-export async function setLimits(context: ShardContext, limits: EffectiveLimits): Promise<SetLimitsOutcome> {
+export async function setLimits(
+  context: ShardContext,
+  limits: EffectiveLimits,
+  changes: readonly LimitsChange[] = [],
+): Promise<SetLimitsOutcome> {
   const { client } = context;
-  const staged = shardKeys(context.tenant, context.shard).limitsNext(limits.version);
+  const staged = keysOf(context).limitsNext(limits.version);
   const fields = limitFields(limits);
+  const told = changes.flatMap(({ version, by, reason, before, after }) => [
+    version,
+    by,
+    reason ?? '',
+    JSON.stringify(before),
+    JSON.stringify(after),
+  ]);
   for (;;) {
     for (let from = 0; from < fields.length; from += FIELDS_PER_CHUNK) {
       const chunk = Object.fromEntries(fields.slice(from, from + FIELDS_PER_CHUNK));
       await client.multi().hset(staged, chunk).expire(staged, STAGED_SECONDS).exec();
     }
-    const outcome = text(await script.inShard(context, [limits.version]));
+    const outcome = text(await script.inShard(context, [limits.version, ...told]));
     if (outcome === 'adopted') return outcome;
     if (outcome === 'kept') {
       await client.unlink(staged);
       return outcome;
     }
   }
-}
-
-/** The hash that `admit.lua` reads: `complete` comes last, so that a half-filled copy is never taken. */
-function limitFields(limits: EffectiveLimits): [string, string | number][] {
-  return [
-    ['version', limits.version],
-    ['enabled', limits.enabled ? 1 : 0],
-    ['action', limits.action],
-    ['user', limits.maxSessionsPerUser],
-    ...Object.entries(limits.users).map(([user, max]): [string, number] => [`user:${user}`, max]),
-    ['complete', 1],
-  ];
 }

@@ -3,6 +3,7 @@
 -- call of the same session was answered too.
 --
 --   ARGV[2] sessionId   ARGV[3] attempt   ARGV[4] token   ARGV[5] how long the withdrawal is remembered (ms)
+--   ARGV[6] source address as rates know it, '' for none
 --
 -- The admission may still be on its way in another connection, so the token stays refused for a while: in a stub where
 -- nothing is on the books, else in the record that is there. The stub keeps earlier attempts ended and shows as unknown.
@@ -36,8 +37,10 @@ if not place or #list[OWNERS] > 0 then
 end
 
 local plan = plan_end(id, session, nil, true)
+-- @include give-back
 apply_end(plan, touch_shard(), 'completed', 'withdrawn', remembered_ms)
 local stub = { started = now, facts = '', list = { 1, WITHDRAWN, list[ATTEMPT] - 1, '', '', 0, 0, 0, 0, false, {}, {}, list[REVOKED] } }
 revoke(stub.list, token)
 redis.call('SET', session_key, pack_session(stub), 'PX', remembered_ms)
+give_back()
 return { 'withdrawn' }

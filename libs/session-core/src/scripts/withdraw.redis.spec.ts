@@ -12,7 +12,13 @@ describe('withdraw', () => {
     await books.store.limits.change(tenant, () => ({ maxSessionsPerUser: 1 }));
   });
 
-  const context = () => ({ client: books.redis, tenant: 'default', shard: 0, clockMs: () => books.clock.nowMs });
+  const context = () => ({
+    client: books.redis,
+    tenant: 'default',
+    shards: 1,
+    shard: 0,
+    clockMs: () => books.clock.nowMs,
+  });
   const options = (token: number) => ({ token, tombstoneMs: 60_000, mode: 'admit' as const });
   const takeBack = (token: number, attempt = 1) =>
     withdraw(context(), { sessionId: 'call-1', attempt, token, rememberedMs: 60_000 });

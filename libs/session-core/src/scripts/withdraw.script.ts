@@ -10,6 +10,8 @@ export interface Withdrawal {
   token: AdmissionToken;
   /** For how long an admission that is still on its way stays refused, milliseconds. */
   rememberedMs: number;
+  /** What rates know its source by, if they do; see `rateAddress`. */
+  address?: string;
 }
 
 /** `kept`: another call of the same session owns the place now. `none`: there was nothing; should it come, it is refused. */
@@ -17,8 +19,8 @@ export type WithdrawOutcome = 'withdrawn' | 'kept' | 'none';
 
 /** Takes back an admission whose answer never reached its caller. Repeatable. */
 export async function withdraw(context: ShardContext, withdrawal: Withdrawal): Promise<WithdrawOutcome> {
-  const { sessionId, attempt, token, rememberedMs } = withdrawal;
-  const reply = new ReplyReader(await script.inShard(context, [sessionId, attempt, token, rememberedMs]));
+  const { sessionId, attempt, token, rememberedMs, address = '' } = withdrawal;
+  const reply = new ReplyReader(await script.inShard(context, [sessionId, attempt, token, rememberedMs, address]));
   const outcome = reply.text();
   return outcome === 'withdrawn' || outcome === 'kept' || outcome === 'none' ? outcome : reply.fail();
 }

@@ -1,0 +1,37 @@
+#!lua flags=allow-oom
+-- Ends sessions that are above one limit, of those that are named, until the limit holds: never more, whoever else is at it.
+--
+--   ARGV[2] scope: user | group | total   ARGV[3] user or group, '' for the total   ARGV[4...] ids, in the order in which they go
+--
+-- Reply: how many sessions are above the limit still, then {sessionId, record} of each that ended.
+
+-- @include reading
+-- @include endings
+-- @include limits-in-force
+local scope, name = ARGV[2], ARGV[3]
+local set, names = DEADLINES, { 'total' }
+if scope == 'user' then set, names = key('user_sessions:', name), { 'user:' .. name, 'user' } end
+if scope == 'group' then
+  set = key('group_sessions:', name)
+  names = { 'group:' .. string.sub(set, #PREFIX + 16), 'kind:' .. string.match(name, '^[^:]*') }
+end
+local max, details = in_force(names)
+local enforced = redis.call('HGET', PREFIX .. 'limits', 'enabled') == '1' and not details.observe and max > 0
+local over = enforced and redis.call('ZCARD', set) - max or 0
+
+local plans, reply = {}, { 0 }
+for i = 4, #ARGV do
+  if over <= 0 then break end
+  local session = redis.call('ZSCORE', set, ARGV[i]) and read_session(ARGV[i])
+  if session and session.live and not session.list[EMERGENCY] then
+    plans[#plans + 1] = plan_end(ARGV[i], session)
+    over = over - 1
+  end
+end
+local length = touch_shard()
+for _, plan in ipairs(plans) do
+  apply_end(plan, length, 'evicted', 'limit lowered to ' .. string.format('%d', max))
+  reply[#reply + 1] = { plan.id, plan.session.packed }
+end
+reply[1] = math.max(0, over)
+return reply

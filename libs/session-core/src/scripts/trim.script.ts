@@ -1,0 +1,34 @@
+import { readEnded } from '../model/record.js';
+import type { EndedSession } from '../model/session.js';
+import { ReplyReader } from './reply.js';
+import { ShardScript, type ShardContext } from './script.js';
+
+const script = new ShardScript('trim');
+
+/** One limit that sessions may be above of. */
+export interface TrimmedLimit {
+  scope: 'user' | 'group' | 'total';
+  /** User or group; empty for the total. */
+  name: string;
+}
+
+export interface Trim {
+  ended: EndedSession[];
+  /** Sessions that are above the limit still. */
+  over: number;
+}
+
+/** Ends sessions of these that are above the limit, in this order, until it holds; never emergency sessions. */
+export async function trim(
+  context: ShardContext,
+  { scope, name }: TrimmedLimit,
+  ids: readonly string[],
+): Promise<Trim> {
+  const reply = new ReplyReader(await script.inShard(context, [scope, name, ...ids]));
+  const over = reply.integer();
+  const ended = reply.rest().map((entry) => {
+    const packed = new ReplyReader(entry);
+    return readEnded(context.tenant, packed.text(), packed.bytes());
+  });
+  return { ended, over };
+}

@@ -1,0 +1,45 @@
+import { expect } from '@jest/globals';
+import type { Redis } from 'ioredis';
+import type { AdmissionRequest, Decision } from '../src/model/decision.js';
+import type { LimitsLayer } from '../src/model/limits-document.js';
+import { keys, request, streamOf, tenant, useBooks, type Books } from './fixture.js';
+
+/** A bound of the user that no test reaches. */
+export const OPEN: LimitsLayer = { maxSessionsPerUser: 0 };
+
+/** For a suite of claims about limits: its books, and what such claims do. */
+export function useLimits() {
+  const books: Books = useBooks();
+  const ask = (id: string, said: Partial<AdmissionRequest> = {}) => books.store.admit(tenant, request(id, said));
+  return {
+    books,
+    /** These are the limits from now on, beside an unlimited user. */
+    limits: async (layer: LimitsLayer) => await books.store.limits.change(tenant, () => ({ ...OPEN, ...layer })),
+    decide: async (id: string, said: Partial<AdmissionRequest> = {}): Promise<Decision> =>
+      (await ask(id, said)).decision,
+    check: async (id: string, said: Partial<AdmissionRequest> = {}) =>
+      await books.store.check(tenant, request(id, said)),
+    /** Admits one after the other, a millisecond apart, and insists on it. */
+    aboard: async (ids: string[], said: Partial<AdmissionRequest> = {}) => {
+      for (const id of ids) {
+        expect((await ask(id, said)).decision).toMatchObject({ kind: 'admitted', repeated: false });
+        books.clock.advance(1);
+      }
+    },
+    end: async (id: string) => await books.store.end(tenant, { sessionId: id }, { reason: 'completed', by: 'node' }),
+    isLive: async (id: string) => (await books.store.get(tenant, { sessionId: id })).kind === 'live',
+    events: async (type: string) =>
+      (await streamOf(books.redis, keys.events)).filter((event) => event['type'] === type),
+    refusals: async () => await streamOf(books.redis, keys.rejections),
+  };
+}
+
+/** Everything that Redis has, but for what tells of refusals. */
+export async function dump(redis: Redis): Promise<Map<string, string>> {
+  const names = (await redis.keys('*')).filter((name) => name !== keys.rejections && name !== keys.refusals);
+  const values = await Promise.all(names.map((name) => redis.dumpBuffer(name)));
+  return new Map(names.toSorted().map((name) => [name, values[names.indexOf(name)]?.toString('base64') ?? '']));
+}
+
+export const from = (sourceIp: string | null) => ({ facts: { ...request('x').facts, sourceIp } });
+export const EMERGENCY = { priority: 'emergency' } as const;
