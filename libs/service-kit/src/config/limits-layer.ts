@@ -1,55 +1,39 @@
-import { canonicalUser, type IdentityRules, type LimitsLayer } from '#session-core';
+import {
+  canonicalUser,
+  type GroupKindLimits,
+  type IdentityRules,
+  type LimitDetails,
+  type LimitsLayer,
+} from '#session-core';
 
 import type { LimitsSection } from './schema/limits.schema.js';
-import type { RedisSection } from './schema/redis.schema.js';
 
-/** Keys that only the block of the session limits guide has; Berth's own `redis:` block names a connection and nothing else. */
-const GUIDE_KEYS = [
-  'max_sessions_per_user',
-  'user_session_limits',
-  'session_limit_action',
-  'enabled',
-  'pool_size',
-  'min_idle_conns',
-] as const;
+type KindSection = NonNullable<LimitsSection['groups']>[string];
+type RateSection = NonNullable<LimitsSection['user_rate']>;
 
-/** What `limits:` says, over what the `redis:` block says. Absent is "not said". */
-export function limitsOfFile(
-  redis: RedisSection,
-  limits: LimitsSection,
-  limitsWritten: boolean,
+const USER_KEY = 'user:';
+
+/** What one `limits:` section says, users in canonical form. `path` is that of the section. */
+export function layerOfSection(
+  section: LimitsSection,
   rules: IdentityRules,
+  path: string,
   problems: string[],
-  warnings: string[],
 ): LimitsLayer {
-  const enabled = limits.enabled ?? enabledByRedisBlock(redis, limitsWritten, warnings);
-  const users = {
-    ...canonicalLimits(redis.user_session_limits, rules, 'redis.user_session_limits', problems),
-    ...canonicalLimits(limits.user_session_limits, rules, 'limits.user_session_limits', problems),
-  };
-  return layer({
-    enabled,
-    maxSessionsPerUser: limits.max_sessions_per_user ?? redis.max_sessions_per_user,
-    action: limits.session_limit_action ?? redis.session_limit_action,
-    users,
+  return saidOnly<LimitsLayer>({
+    enabled: section.enabled,
+    maxSessionsPerUser: section.max_sessions_per_user,
+    action: section.session_limit_action,
+    users: canonicalLimits(section.user_session_limits, rules, `${path}.user_session_limits`, problems),
+    classes: section.classes,
+    maxTotalSessions: section.max_total_sessions,
+    totalAction: section.total_limit_action,
+    groups: section.groups && mapValues(section.groups, kindLayer),
+    maxSessionsPerIpPerHour: section.max_sessions_per_ip_per_hour,
+    userRate: section.user_rate && rateOf(section.user_rate),
+    alertThreshold: section.session_creation_alert_threshold,
+    details: detailsOf(section, rules, path, problems),
   });
-}
-
-function enabledByRedisBlock(redis: RedisSection, limitsWritten: boolean, warnings: string[]): boolean | undefined {
-  if (redis.enable_session_limits === false) {
-    warnings.push(
-      'SESSION LIMITS ARE OFF: redis.enable_session_limits is false; sessions are tracked and none is refused',
-    );
-  }
-  if (redis.enable_session_limits !== undefined) return redis.enable_session_limits;
-  // A guide's block without the key means off there. A `limits:` section is written to be obeyed, so it lifts that default.
-  const ofGuide = GUIDE_KEYS.find((key) => redis[key] !== undefined);
-  if (ofGuide === undefined || limitsWritten) return undefined;
-  warnings.push(
-    `SESSION LIMITS ARE OFF: redis.${ofGuide} is there but redis.enable_session_limits is not, and it is false unless said; ` +
-      'sessions are tracked and none is refused. Write redis.enable_session_limits: true to enforce limits',
-  );
-  return false;
 }
 
 /** Limits by canonical user name. Two spellings of one user with different limits are a problem. */
@@ -78,6 +62,43 @@ export function canonicalLimits(
 }
 
 /** Without the keys that were not said, so that two equal files give equal documents. */
-export function layer(said: LimitsLayer): LimitsLayer {
-  return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined));
+export function saidOnly<T extends object>(said: T): T {
+  return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined)) as T;
+}
+
+export function mapValues<T, R>(byName: Record<string, T>, of: (value: T, name: string) => R): Record<string, R> {
+  return Object.fromEntries(Object.entries(byName).map(([name, value]) => [name, of(value, name)]));
+}
+
+function kindLayer({ rate, rates, ...said }: KindSection): GroupKindLimits {
+  return saidOnly<GroupKindLimits>({ ...said, rate: rate && rateOf(rate), rates: rates && mapValues(rates, rateOf) });
+}
+
+function rateOf({ per_second: perSecond, burst }: RateSection) {
+  return { perSecond, burst };
+}
+
+function detailsOf(
+  { observe = [], reserves = {} }: LimitsSection,
+  rules: IdentityRules,
+  path: string,
+  problems: string[],
+): Record<string, LimitDetails> | undefined {
+  const details = new Map<string, LimitDetails>();
+  const add = (written: string, at: string, said: LimitDetails) => {
+    const key = canonicalKey(written, rules, at, problems);
+    details.set(key, { ...details.get(key), ...said });
+  };
+  for (const [n, key] of observe.entries()) add(key, `${path}.observe[${n}]`, { observe: true });
+  for (const [key, reserve] of Object.entries(reserves)) add(key, `${path}.reserves.${key}`, { reserve });
+  return details.size === 0 ? undefined : Object.fromEntries(details);
+}
+
+/** `user:Alice` is the limit of alice. Whether the other keys name a limit is asked of the whole. */
+function canonicalKey(written: string, rules: IdentityRules, path: string, problems: string[]): string {
+  if (!written.startsWith(USER_KEY) || written === USER_KEY) return written;
+  const canonical = canonicalUser(written.slice(USER_KEY.length), rules);
+  if (canonical.ok) return USER_KEY + canonical.user;
+  problems.push(`${path}: ${canonical.message}`);
+  return written;
 }

@@ -44,9 +44,10 @@ function kindOf(schema: z.ZodType): string {
   return inner instanceof z.ZodUnknown ? 'duration' : 'text';
 }
 
-function rangeOf({ minValue, maxValue }: z.ZodNumber): string {
+function rangeOf({ minValue, maxValue, isInt }: z.ZodNumber): string {
   const bounded = minValue !== null && minValue > Number.MIN_SAFE_INTEGER && maxValue !== null;
-  return bounded ? `${minValue} to ${maxValue}` : 'whole number';
+  if (bounded) return `${minValue} to ${maxValue}`;
+  return isInt ? 'whole number' : 'number';
 }
 
 /** What holds when nothing is said: that of the schema, or what the schema says of it. */
@@ -70,8 +71,8 @@ Berth reads one YAML file: the one that \`BERTH_CONFIG\` names, else \`berth.yam
 value \`\${NAME}\` stands for an environment variable, which then has to be set, and \`\${NAME:-default}\` has a default.
 
 What is said in several places holds in this order: what was set by API (kept in Redis), \`BERTH_*\`, the other environment variables
-below, \`limits:\` and \`sessions:\`, \`redis:\`, the default. A key that is not known, a value out of range, and a limit that this version
-would not enforce stop the start, each with the key's path and what was expected.
+below, \`limits:\` and \`sessions:\`, \`redis:\`, the default. A key that is not known, a value out of range, and a limit that could
+not hold stop the start, each with the key's path and what was expected.
 
 Durations are seconds or have a unit: \`90\`, \`15m\`, \`2h\`, \`7d\`. Zero or below switches a limit, an idle time or a maximum duration off.`;
 

@@ -1,19 +1,21 @@
-import type { LimitsLayer, SessionPolicy } from '#session-core';
+import type { SessionPolicy } from '#session-core';
 
 import type { IdentityConfig, TenantConfig } from './berth.config.js';
 import type { EnvironmentSettings } from './environment.config.js';
-import { canonicalLimits, layer, limitsOfFile } from './limits-layer.js';
+import { checkLimits } from './check-limits.js';
+import { inheritable, limitsOver } from './limits-inheritance.js';
+import { layerOfSection, saidOnly } from './limits-layer.js';
+import { limitsOfFile } from './limits-of-file.js';
 import type { FileSettings, TenantSection } from './schema/file.schema.js';
 import type { IdentitySection } from './schema/sip.schema.js';
 import { DEFAULT_POLICIES, DEFAULT_TOMBSTONE_MS, mergePolicies } from './session-policies.js';
-import { unenforcedLimits } from './unsupported.js';
 
 const ANONYMOUS = 'anonymous';
 
 /**
  * The tenants of the file, always with `default`, which is what the sections at the top describe.
  *
- * The others take from there what they do not say, but not the limits of single users: those are other people.
+ * The others take from there what they do not say, but nothing about single users and single groups: those are others.
  */
 export function resolveTenants(
   file: FileSettings,
@@ -23,7 +25,6 @@ export function resolveTenants(
   warnings: string[],
 ): Record<string, TenantConfig> & { default: TenantConfig } {
   const identity = identityOver({ case: 'fold', domain: 'drop', userFrom: 'from', anonymousLimit: 0 }, file.identity);
-  problems.push(...unenforcedLimits(file.limits, 'limits'));
   const limitsWritten = Object.keys((written['limits'] as object | undefined) ?? {}).length > 0;
   const own = file.tenants['default'];
   const limits = limitsOfFile(
@@ -42,43 +43,28 @@ export function resolveTenants(
     tombstoneMs: file.sessions.tombstone ?? DEFAULT_TOMBSTONE_MS,
     identity,
   };
-  const merged = overEnvironment(
-    own === undefined ? root : tenantOver(root, 'default', own, limits.users, problems),
-    env,
-  );
+  const merged = overEnvironment(own === undefined ? root : tenantOver(root, 'default', own, problems), env);
   const others = Object.entries(file.tenants)
     .filter(([name]) => name !== 'default')
-    .map(([name, section]) => tenantOver(overEnvironment(root, env), name, section, {}, problems));
+    .map(([name, section]) => tenantOver(overEnvironment(root, env), name, section, problems));
   warnAboutDisabled(root, [merged, ...others], warnings);
-  return {
+  const tenants = {
     ...Object.fromEntries(others.map((tenant) => [tenant.name, withAnonymous(tenant)])),
     default: withAnonymous(merged),
   };
+  checkLimits(tenants, problems, warnings);
+  return tenants;
 }
 
-function tenantOver(
-  base: TenantConfig,
-  name: string,
-  section: TenantSection,
-  inheritedUsers: LimitsLayer['users'],
-  problems: string[],
-): TenantConfig {
+function tenantOver(base: TenantConfig, name: string, section: TenantSection, problems: string[]): TenantConfig {
   const path = `tenants.${name}`;
-  const { limits } = section;
   const identity = identityOver(base.identity, section.identity);
-  problems.push(...unenforcedLimits(limits, `${path}.limits`));
+  const said = layerOfSection(section.limits, identity, `${path}.limits`, problems);
+  const inherited = name === base.name ? base.limits : inheritable(base.limits, said);
   return {
     name,
     shards: section.shards,
-    limits: layer({
-      enabled: limits.enabled ?? base.limits.enabled,
-      maxSessionsPerUser: limits.max_sessions_per_user ?? base.limits.maxSessionsPerUser,
-      action: limits.session_limit_action ?? base.limits.action,
-      users: {
-        ...inheritedUsers,
-        ...canonicalLimits(limits.user_session_limits, identity, `${path}.limits.user_session_limits`, problems),
-      },
-    }),
+    limits: limitsOver(inherited, said, section.limits.observe !== undefined),
     sessions: mergePolicies(base.sessions, section.sessions, `${path}.sessions`, problems),
     tombstoneMs: section.sessions.tombstone ?? base.tombstoneMs,
     identity,
@@ -93,7 +79,7 @@ function overEnvironment(tenant: TenantConfig, env: EnvironmentSettings): Tenant
   };
   return {
     ...tenant,
-    limits: layer({ ...tenant.limits, maxSessionsPerUser: max ?? tenant.limits.maxSessionsPerUser }),
+    limits: saidOnly({ ...tenant.limits, maxSessionsPerUser: max ?? tenant.limits.maxSessionsPerUser }),
     sessions: { ...tenant.sessions, ...timed('default'), ...timed('web') },
   };
 }

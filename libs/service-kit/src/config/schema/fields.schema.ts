@@ -38,6 +38,21 @@ export function limit() {
   return z.preprocess(numeric, z.int(expected).max(max, expected)).transform((value) => Math.max(0, value));
 }
 
+/** A rate: zero or below is none and becomes 0. Slower than once a day, and faster than a server can ask, is a slip. */
+export function callsPerSecond() {
+  const [least, most] = [0.00001, 10_000];
+  const expected = expecting(`a number from 0.00001 to ${most}; 0 or below for no rate`);
+  return z
+    .preprocess(
+      numeric,
+      z
+        .number(expected)
+        .max(most, expected)
+        .refine((value) => value <= 0 || value >= least, expected),
+    )
+    .transform((value) => Math.max(0, value));
+}
+
 export function share() {
   const expected = expecting('a share from 0 to 1');
   return z.preprocess(numeric, z.number(expected).min(0, expected).max(1, expected));

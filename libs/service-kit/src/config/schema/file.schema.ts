@@ -16,8 +16,15 @@ import {
 import { sessionsSection } from './sessions.schema.js';
 import { identitySection, sipSection } from './sip.schema.js';
 
+const TENANTS =
+  'Tenants besides `default`. What one does not say is as in the sections above: classes class by class, groups kind by kind, a reserve where ' +
+  'its number is not said either, `observe` as a whole. What names a single user or a single group holds above for `default` alone, except what ' +
+  'names `priority:emergency`.';
+
 const tenant = section({
-  shards: setting(wholeNumber(1, 256).default(1), { text: 'Shards of this tenant; fixed once it holds sessions.' }),
+  shards: setting(wholeNumber(1, 256).default(1), {
+    text: 'Shards of this tenant; fixed when the tenant is created, which is when a process first starts with it.',
+  }),
   limits: setting(limitsSection.prefault({}), { text: 'As the section `limits`.' }),
   sessions: setting(sessionsSection.prefault({}), { text: 'As the section `sessions`.' }),
   identity: setting(identitySection.prefault({}), { text: 'As the section `identity`.' }),
@@ -28,9 +35,11 @@ export type TenantSection = z.output<typeof tenant>;
 /** The whole file. Every section may be missing or empty. */
 export const fileSchema = section({
   redis: setting(redisSection.prefault({}), { text: 'The connection to Redis.' }),
-  limits: setting(limitsSection.prefault({}), { text: 'How many sessions may live at once.' }),
+  limits: setting(limitsSection.prefault({}), {
+    text: 'How many sessions may live at once, and how fast they may come.',
+  }),
   sessions: setting(sessionsSection.prefault({}), { text: 'How long a session of each protocol may last.' }),
-  nodes: setting(nodesSection.prefault({}), { text: 'How nodes are watched. Without effect in this version.' }),
+  nodes: setting(nodesSection.prefault({}), { text: 'How nodes are watched.' }),
   commands: setting(commandsSection.prefault({}), { text: 'How nodes are told to end sessions.' }),
   reaper: setting(reaperSection.prefault({}), { text: 'How due sessions are ended.' }),
   identity: setting(identitySection.prefault({}), { text: 'Who the user of a session is.' }),
@@ -41,9 +50,12 @@ export const fileSchema = section({
   store: setting(storeSection.prefault({}), { text: 'How long Redis may take, and what holds while it is away.' }),
   metrics: setting(metricsSection.prefault({}), { text: 'What is exported at `/metrics`.' }),
   logging: setting(loggingSection.prefault({}), { text: 'What is written to the log.' }),
-  tenants: setting(mapOf(tenant, 'a tenant name (a-z, 0-9, -; at most 32)', /^[a-z0-9-]{1,32}$/).default({}), {
-    text: 'Tenants besides `default`; what one does not say, except the limits of single users, is as in the sections above.',
-  }),
+  tenants: setting(
+    mapOf(tenant, 'a tenant name (a-z, 0-9, -; at most 32; not inbox)', /^(?!inbox$)[a-z0-9-]{1,32}$/).default({}),
+    {
+      text: TENANTS,
+    },
+  ),
   auth: setting(authSection.prefault({}), { text: 'Who may call.' }),
 });
 
