@@ -12,24 +12,52 @@ import {
 } from '#session-core';
 
 import { AdminMetrics } from './admin.metrics.js';
+import { Clock } from './clock.js';
 import { CommandsMetrics } from './commands/commands.metrics.js';
+import { DeadLettersController } from './dead-letters/dead-letters.controller.js';
+import { DocsController } from './docs/docs.controller.js';
+import { GroupsController } from './groups/groups.controller.js';
+import { GroupsService } from './groups/groups.service.js';
+import { LimitChanges } from './limits/limit-changes.service.js';
 import { LimitsController } from './limits/limits.controller.js';
 import { LimitsService } from './limits/limits.service.js';
-import { DeadLettersController } from './dead-letters/dead-letters.controller.js';
+import { LimitUse } from './limits/limit-use.service.js';
+import { UserLimitsController } from './limits/user-limits.controller.js';
 import { FuseService } from './nodes/fuse.service.js';
 import { NodesController } from './nodes/nodes.controller.js';
 import { SessionsController } from './sessions/sessions.controller.js';
 import { TerminationService } from './sessions/termination.service.js';
+import { SimulationController } from './simulation/simulation.controller.js';
+import { SimulationService } from './simulation/simulation.service.js';
 import { StreamsMetrics } from './streams.metrics.js';
+import { TenantOverview } from './tenants/tenant-overview.service.js';
+import { TenantsController } from './tenants/tenants.controller.js';
 import { Tenants } from './tenants.service.js';
 import { UsersController } from './users/users.controller.js';
 import { UsersService } from './users/users.service.js';
 
 @Module({
-  controllers: [LimitsController, UsersController, NodesController, DeadLettersController, SessionsController],
+  controllers: [
+    LimitsController,
+    UserLimitsController,
+    GroupsController,
+    SimulationController,
+    TenantsController,
+    UsersController,
+    NodesController,
+    DeadLettersController,
+    SessionsController,
+    DocsController,
+  ],
   providers: [
+    Clock,
     Tenants,
+    TenantOverview,
     LimitsService,
+    LimitChanges,
+    LimitUse,
+    GroupsService,
+    SimulationService,
     UsersService,
     TerminationService,
     AdminMetrics,

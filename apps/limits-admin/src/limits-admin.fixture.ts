@@ -71,9 +71,19 @@ export class Fleet {
   }
 
   /** Asks for a session; its id is made up unless given. */
-  async admit(user: string, sessionId: string = randomUUID(), facts: Partial<SessionFacts> = {}): Promise<Decision> {
-    const { decision } = await this.store.admit(this.tenant, admission(user, sessionId, facts));
+  async admit(
+    user: string,
+    sessionId: string = randomUUID(),
+    facts: Partial<SessionFacts> = {},
+    asked: Partial<AdmissionRequest> = {},
+  ): Promise<Decision> {
+    const { decision } = await this.store.admit(this.tenant, { ...admission(user, sessionId, facts), ...asked });
     return decision;
+  }
+
+  /** As `admit`, for sessions of these groups. */
+  async admitIn(groups: string[], user = 'alice', sessionId: string = randomUUID()): Promise<Decision> {
+    return await this.admit(user, sessionId, {}, { groups });
   }
 
   async admitAll(user: string, count: number): Promise<void> {

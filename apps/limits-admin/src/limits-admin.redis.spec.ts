@@ -5,13 +5,42 @@ import { eventually, startRedis, type RedisServer } from '#testing';
 
 import { type Admin, Fleet, startAdmin } from './limits-admin.fixture.js';
 
-const CALLS = [
+const LENT = { limit: 3, duration: '1h', reason: 'a fair' };
+
+/** What people may call who watch. */
+const WATCHED = [
   ['GET', '/limits', undefined],
-  ['PUT', '/limits', { max_sessions_per_user: 3 }],
-  ['DELETE', '/limits', undefined],
   ['GET', '/limits/alice', undefined],
+  ['POST', '/limits:simulate', { max_sessions_per_user: 3 }],
+  ['GET', '/groups', undefined],
+  ['GET', '/groups/trunk', undefined],
+  ['GET', '/groups/trunk/west', undefined],
+  ['GET', '/tenants', undefined],
+  ['GET', '/tenants/default', undefined],
+] as const;
+
+/** What they may call who change limits. */
+const CHANGED = [
+  ['PUT', '/limits', { max_sessions_per_user: 3, classes: { gold: 20 } }],
+  ['POST', '/limits/temporary-limit', LENT],
+  ['DELETE', '/limits/temporary-limit', undefined],
   ['PUT', '/limits/alice', { limit: 3 }],
   ['DELETE', '/limits/alice', undefined],
+  ['PUT', '/users/alice/class', { class: 'gold' }],
+  ['DELETE', '/users/alice/class', undefined],
+  ['POST', '/users/alice/temporary-limit', LENT],
+  ['DELETE', '/users/alice/temporary-limit', undefined],
+  ['PUT', '/groups/trunk', { default: 3 }],
+  ['PUT', '/groups/trunk/west', { limit: 3 }],
+  ['POST', '/groups/trunk/west/temporary-limit', LENT],
+  ['DELETE', '/groups/trunk/west/temporary-limit', undefined],
+  ['DELETE', '/groups/trunk/west', undefined],
+  ['DELETE', '/groups/trunk', undefined],
+  ['DELETE', '/limits', undefined],
+] as const;
+
+/** The rest. */
+const RESERVED = [
   ['GET', '/users', undefined],
   ['GET', '/users/alice', undefined],
   ['GET', '/active', undefined],
@@ -19,6 +48,8 @@ const CALLS = [
   ['POST', '/a1/terminate', undefined],
   ['DELETE', '/users/alice/sessions', undefined],
 ] as const;
+
+const CALLS = [...WATCHED, ...CHANGED, ...RESERVED];
 
 let redis: RedisServer;
 let admin: Admin;
@@ -100,13 +131,28 @@ describe('keys', () => {
     admin = await startAdmin(redis.url, { config: { tenants: tenants(), auth: { keys: [...keys, acme] } } });
   });
 
-  it.each(CALLS)('%s %s needs the role admin', async (method, path, body) => {
+  /** Whom a call lets through: 401 without a key, 403 for the roles before the first that may, the answer for that and all after it. */
+  async function allows(first: Role, [method, path, body]: (typeof CALLS)[number]) {
+    const roles = ['node', 'viewer', 'operator', 'admin'] as const;
     expect(await admin.call(method, path, body)).toMatchObject({ status: 401, body: { error: expect.any(String) } });
-    for (const role of ['node', 'viewer', 'operator'] as const) {
-      expect(await admin.call(method, path, body, bearer(made[role]))).toMatchObject({ status: 403 });
-    }
-    const { status } = await admin.call(method, path, body, bearer(made.admin));
-    expect(status).toBe(path.includes('a1') ? 404 : 200);
+    const statuses = [];
+    for (const role of roles) statuses.push((await admin.call(method, path, body, bearer(made[role]))).status);
+    const allowed = path.includes('a1') ? 404 : 200;
+    expect(statuses).toEqual(roles.map((_, i) => (i < roles.indexOf(first) ? 403 : allowed)));
+  }
+
+  it.each(WATCHED)('%s %s needs the role viewer', async (...call) => {
+    await allows('viewer', call);
+  });
+
+  it.each(CHANGED)('%s %s needs the role operator', async (...call) => {
+    await admin.call('PUT', '/limits', { classes: { gold: 20 } }, bearer(made.admin));
+    await admin.call('PUT', '/groups/trunk', { default: 2 }, bearer(made.admin));
+    await allows('operator', call);
+  });
+
+  it.each(RESERVED)('%s %s needs the role admin', async (...call) => {
+    await allows('admin', call);
   });
 
   it('takes the tenant from the key, and names the key in the log', async () => {
@@ -169,6 +215,14 @@ it.each([
   ['POST', '/active'],
   ['DELETE', '/users/alice'],
   ['GET', '/limits/alice/more'],
+  ['GET', '/limits/temporary-limit'],
+  ['PUT', '/limits/temporary-limit'],
+  ['PUT', '/limits/TEMPORARY-LIMIT'],
+  ['POST', '/groups'],
+  ['DELETE', '/groups'],
+  ['DELETE', '/tenants'],
+  ['PUT', '/tenants/default'],
+  ['POST', '/groups/trunk/west'],
 ] as const)('answers %s %s with 404 as problem details', async (method, path) => {
   admin = await startAdmin(redis.url);
   const reply = await admin.call(method, path);

@@ -1,76 +1,124 @@
-import { Body, Controller, Delete, Get, Param, Put } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put } from '@nestjs/common';
 
-import { Caller, parseBody, ProblemException, unknownFields, type Principal } from '#service-kit';
+import { Caller, parseBody, ProblemException, rfc3339, Roles, type Principal } from '#service-kit';
 
 import { Tenants } from '../tenants.service.js';
+import { changeBody, temporaryLimitBody } from './fields.schema.js';
+import { userLimit } from './in-force.js';
+import { LimitChanges } from './limit-changes.service.js';
 import { limitsBody, userLimitBody } from './limits.schema.js';
 import { LimitsService } from './limits.service.js';
-import { limitsView, type LimitsView } from './limits.view.js';
+import { limitsView } from './limits.view.js';
+import { userLimitView } from './user-limit.view.js';
+import { warningsOf } from './warnings.js';
 
+/** The path of the total's temporary limit, which a user of that name would have. */
+const TEMPORARY = 'temporary-limit';
+
+/** The limits of a tenant, and those of its single users. */
 @Controller('api/sessions/limits')
+@Roles('operator')
 export class LimitsController {
   constructor(
     private readonly limits: LimitsService,
+    private readonly changes: LimitChanges,
     private readonly tenants: Tenants,
   ) {}
 
   @Get()
-  async show(@Caller() caller: Principal): Promise<LimitsView> {
-    return limitsView(await this.limits.document(this.tenants.of(caller)));
+  @Roles('viewer', 'operator')
+  async show(@Caller() caller: Principal) {
+    return limitsView(await this.limits.current(this.tenants.of(caller)));
   }
 
   @Put()
   async change(@Caller() caller: Principal, @Body() body: unknown) {
-    const said = parseBody(limitsBody, body);
-    const nothing = Object.values(said).every((value) => value === undefined);
-    if (!nothing) await this.limits.change(this.tenants.of(caller), said, caller);
-    return {
-      success: true,
-      message: nothing ? 'The body names no setting; nothing was changed' : 'Session limits changed',
-      ...warningsOf(limitsBody, body),
-    };
+    const tenant = this.tenants.of(caller);
+    const { settings, ...request } = parseBody(limitsBody, body);
+    const said = this.tenants.settings(tenant, settings);
+    const warnings = warningsOf(limitsBody, body);
+    if (Object.keys(said).length === 0) {
+      return { success: true, message: 'The body names no setting; nothing was changed', ...warnings };
+    }
+    const { consequences } = await this.changes.settings(tenant, said, { by: caller, ...request });
+    return { success: true, message: 'Session limits changed', ...consequences, ...warnings };
   }
 
   @Delete()
-  async reset(@Caller() caller: Principal) {
-    await this.limits.reset(this.tenants.of(caller), caller);
-    return { success: true, message: 'The configuration file holds again; limits of single users stay' };
+  async reset(@Caller() caller: Principal, @Body() body: unknown) {
+    const request = { by: caller, ...parseBody(changeBody, body) };
+    const { consequences } = await this.changes.resetSettings(this.tenants.of(caller), request);
+    const message =
+      'The configuration file holds again; limits of single users and groups stay, with the classes that users are in';
+    return { success: true, message, ...consequences };
+  }
+
+  /** A temporary limit of the whole tenant. So `temporary-limit` is no user name under this path; `/users` reaches that user. */
+  @Post(TEMPORARY)
+  @HttpCode(200)
+  async changeTotal(@Caller() caller: Principal, @Body() body: unknown) {
+    const { limit, duration: durationMs, ...request } = parseBody(temporaryLimitBody, body);
+    const change = { by: caller, limit, durationMs, ...request };
+    const { untilMs, consequences } = await this.changes.temporary(this.tenants.of(caller), 'total', change);
+    return {
+      success: true,
+      limit,
+      expiresAt: rfc3339(untilMs),
+      reason: request.reason ?? null,
+      ...consequences,
+      ...warningsOf(temporaryLimitBody, body),
+    };
+  }
+
+  @Delete(TEMPORARY)
+  async resetTotal(@Caller() caller: Principal, @Body() body: unknown) {
+    const request = { by: caller, ...parseBody(changeBody, body) };
+    const { limits, consequences } = await this.changes.endTemporary(this.tenants.of(caller), 'total', request);
+    const limit = Math.max(0, limits.maxTotalSessions);
+    return { success: true, limit, message: `The limit of all sessions is ${limit} again`, ...consequences };
   }
 
   @Get(':username')
+  @Roles('viewer', 'operator')
   async showUser(@Caller() caller: Principal, @Param('username') written: string) {
-    const tenant = this.tenants.of(caller);
-    const username = this.tenants.user(tenant, written);
-    return { username, limit: await this.limits.ofUser(tenant, username) };
+    const { tenant, username } = this.named(caller, written);
+    return { username, ...userLimitView(await this.limits.current(tenant), username) };
   }
 
   @Put(':username')
   async changeUser(@Caller() caller: Principal, @Param('username') written: string, @Body() body: unknown) {
-    const tenant = this.tenants.of(caller);
-    const username = this.tenants.user(tenant, written);
-    const { limit } = parseBody(userLimitBody, body);
+    const { tenant, username } = this.named(caller, written);
+    const { limit, ...request } = parseBody(userLimitBody, body);
     if (limit === undefined || limit === null) throw limitRequired();
-    await this.limits.setUser(tenant, username, limit, caller);
+    const { consequences, ...made } = await this.changes.user(tenant, username, limit, { by: caller, ...request });
+    const { temporary } = userLimitView(made, username);
     const message = `Session limit for user ${username} set to ${limit}`;
-    return { success: true, username, limit, message, ...warningsOf(userLimitBody, body) };
+    const covered = temporary === undefined ? {} : { temporary };
+    return { success: true, username, limit, message, ...covered, ...consequences, ...warningsOf(userLimitBody, body) };
   }
 
   @Delete(':username')
-  async resetUser(@Caller() caller: Principal, @Param('username') written: string) {
+  async resetUser(@Caller() caller: Principal, @Param('username') written: string, @Body() body: unknown) {
+    const { tenant, username } = this.named(caller, written);
+    const request = { by: caller, ...parseBody(changeBody, body) };
+    const { limits, nowMs, consequences } = await this.changes.resetUser(tenant, username, request);
+    const limit = userLimit(limits, username, nowMs).max;
+    const message = `Session limit for user ${username} removed; the limit is now ${limit}`;
+    return { success: true, username, limit, message, ...consequences };
+  }
+
+  private named(caller: Principal, written: string) {
     const tenant = this.tenants.of(caller);
     const username = this.tenants.user(tenant, written);
-    const limit = await this.limits.unsetUser(tenant, username, caller);
-    const message = `Session limit for user ${username} removed; the limit is now ${limit}`;
-    return { success: true, username, limit, message };
+    if (username !== TEMPORARY) return { tenant, username };
+    throw new ProblemException(
+      'not-found',
+      `${TEMPORARY} is no user name here, but the temporary limit of all sessions`,
+    );
   }
 }
 
 function limitRequired(): ProblemException {
   const errors = [{ path: 'limit', message: 'is required: must be a whole number; 0 or below for unlimited' }];
   return new ProblemException('invalid-request', 'Limit value is required', { members: { errors } });
-}
-
-function warningsOf(schema: typeof limitsBody | typeof userLimitBody, body: unknown): { warnings?: string[] } {
-  const warnings = unknownFields(schema, body).map((field) => `${field}: unknown field, ignored`);
-  return warnings.length === 0 ? {} : { warnings };
 }

@@ -19,6 +19,9 @@ function configOf(limits: LimitsLayer) {
   return { ...base, tenants: { default: { ...tenant, limits: { users: { anonymous: 0 }, ...limits } } } };
 }
 
+/** What an answer says of a change that leaves no limit below its use. */
+const ROOM = { in_use: [], on_lower: 'drain' };
+
 const FILE: LimitsLayer = { maxSessionsPerUser: 4, users: { anonymous: 0, bob: 3, charlie: 0 } };
 
 beforeAll(async () => {
@@ -66,8 +69,19 @@ describe('GET /limits', () => {
       enable_session_limits: true,
       max_sessions_per_user: 5,
       session_limit_action: 'reject',
+      max_total_sessions: 0,
+      total_limit_action: 'reject',
+      max_sessions_per_ip_per_hour: 0,
+      user_rate: null,
+      session_creation_alert_threshold: 0,
+      classes: {},
       user_limits: { _default: 5 },
+      observe: [],
+      reserves: {},
+      origins: {},
+      temporary: {},
       source: 'default',
+      version: 1,
     });
   });
 
@@ -106,7 +120,7 @@ describe('PUT /limits', () => {
     [{ maxSessionsPerUser: 2, max_sessions_per_user: 2 }, { max_sessions_per_user: 2 }],
   ])('takes %j', async (body, shown) => {
     const reply = await admin.call('PUT', '/limits', body);
-    expect([reply.status, reply.body]).toEqual([200, { success: true, message: 'Session limits changed' }]);
+    expect([reply.status, reply.body]).toEqual([200, { success: true, message: 'Session limits changed', ...ROOM }]);
     expect((await admin.call('GET', '/limits')).body).toMatchObject({ ...shown, source: 'api' });
   });
 
@@ -125,7 +139,10 @@ describe('PUT /limits', () => {
     const reply = await admin.call('PUT', '/limits', body);
     expect(reply).toMatchObject({
       status: 200,
-      body: { success: true, warnings: [expect.stringContaining('user_limits'), expect.stringContaining('source')] },
+      body: {
+        success: true,
+        warnings: ['user_limits', 'origins', 'temporary', 'source'].map((name) => expect.stringContaining(name)),
+      },
     });
   });
 
@@ -222,7 +239,7 @@ describe('DELETE /limits', () => {
       session_limit_action: 'terminate_oldest',
     });
     const reply = await admin.call('DELETE', '/limits');
-    expect([reply.status, reply.body]).toEqual([200, { success: true, message: expect.any(String) }]);
+    expect([reply.status, reply.body]).toEqual([200, { success: true, message: expect.any(String), ...ROOM }]);
     expect((await admin.call('GET', '/limits')).body).toMatchObject({
       enabled: true,
       max_sessions_per_user: 4,
@@ -261,9 +278,15 @@ describe('/limits/:username', () => {
     const reply = await admin.call('PUT', '/limits/alice', { limit });
     expect([reply.status, reply.body]).toEqual([
       200,
-      { success: true, username: 'alice', limit: stored, message: `Session limit for user alice set to ${stored}` },
+      {
+        success: true,
+        username: 'alice',
+        limit: stored,
+        message: `Session limit for user alice set to ${stored}`,
+        ...ROOM,
+      },
     ]);
-    expect((await admin.call('GET', '/limits/alice')).body).toEqual({ username: 'alice', limit: stored });
+    expect((await admin.call('GET', '/limits/alice')).body).toMatchObject({ username: 'alice', limit: stored });
   });
 
   it.each([[{}], [{ limit: null }], [undefined], ['']])(
@@ -299,7 +322,7 @@ describe('/limits/:username', () => {
     const bob = await admin.call('DELETE', '/limits/bob');
     expect([bob.status, bob.body]).toEqual([
       200,
-      { success: true, username: 'bob', limit: 3, message: expect.any(String) },
+      { success: true, username: 'bob', limit: 3, message: expect.any(String), ...ROOM },
     ]);
     expect((await admin.call('DELETE', '/limits/dave')).body).toMatchObject({ limit: 4 });
     expect((await admin.call('DELETE', '/limits/dave')).body).toMatchObject({ limit: 4 });
@@ -325,7 +348,7 @@ describe('/limits/:username', () => {
     expect((await admin.call('PUT', `/limits/${encoded(written)}`, { limit: 9 })).body).toMatchObject({
       username: user,
     });
-    expect((await admin.call('GET', `/limits/${encoded(user)}`)).body).toEqual({ username: user, limit: 9 });
+    expect((await admin.call('GET', `/limits/${encoded(user)}`)).body).toMatchObject({ username: user, limit: 9 });
   });
 
   it.each([

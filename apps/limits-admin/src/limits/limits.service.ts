@@ -3,11 +3,48 @@ import { hostname } from 'node:os';
 import { Inject, Injectable } from '@nestjs/common';
 
 import { LOGGER, type Logger, type Principal, type TenantConfig } from '#service-kit';
-import { effectiveLimits, limitOf, LimitsStore, type LimitsDocument, type LimitsLayer } from '#session-core';
+import {
+  effectiveLimits,
+  LimitsConflictError,
+  LimitsStore,
+  type EffectiveLimits,
+  type LimitOrigin,
+  type LimitsDocument,
+  type LimitsLayer,
+} from '#session-core';
+
+import { Clock } from '../clock.js';
+import { withoutExpired } from './layer.js';
+import type { Layers } from './layer-edits.js';
+import { refuseNewProblems } from './new-problems.js';
+
+/** The limits at a moment of the Redis clock. */
+export interface CurrentLimits {
+  document: LimitsDocument;
+  limits: EffectiveLimits;
+  nowMs: number;
+}
+
+export interface LimitsEdit {
+  by: Principal;
+  reason: string | null;
+  /** What the line in the log says of it. */
+  what: Record<string, unknown>;
+  /** The layer of the API after the change. Throws InvalidInputError for what cannot be said. */
+  edit: (layers: Layers, origin: LimitOrigin) => LimitsLayer;
+  /** The version that the operator has seen; the change is refused if others have changed the limits since. */
+  version?: number | undefined;
+}
+
+export interface EditedLimits {
+  before: EffectiveLimits;
+  after: EffectiveLimits;
+  nowMs: number;
+}
 
 /**
- * The limits of a tenant, as operators change them. What a method here has changed holds for the next decision of every
- * gateway when it returns, and survives restarts: it is kept in Redis, above what the file says.
+ * The limits of a tenant, as operators change them. What a change has set holds for the next decision of every gateway when it returns, and
+ * survives restarts: it is kept in Redis, above what the file says.
  */
 @Injectable()
 export class LimitsService {
@@ -16,6 +53,7 @@ export class LimitsService {
 
   constructor(
     private readonly store: LimitsStore,
+    private readonly clock: Clock,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
@@ -27,50 +65,39 @@ export class LimitsService {
     return await this.store.read(tenant);
   }
 
-  /** Sets what `said` says; what it leaves out stays as it is. */
-  async change(tenant: TenantConfig, said: LimitsLayer, by: Principal): Promise<void> {
-    await this.edit(tenant, (api) => ({ ...api, ...definedOnly(said) }), by, { said: definedOnly(said) });
+  async current(tenant: TenantConfig): Promise<CurrentLimits> {
+    const document = await this.document(tenant);
+    return { document, limits: effectiveLimits(document), nowMs: await this.clock.nowMs() };
   }
 
-  /** The tenant's own settings are those of the file again. Limits of single users stay; each has a call of its own. */
-  async reset(tenant: TenantConfig, by: Principal): Promise<void> {
-    await this.edit(tenant, ({ users }) => definedOnly({ users }), by, { said: 'as the file says' });
-  }
-
-  /** The limit of one user; 0 is unlimited. */
-  async ofUser(tenant: TenantConfig, user: string): Promise<number> {
-    return limitOf(effectiveLimits(await this.document(tenant)), user);
-  }
-
-  async setUser(tenant: TenantConfig, user: string, limit: number, by: Principal): Promise<void> {
-    await this.edit(tenant, (api) => ({ ...api, users: { ...api.users, [user]: limit } }), by, { user, limit });
-  }
-
-  /** The file's limit of this user holds again, else the default. Returns which one that is. */
-  async unsetUser(tenant: TenantConfig, user: string, by: Principal): Promise<number> {
-    const without = ({ users = {}, ...rest }: LimitsLayer): LimitsLayer => {
-      const kept = Object.entries(users).filter(([name]) => name !== user);
-      return kept.length === 0 ? rest : { ...rest, users: Object.fromEntries(kept) };
-    };
-    const before = await this.document(tenant);
-    if (!Object.hasOwn(before.api.users ?? {}, user)) return limitOf(effectiveLimits(before), user);
-    const document = await this.edit(tenant, without, by, { user, limit: null });
-    return limitOf(effectiveLimits(document), user);
-  }
-
-  private async edit(
-    tenant: TenantConfig,
-    edit: (api: LimitsLayer) => LimitsLayer,
-    by: Principal,
-    what: Record<string, unknown>,
-  ): Promise<LimitsDocument> {
-    const document = await this.inTurn(tenant, async () => {
+  /**
+   * Makes one change, whole or not at all. An edit that changes nothing leaves the version alone.
+   *
+   * Throws `invalid-request` for limits that cannot be, naming each path; LimitsConflictError where others were faster.
+   */
+  async change(tenant: TenantConfig, { by, reason, what, edit, version }: LimitsEdit): Promise<EditedLimits> {
+    const edited = await this.inTurn(tenant, async () => {
       // A change on top of nothing would hide the file until a gateway starts again.
-      await this.document(tenant);
-      return await this.store.change(tenant, edit);
+      const { document: read, limits, nowMs } = await this.current(tenant);
+      if (version !== undefined && version !== read.version) throw changedMeanwhile(`; it is ${read.version} now`);
+      const origin = { by: by.id, atMs: nowMs, reason };
+      let before = limits;
+      const next = (api: LimitsLayer): LimitsLayer => {
+        if (version !== undefined && !isSame(api, read.api)) throw changedMeanwhile('');
+        before = effectiveLimits({ ...read, api });
+        const layer = withoutExpired(edit({ file: read.file, api }, origin), nowMs);
+        refuseNewProblems(before, effectiveLimits({ ...read, api: layer }), tenant.shards);
+        return layer;
+      };
+      if (isSame(next(read.api), read.api)) return { before, after: before, nowMs };
+      const document = await this.store.change(tenant, next, { by: by.id, reason });
+      return { before, after: effectiveLimits(document), nowMs };
     });
-    this.logger.info({ tenant: tenant.name, by: by.id, version: document.version, ...what }, 'Limits changed');
-    return document;
+    const { version: inForce } = edited.after;
+    if (edited.after !== edited.before) {
+      this.logger.info({ tenant: tenant.name, by: by.id, version: inForce, reason, ...what }, 'Limits changed');
+    }
+    return edited;
   }
 
   /** One change after the other: those of one process, say of an import of users, must not lose races to each other. */
@@ -81,6 +108,10 @@ export class LimitsService {
   }
 }
 
-function definedOnly(layer: LimitsLayer): LimitsLayer {
-  return Object.fromEntries(Object.entries(layer).filter(([, value]) => value !== undefined));
+function isSame(a: LimitsLayer, b: LimitsLayer): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+function changedMeanwhile(now: string): LimitsConflictError {
+  return new LimitsConflictError(`The limits have another version than the body says${now}; read them again`);
 }

@@ -19,6 +19,8 @@ const PATH_WORDS = new Set([
   'nodes',
   'fuses',
   'dead-letters',
+  'groups',
+  'tenants',
 ]);
 
 @Controller('api/sessions')

@@ -11,7 +11,7 @@ interface Shown {
   node: string;
 }
 
-const keys = shardKeys('default', 0);
+const keys = shardKeys({ name: 'default', shards: 1 }, 0);
 
 let redis: RedisServer;
 let admin: Admin;

@@ -1,7 +1,15 @@
 import { Inject, Injectable } from '@nestjs/common';
 
 import { LOGGER, logSessionKilled, Metrics, peerOf, type Logger } from '#service-kit';
-import { Books, SessionStore, type EndOutcome, type SessionRef, type TenantRef } from '#session-core';
+import {
+  Books,
+  SessionStore,
+  type EndedSession,
+  type EndOutcome,
+  type LimitKey,
+  type SessionRef,
+  type TenantRef,
+} from '#session-core';
 
 /** Ended side by side; each is one script of its own, so that no other call waits for more than one. */
 const BATCH = 100;
@@ -28,10 +36,22 @@ export class TerminationService {
   async ofSession(tenant: TenantRef, ref: SessionRef, note: string): Promise<boolean> {
     const outcome: EndOutcome = await this.store.end(tenant, ref, { reason: 'killed', note, by: 'berth' });
     if (outcome.kind !== 'now') return false;
-    const { session } = outcome;
-    this.ended.inc({ reason: 'killed' });
-    logSessionKilled(this.logger, { sessionId: session.id, user: session.user, peer: peerOf(session) });
+    this.record(outcome.session);
     return true;
+  }
+
+  /**
+   * Ends sessions above one limit until it holds, and returns how many it ended. Emergency sessions stay, also if the limit does not hold then.
+   *
+   * A failure half-way leaves those ended that were; the call may be repeated.
+   */
+  async ofLimit(tenant: TenantRef, key: LimitKey): Promise<number> {
+    for (let terminated = 0; ;) {
+      const { ended, over } = await this.store.trim(tenant, key, BATCH);
+      ended.forEach((session) => this.record(session));
+      terminated += ended.length;
+      if (over <= 0 || ended.length === 0) return terminated;
+    }
   }
 
   /**
@@ -50,5 +70,10 @@ export class TerminationService {
       // A full batch of which this call ended none is in other hands: another operator's, or the sweep's.
       if (ids.length < BATCH || now === 0) return terminated;
     }
+  }
+
+  private record(session: EndedSession): void {
+    this.ended.inc({ reason: session.endReason });
+    logSessionKilled(this.logger, { sessionId: session.id, user: session.user, peer: peerOf(session) });
   }
 }

@@ -1,10 +1,12 @@
 import { Injectable } from '@nestjs/common';
 
 import { rfc3339, sessionView, type SessionView, type TenantConfig } from '#service-kit';
-import { Books, effectiveLimits, limitOf, type LimitState, type UserCount } from '#session-core';
+import { Books, type LimitState, type UserCount } from '#session-core';
 
-import { LimitsService } from '../limits/limits.service.js';
+import { userLimit } from '../limits/in-force.js';
+import { LimitsService, type CurrentLimits } from '../limits/limits.service.js';
 import { overridesOf } from '../limits/limits.view.js';
+import { userLimitView, type UserLimitView } from '../limits/user-limit.view.js';
 import type { UsersQuery, UserSort } from './users.schema.js';
 
 export interface UserRow {
@@ -25,11 +27,9 @@ export interface UserPage {
   limit: number;
 }
 
-export interface UserDetail {
+export interface UserDetail extends UserLimitView {
   username: string;
   activeSessions: number;
-  /** 0: unlimited. */
-  limit: number;
   /** Oldest first; at most about 1,000. */
   sessions: SessionView[];
   lastRefusal: { at: string; sessionId: string; limits: LimitState[] } | null;
@@ -62,23 +62,23 @@ export class UsersService {
 
   /** A page of the users who have live sessions or a limit of their own. */
   async page(tenant: TenantConfig, { page, limit, sort }: UsersQuery): Promise<UserPage> {
-    const [document, live] = await Promise.all([this.limits.document(tenant), this.books.users(tenant)]);
+    const [current, live] = await Promise.all([this.limits.current(tenant), this.books.users(tenant)]);
     const known = new Set(live.map(({ user }) => user));
-    const idle = Object.keys(overridesOf(document)).filter((user) => !known.has(user));
+    const idle = limitedUsers(current).filter((user) => !known.has(user));
     const all = [...live, ...idle.map((user) => ({ user, activeSessions: 0 }))].toSorted(ORDERS[sort]);
-    const inForce = effectiveLimits(document);
+    const limitOf = (user: string) => userLimit(current.limits, user, current.nowMs).max;
     const rows = all.slice((page - 1) * limit, page * limit);
     const users: UserRow[] = [];
     for (let from = 0; from < rows.length; from += LOOKUPS_AT_ONCE) {
       const some = rows.slice(from, from + LOOKUPS_AT_ONCE);
-      users.push(...(await Promise.all(some.map((row) => this.row(tenant, row, limitOf(inForce, row.user))))));
+      users.push(...(await Promise.all(some.map((row) => this.row(tenant, row, limitOf(row.user))))));
     }
     return { users, total: all.length, page, limit };
   }
 
   async one(tenant: TenantConfig, user: string): Promise<UserDetail> {
-    const [limit, found, counted, refusal] = await Promise.all([
-      this.limits.ofUser(tenant, user),
+    const [current, found, counted, refusal] = await Promise.all([
+      this.limits.current(tenant),
       this.books.sessions(tenant, { user }, null, MOST_SESSIONS_SHOWN),
       this.books.countOfUser(tenant, user),
       this.books.lastRefusal(tenant, user),
@@ -89,7 +89,7 @@ export class UsersService {
       username: user,
       // A count opens to the sessions behind it: where all are listed, the list is the count.
       activeSessions: nextCursor === null ? sessions.length : counted,
-      limit,
+      ...userLimitView(current, user),
       sessions: sessions.map(sessionView),
       lastRefusal: refusal && { at: rfc3339(refusal.atMs), sessionId: refusal.sessionId, limits: refusal.limits },
       ...(nextCursor !== null && { nextCursor }),
@@ -106,4 +106,12 @@ export class UsersService {
       ipAddress: newest && newest.sourceIp,
     };
   }
+}
+
+/** The users with a limit of their own, for good or for a while. */
+function limitedUsers({ document, limits, nowMs }: CurrentLimits): string[] {
+  const lent = Object.entries(limits.details).flatMap(([key, { temporary }]) =>
+    key.startsWith('user:') && temporary !== undefined && nowMs < temporary.untilMs ? [key.slice('user:'.length)] : [],
+  );
+  return [...new Set([...Object.keys(overridesOf(document)), ...lent])];
 }

@@ -1,0 +1,140 @@
+import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put, Query } from '@nestjs/common';
+
+import { Caller, parseBody, parseQuery, rfc3339, Roles, type Principal } from '#service-kit';
+
+import { changeBody, temporaryLimitBody } from '../limits/fields.schema.js';
+import { groupLimit } from '../limits/in-force.js';
+import { LimitChanges } from '../limits/limit-changes.service.js';
+import { temporaryView } from '../limits/limits.view.js';
+import { warningsOf } from '../limits/warnings.js';
+import { Tenants } from '../tenants.service.js';
+import { groupBody, groupPath, groupsQuery, kindBody, kindPath } from './groups.schema.js';
+import { GroupsService } from './groups.service.js';
+
+/** The limits of groups: trunks, carriers, queues, whatever sessions name as `kind:name`. */
+@Controller('api/sessions/groups')
+@Roles('operator')
+export class GroupsController {
+  constructor(
+    private readonly groups: GroupsService,
+    private readonly changes: LimitChanges,
+    private readonly tenants: Tenants,
+  ) {}
+
+  @Get()
+  @Roles('viewer', 'operator')
+  async list(@Caller() caller: Principal, @Query() query: unknown) {
+    return await this.groups.page(this.tenants.of(caller), parseQuery(groupsQuery, query));
+  }
+
+  @Get(':kind')
+  @Roles('viewer', 'operator')
+  async showKind(@Caller() caller: Principal, @Param() path: unknown, @Query() query: unknown) {
+    const { kind } = parseBody(kindPath, path);
+    return await this.groups.ofKind(this.tenants.of(caller), kind, parseQuery(groupsQuery, query));
+  }
+
+  @Put(':kind')
+  async changeKind(@Caller() caller: Principal, @Param() path: unknown, @Body() body: unknown) {
+    const { kind } = parseBody(kindPath, path);
+    const { reason, on_lower, ...said } = parseBody(kindBody, body);
+    const warnings = warningsOf(kindBody, body);
+    if (saysNothing(said)) return { success: true, kind, message: NOTHING_SAID, ...warnings };
+    const request = { by: caller, reason, on_lower };
+    const { consequences } = await this.changes.kind(this.tenants.of(caller), kind, said, request);
+    return { success: true, kind, message: `Limits of groups of kind ${kind} changed`, ...consequences, ...warnings };
+  }
+
+  @Delete(':kind')
+  async resetKind(@Caller() caller: Principal, @Param() path: unknown, @Body() body: unknown) {
+    const { kind } = parseBody(kindPath, path);
+    const request = { by: caller, ...parseBody(changeBody, body) };
+    const { consequences } = await this.changes.resetKind(this.tenants.of(caller), kind, request);
+    const message = `The configuration file holds again for kind ${kind}; limits of single groups stay`;
+    return { success: true, kind, message, ...consequences };
+  }
+
+  @Get(':kind/:name')
+  @Roles('viewer', 'operator')
+  async showGroup(@Caller() caller: Principal, @Param() path: unknown) {
+    return await this.groups.one(this.tenants.of(caller), groupOf(path));
+  }
+
+  @Put(':kind/:name')
+  async changeGroup(@Caller() caller: Principal, @Param() path: unknown, @Body() body: unknown) {
+    const tenant = this.tenants.of(caller);
+    const group = groupOf(path);
+    const { reason, on_lower, ...said } = parseBody(groupBody, body);
+    const warnings = warningsOf(groupBody, body);
+    if (saysNothing(said)) return { success: true, group, message: NOTHING_SAID, ...warnings };
+    await this.groups.assertConfigured(tenant, parseBody(kindPath, path).kind);
+    const made = await this.changes.group(tenant, group, said, { by: caller, reason, on_lower });
+    const temporary = temporaryView(groupLimit(made.limits, group, made.nowMs).temporary, made.nowMs);
+    const covered = temporary === null ? {} : { temporary };
+    return {
+      success: true,
+      group,
+      message: `Limits of group ${group} changed`,
+      ...covered,
+      ...made.consequences,
+      ...warnings,
+    };
+  }
+
+  @Delete(':kind/:name')
+  async resetGroup(@Caller() caller: Principal, @Param() path: unknown, @Body() body: unknown) {
+    const group = groupOf(path);
+    const request = { by: caller, ...parseBody(changeBody, body) };
+    const { limits, nowMs, consequences } = await this.changes.resetGroup(this.tenants.of(caller), group, request);
+    const limit = groupLimit(limits, group, nowMs).max;
+    const message = `What was set for group ${group} is removed; the limit is now ${limit}`;
+    return { success: true, group, limit, message, ...consequences };
+  }
+
+  @Post(':kind/:name/temporary-limit')
+  @HttpCode(200)
+  async lend(@Caller() caller: Principal, @Param() path: unknown, @Body() body: unknown) {
+    const tenant = this.tenants.of(caller);
+    const group = groupOf(path);
+    const { limit, duration: durationMs, ...request } = parseBody(temporaryLimitBody, body);
+    await this.groups.assertConfigured(tenant, parseBody(kindPath, path).kind);
+    const change = { by: caller, limit, durationMs, ...request };
+    const { untilMs, consequences } = await this.changes.temporary(tenant, `group:${group}`, change);
+    const reason = request.reason ?? null;
+    return {
+      success: true,
+      group,
+      limit,
+      expiresAt: rfc3339(untilMs),
+      reason,
+      ...consequences,
+      ...warningsOf(temporaryLimitBody, body),
+    };
+  }
+
+  @Delete(':kind/:name/temporary-limit')
+  async takeBack(@Caller() caller: Principal, @Param() path: unknown, @Body() body: unknown) {
+    const group = groupOf(path);
+    const request = { by: caller, ...parseBody(changeBody, body) };
+    const made = await this.changes.endTemporary(this.tenants.of(caller), `group:${group}`, request);
+    const limit = groupLimit(made.limits, group, made.nowMs).max;
+    return {
+      success: true,
+      group,
+      limit,
+      message: `The limit of group ${group} is ${limit} again`,
+      ...made.consequences,
+    };
+  }
+}
+
+function groupOf(path: unknown): string {
+  const { kind, name } = parseBody(groupPath, path);
+  return `${kind}:${name}`;
+}
+
+const NOTHING_SAID = 'The body names no setting; nothing was changed';
+
+function saysNothing(said: Record<string, unknown>): boolean {
+  return Object.values(said).every((value) => value === undefined);
+}

@@ -1,0 +1,133 @@
+import { Injectable } from '@nestjs/common';
+
+import type { TenantConfig } from '#service-kit';
+import {
+  ancestorsOf,
+  Books,
+  groupParts,
+  InvalidInputError,
+  type EffectiveLimits,
+  type GroupCount,
+} from '#session-core';
+
+import { groupLimit } from '../limits/in-force.js';
+import { own } from '../limits/layer.js';
+import { LimitsService, type CurrentLimits } from '../limits/limits.service.js';
+import { originView, rateView, temporaryView } from '../limits/limits.view.js';
+import type { GroupsQuery } from './groups.schema.js';
+
+export type GroupView = ReturnType<typeof groupView>;
+export type KindView = ReturnType<typeof kindView>;
+
+export interface GroupPage {
+  groups: GroupView[];
+  total: number;
+  page: number;
+  limit: number;
+}
+
+/** Which groups there are, how many sessions each has, and how many it may have. */
+@Injectable()
+export class GroupsService {
+  constructor(
+    private readonly books: Books,
+    private readonly limits: LimitsService,
+  ) {}
+
+  /** All kinds, and a page of the groups that have live sessions or of which something is said; those with most sessions first. */
+  async page(tenant: TenantConfig, query: GroupsQuery): Promise<{ kinds: KindView[] } & GroupPage> {
+    const { current, counts } = await this.read(tenant);
+    const kinds = new Set([
+      ...Object.keys(current.limits.groups),
+      ...counts.map(({ group }) => groupParts(group).kind),
+    ]);
+    return { kinds: [...kinds].toSorted().map((kind) => kindView(current, kind)), ...pageOf(current, counts, query) };
+  }
+
+  /** One kind, and a page of its groups. */
+  async ofKind(tenant: TenantConfig, kind: string, query: GroupsQuery): Promise<KindView & GroupPage> {
+    const { current, counts } = await this.read(tenant);
+    const ofKind = counts.filter(({ group }) => groupParts(group).kind === kind);
+    return { ...kindView(current, kind), ...pageOf(current, ofKind, query) };
+  }
+
+  async one(tenant: TenantConfig, group: string): Promise<GroupView> {
+    const [current, activeSessions] = await Promise.all([
+      this.limits.current(tenant),
+      this.books.countOfGroup(tenant, group),
+    ]);
+    return groupView(current, { group, activeSessions });
+  }
+
+  /** Throws InvalidInputError for a kind of which nothing is said: a group of a misspelt kind would limit nobody. */
+  async assertConfigured(tenant: TenantConfig, kind: string): Promise<void> {
+    const { limits } = await this.limits.current(tenant);
+    if (own(limits.groups, kind) !== undefined) return;
+    throw new InvalidInputError(
+      'kind',
+      `no kind "${kind}" is configured; PUT /api/sessions/groups/${kind} comes first`,
+    );
+  }
+
+  private async read(tenant: TenantConfig): Promise<{ current: CurrentLimits; counts: GroupCount[] }> {
+    const [current, live] = await Promise.all([this.limits.current(tenant), this.books.groups(tenant)]);
+    const known = new Set(live.map(({ group }) => group));
+    const idle = [...saidGroups(current.limits)].filter((group) => !known.has(group));
+    return { current, counts: [...live, ...idle.map((group) => ({ group, activeSessions: 0 }))] };
+  }
+}
+
+function saidGroups({ groups, details }: EffectiveLimits): Set<string> {
+  const named = Object.entries(groups).flatMap(([kind, { overrides, parents, rates }]) =>
+    Object.keys({ ...overrides, ...parents, ...rates }).map((name) => `${kind}:${name}`),
+  );
+  const detailed = Object.keys(details).flatMap((key) =>
+    key.startsWith('group:') ? [key.slice('group:'.length)] : [],
+  );
+  return new Set([...named, ...detailed]);
+}
+
+function pageOf(current: CurrentLimits, counts: GroupCount[], { page, limit }: GroupsQuery): GroupPage {
+  const sorted = counts.toSorted((a, b) => b.activeSessions - a.activeSessions || (a.group < b.group ? -1 : 1));
+  const groups = sorted.slice((page - 1) * limit, page * limit).map((count) => groupView(current, count));
+  return { groups, total: counts.length, page, limit };
+}
+
+function groupView({ limits, nowMs }: CurrentLimits, { group, activeSessions }: GroupCount) {
+  const { kind, name } = groupParts(group);
+  const { max, observed, reserve, temporary } = groupLimit(limits, group, nowMs);
+  const ofKind = own(limits.groups, kind);
+  const origin = own(limits.details, `group:${group}`)?.origin;
+  return {
+    group,
+    kind,
+    name,
+    limit: max,
+    activeSessions,
+    parent: own(ofKind?.parents, name) ?? null,
+    ancestors: ancestorsOf(limits, group),
+    action: ofKind?.action ?? 'reject',
+    rate: rateView(own(ofKind?.rates, name) ?? ofKind?.rate),
+    observed,
+    reserve,
+    temporary: temporaryView(temporary, nowMs),
+    origin: origin === undefined ? null : originView(origin),
+  };
+}
+
+/** `configured: false` is a kind of which nothing is said: tracked, and unlimited. */
+function kindView({ limits, nowMs }: CurrentLimits, kind: string) {
+  const said = own(limits.groups, kind);
+  const { observe = false, reserve, temporary, origin } = own(limits.details, `kind:${kind}`) ?? {};
+  return {
+    kind,
+    configured: said !== undefined,
+    default: Math.max(0, said?.default ?? 0),
+    action: said?.action ?? 'reject',
+    rate: rateView(said?.rate),
+    observed: observe,
+    reserve: reserve !== undefined && reserve.places > 0 ? reserve : null,
+    temporary: temporaryView(temporary, nowMs),
+    origin: origin === undefined ? null : originView(origin),
+  };
+}

@@ -1,0 +1,77 @@
+import { Body, Controller, Delete, HttpCode, Param, Post, Put } from '@nestjs/common';
+
+import { Caller, parseBody, rfc3339, Roles, type Principal } from '#service-kit';
+
+import { Tenants } from '../tenants.service.js';
+import { changeBody, temporaryLimitBody } from './fields.schema.js';
+import { userLimit } from './in-force.js';
+import { LimitChanges, type MadeChange } from './limit-changes.service.js';
+import { userClassBody } from './limits.schema.js';
+import { warningsOf } from './warnings.js';
+
+/** What else may be said of a user's limit: a class, and another limit for a while. */
+@Controller('api/sessions/users/:username')
+@Roles('operator')
+export class UserLimitsController {
+  constructor(
+    private readonly changes: LimitChanges,
+    private readonly tenants: Tenants,
+  ) {}
+
+  @Put('class')
+  async classify(@Caller() caller: Principal, @Param('username') written: string, @Body() body: unknown) {
+    const { tenant, username } = this.named(caller, written);
+    const { class: ofClass, ...request } = parseBody(userClassBody, body);
+    const made = await this.changes.userClass(tenant, username, ofClass, { by: caller, ...request });
+    const message = `User ${username} is of class ${ofClass}`;
+    const said = { success: true, username, class: ofClass, limit: limitAfter(made, username), message };
+    return { ...said, ...made.consequences, ...warningsOf(userClassBody, body) };
+  }
+
+  @Delete('class')
+  async declassify(@Caller() caller: Principal, @Param('username') written: string, @Body() body: unknown) {
+    const { tenant, username } = this.named(caller, written);
+    const request = { by: caller, ...parseBody(changeBody, body) };
+    const made = await this.changes.userClass(tenant, username, null, request);
+    const message = `User ${username} has no class by this API; that of the file or of an admission holds`;
+    return { success: true, username, limit: limitAfter(made, username), message, ...made.consequences };
+  }
+
+  @Post('temporary-limit')
+  @HttpCode(200)
+  async lend(@Caller() caller: Principal, @Param('username') written: string, @Body() body: unknown) {
+    const { tenant, username } = this.named(caller, written);
+    const { limit, duration: durationMs, ...request } = parseBody(temporaryLimitBody, body);
+    const change = { by: caller, limit, durationMs, ...request };
+    const { untilMs, consequences } = await this.changes.temporary(tenant, `user:${username}`, change);
+    const reason = request.reason ?? null;
+    return {
+      success: true,
+      username,
+      limit,
+      expiresAt: rfc3339(untilMs),
+      reason,
+      ...consequences,
+      ...warningsOf(temporaryLimitBody, body),
+    };
+  }
+
+  @Delete('temporary-limit')
+  async takeBack(@Caller() caller: Principal, @Param('username') written: string, @Body() body: unknown) {
+    const { tenant, username } = this.named(caller, written);
+    const request = { by: caller, ...parseBody(changeBody, body) };
+    const made = await this.changes.endTemporary(tenant, `user:${username}`, request);
+    const limit = limitAfter(made, username);
+    const message = `The limit of user ${username} is ${limit} again`;
+    return { success: true, username, limit, message, ...made.consequences };
+  }
+
+  private named(caller: Principal, written: string) {
+    const tenant = this.tenants.of(caller);
+    return { tenant, username: this.tenants.user(tenant, written) };
+  }
+}
+
+function limitAfter({ limits, nowMs }: MadeChange, user: string): number {
+  return userLimit(limits, user, nowMs).max;
+}

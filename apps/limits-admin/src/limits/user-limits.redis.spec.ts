@@ -1,0 +1,220 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+
+import { loadConfig } from '#service-kit';
+import { eventually, startRedis, type RedisServer } from '#testing';
+
+import { Admin, encoded, Fleet, startAdmin } from '../limits-admin.fixture.js';
+
+let redis: RedisServer;
+let admin: Admin;
+let fleet: Fleet;
+
+beforeAll(async () => {
+  redis = await startRedis();
+});
+
+afterAll(async () => {
+  await redis?.stop();
+});
+
+beforeEach(async () => {
+  await redis.client().flushall();
+  admin = await startAdmin(redis.url);
+  fleet = new Fleet(redis.client());
+});
+
+afterEach(async () => {
+  await admin?.close();
+});
+
+const HOUR_MS = 3_600_000;
+
+async function redisNowMs() {
+  const [seconds, micros] = await redis.client().time();
+  return Number(seconds) * 1_000 + Number(micros) / 1_000;
+}
+
+async function storedDetails() {
+  const document = await redis.client().hget('berth:{default}:limits', 'document');
+  const { api } = JSON.parse(document ?? '{}') as { api: { details?: Record<string, { temporary?: object }> } };
+  return api.details ?? {};
+}
+
+describe('/users/:username/class', () => {
+  beforeEach(async () => {
+    await admin.call('PUT', '/limits', { max_sessions_per_user: 1, classes: { gold: 3 } });
+  });
+
+  it('gives a user the limit of the class, for the next decision', async () => {
+    const reply = await admin.call('PUT', '/users/ALICE/class', { class: 'gold' });
+    expect(reply).toMatchObject({ status: 200, body: { success: true, username: 'alice', class: 'gold', limit: 3 } });
+    expect((await admin.call('GET', '/limits/alice')).body).toMatchObject({ limit: 3, class: 'gold' });
+    await fleet.admitAll('alice', 3);
+    expect(await fleet.admit('alice')).toMatchObject({ kind: 'rejected', limits: [{ max: 3 }] });
+  });
+
+  it('is taken back, and the default holds again', async () => {
+    await admin.call('PUT', '/users/alice/class', { class: 'gold' });
+    expect((await admin.call('DELETE', '/users/alice/class')).body).toMatchObject({ success: true, limit: 1 });
+    expect((await admin.call('GET', '/limits/alice')).body).toEqual({ username: 'alice', limit: 1 });
+  });
+
+  it('yields to a limit of the user’s own', async () => {
+    await admin.call('PUT', '/limits/alice', { limit: 7 });
+    expect((await admin.call('PUT', '/users/alice/class', { class: 'gold' })).body).toMatchObject({ limit: 7 });
+  });
+
+  it.each([
+    [{ class: 'platinum' }, 'user_classes.alice'],
+    [{ class: 'Gold!' }, 'class'],
+    [{ class: null }, 'class'],
+    [{}, 'class'],
+  ])('refuses %j with the path %s', async (body, path) => {
+    expect(await admin.call('PUT', '/users/alice/class', body)).toMatchObject({
+      status: 400,
+      body: { errors: [{ path }] },
+    });
+  });
+});
+
+describe('/users/:username/temporary-limit', () => {
+  it('answers with the moment of its end by the Redis clock, is in the document with it, and is shown', async () => {
+    const before = await redisNowMs();
+    const lent = { limit: 9, duration: '2h', reason: 'a fair' };
+    const { status, body } = await admin.call('POST', '/users/Alice/temporary-limit', lent);
+    const after = await redisNowMs();
+    expect(body).toMatchObject({ success: true, username: 'alice', limit: 9, reason: 'a fair' });
+    const until = Date.parse(String(body['expiresAt']));
+    expect(status).toBe(200);
+    expect(until).toBeGreaterThanOrEqual(Math.floor(before) + 2 * HOUR_MS);
+    expect(until).toBeLessThanOrEqual(after + 2 * HOUR_MS);
+    expect((await storedDetails())['user:alice']?.temporary).toMatchObject({ max: 9, untilMs: until });
+    const temporary = { limit: 9, expiresAt: body['expiresAt'], by: 'local', reason: 'a fair' };
+    expect((await admin.call('GET', '/limits')).body).toMatchObject({ temporary: { 'user:alice': temporary } });
+    expect((await admin.call('GET', '/limits/alice')).body).toEqual({ username: 'alice', limit: 9, temporary });
+    expect((await admin.call('GET', '/users/alice')).body).toMatchObject({ limit: 9, temporary });
+    expect((await admin.call('GET', '/users')).body).toMatchObject({ users: [{ username: 'alice', limit: 9 }] });
+  });
+
+  it('holds for the next decision, over a limit of the user’s own, and leaves that', async () => {
+    await admin.call('PUT', '/limits/alice', { limit: 1 });
+    await admin.call('POST', '/users/alice/temporary-limit', { limit: 2, duration: 3_600 });
+    await fleet.admitAll('alice', 2);
+    expect(await fleet.admit('alice')).toMatchObject({ kind: 'rejected', limits: [{ max: 2 }] });
+    expect((await admin.call('GET', '/limits')).body).toMatchObject({ user_limits: { alice: 1 } });
+  });
+
+  it('is named by the answer to a change of the limit that it covers', async () => {
+    await admin.call('POST', '/users/alice/temporary-limit', { limit: 9, duration: '1h' });
+    const { body } = await admin.call('PUT', '/limits/alice', { limit: 2 });
+    expect(body).toMatchObject({ limit: 2, temporary: { limit: 9 } });
+  });
+
+  it('reverts by itself', async () => {
+    await admin.call('POST', '/users/alice/temporary-limit', { limit: 9, duration: 1 });
+    await eventually(async () => {
+      expect((await admin.call('GET', '/limits/alice')).body).toEqual({ username: 'alice', limit: 5 });
+    });
+    expect((await admin.call('GET', '/limits')).body).toMatchObject({ temporary: {} });
+    await fleet.admitAll('alice', 5);
+    expect(await fleet.admit('alice')).toMatchObject({ kind: 'rejected', limits: [{ max: 5 }] });
+  });
+
+  it('is ended early by DELETE, also when there is none', async () => {
+    await admin.call('POST', '/users/alice/temporary-limit', { limit: 9, duration: '366d' });
+    for (let i = 0; i < 2; i++) {
+      const reply = await admin.call('DELETE', '/users/alice/temporary-limit');
+      expect(reply).toMatchObject({ status: 200, body: { success: true, username: 'alice', limit: 5 } });
+    }
+    expect(await storedDetails()).toEqual({});
+  });
+
+  it('keeps apart who has lent a limit and who has set the one below', async () => {
+    await admin.call('PUT', '/limits/alice', { limit: 1, reason: 'for good' });
+    await admin.call('POST', '/users/alice/temporary-limit', { limit: 2, duration: 60, reason: 'for a while' });
+    expect((await admin.call('GET', '/limits/alice')).body).toMatchObject({
+      origin: { reason: 'for good' },
+      temporary: { reason: 'for a while' },
+    });
+  });
+
+  it('goes with the limit of the user', async () => {
+    await admin.call('POST', '/users/alice/temporary-limit', { limit: 9, duration: '1h' });
+    expect((await admin.call('DELETE', '/limits/alice')).body).toMatchObject({ limit: 5 });
+  });
+
+  it.each([
+    [{ duration: '1h' }, 'limit'],
+    [{ limit: 'many', duration: '1h' }, 'limit'],
+    [{ limit: 3 }, 'duration'],
+    [{ limit: 3, duration: 0 }, 'duration'],
+    [{ limit: 3, duration: '0.5s' }, 'duration'],
+    [{ limit: 3, duration: -5 }, 'duration'],
+    [{ limit: 3, duration: '367d' }, 'duration'],
+    [{ limit: 3, duration: 'soon' }, 'duration'],
+    [{ limit: 3, duration: '1e3' }, 'duration'],
+    [{ limit: 3, duration: ['1h'] }, 'duration'],
+    [{ limit: 3, duration: '1h', reason: 'é'.repeat(513) }, 'reason'],
+  ])('refuses %j with the path %s', async (body, path) => {
+    expect(await admin.call('POST', '/users/alice/temporary-limit', body)).toMatchObject({
+      status: 400,
+      body: { errors: [{ path }] },
+    });
+  });
+});
+
+describe('/limits/temporary-limit', () => {
+  it('is one of all sessions, for the next decision, until it is ended', async () => {
+    const { body } = await admin.call('POST', '/limits/temporary-limit', {
+      limit: 1,
+      duration: '15m',
+      reason: 'works',
+    });
+    expect(body).toMatchObject({ success: true, limit: 1, expiresAt: expect.any(String), reason: 'works' });
+    expect((await admin.call('GET', '/limits')).body).toMatchObject({
+      max_total_sessions: 0,
+      temporary: { total: { limit: 1, expiresAt: body['expiresAt'], reason: 'works' } },
+    });
+    await fleet.admit('alice');
+    expect(await fleet.admit('bob')).toMatchObject({ kind: 'rejected', limits: [{ scope: 'total', max: 1 }] });
+    expect((await admin.call('DELETE', '/limits/temporary-limit')).body).toMatchObject({ success: true, limit: 0 });
+    expect(await fleet.admit('bob')).toMatchObject({ kind: 'admitted' });
+  });
+
+  it('leaves a user of that name to the paths of users', async () => {
+    expect(await admin.call('PUT', '/limits/temporary-limit', { limit: 1 })).toMatchObject({ status: 404 });
+    expect(await admin.call('GET', `/limits/${encoded('Temporary-Limit')}`)).toMatchObject({ status: 404 });
+    const reply = await admin.call('POST', '/users/temporary-limit/temporary-limit', { limit: 3, duration: 60 });
+    expect(reply).toMatchObject({ status: 200, body: { username: 'temporary-limit', limit: 3 } });
+  });
+});
+
+it('leaves no name of a user in the log where users are hashed', async () => {
+  const log: string[] = [];
+  const { logging } = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });
+  const discreet = await startAdmin(redis.url, { log, config: { logging: { ...logging, hashUsers: true } } });
+  await discreet.call('POST', '/users/alice/temporary-limit', { limit: 9, duration: '1h' });
+  await discreet.call('DELETE', '/users/alice/temporary-limit');
+  await discreet.call('PUT', '/limits', { classes: { gold: 3 }, observe: ['user:alice', 'ip'] });
+  await discreet.call('PUT', '/users/alice/class', { class: 'gold' });
+  await discreet.close();
+  const lines = log.filter((line) => line.includes('Limits changed'));
+  expect(lines).toHaveLength(4);
+  expect(lines.join('')).not.toContain('alice');
+  expect(lines.join('')).toContain('"observe":["user:*","ip"]');
+});
+
+it('drops from the document what expired more than a day ago with the next change, and nothing younger', async () => {
+  await admin.call('PUT', '/limits', { max_sessions_per_user: 4 });
+  const nowMs = Math.floor(await redisNowMs());
+  await fleet.store.limits.change(fleet.tenant, (api) => ({
+    ...api,
+    details: {
+      'user:old': { temporary: { max: 9, untilMs: nowMs - 25 * HOUR_MS } },
+      'user:young': { temporary: { max: 9, untilMs: nowMs - 23 * HOUR_MS } },
+    },
+  }));
+  expect((await admin.call('GET', '/limits')).body).toMatchObject({ temporary: {} });
+  await admin.call('PUT', '/limits/alice', { limit: 2 });
+  expect(Object.keys(await storedDetails()).toSorted()).toEqual(['user:alice', 'user:young']);
+});
