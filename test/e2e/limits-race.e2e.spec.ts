@@ -1,0 +1,272 @@
+import { execFile } from 'node:child_process';
+import { resolve } from 'node:path';
+import { promisify } from 'node:util';
+
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { Cluster } from 'ioredis';
+
+import { SessionStore, shardKeys, type LimitsLayer, type StoreClient } from '#session-core';
+import { describeWith, startBerth, startRedis, startRedisCluster, type Berth } from '#testing';
+
+const WORKER = resolve('test/e2e/limits-race-worker.mjs');
+const WORKERS = 8;
+const tenant = { name: 'default', shards: 1 };
+const keys = shardKeys(tenant, 0);
+
+/** Far beyond what a busy machine needs: here a 503 would only hide what is counted. */
+const PATIENT = 'store: { decision_deadline_ms: 20000 }';
+
+interface Told {
+  status: number;
+  policyVersion: number;
+  limits: [scope: string, key: string, max: number][];
+  times: number;
+}
+
+interface Report {
+  answers: Told[];
+  aboard: string[];
+}
+
+interface Race {
+  /** Begins every session id. */
+  prefix?: string;
+  bodies: object[];
+  requests: number;
+  churn?: number;
+}
+
+const run = promisify(execFile);
+
+/** Lets all workers ask at the same moment, each its own share; returns what they were told. */
+async function race(urls: string[], { prefix = 'racer', bodies, requests, churn = 0 }: Race): Promise<Report> {
+  const startAt = Date.now() + 1_000;
+  const reports = await Promise.all(
+    Array.from({ length: WORKERS }, async (_, worker) => {
+      const own = { requests: requests / WORKERS, prefix: `${prefix}-${worker}` };
+      const share = { startAt, urls, bodies, inFlight: 16, churn, ...own };
+      const { stdout } = await run(process.execPath, [WORKER, JSON.stringify(share)], {
+        env: { ...process.env, NODE_OPTIONS: '' },
+        maxBuffer: 16 * 1024 * 1024,
+      });
+      return JSON.parse(stdout) as Report;
+    }),
+  );
+  return { answers: reports.flatMap(({ answers }) => answers), aboard: reports.flatMap(({ aboard }) => aboard) };
+}
+
+const timesOf = (answers: Told[], status: number) =>
+  answers.filter((answer) => answer.status === status).reduce((sum, { times }) => sum + times, 0);
+
+interface Redises {
+  url: string;
+  clients: () => StoreClient;
+  stop(): Promise<void>;
+}
+
+const KINDS: { kind: string; start: () => Promise<Redises> }[] = [
+  {
+    kind: 'one Redis',
+    start: async () => {
+      const redis = await startRedis();
+      return { url: redis.url, clients: () => redis.client() as StoreClient, stop: () => redis.stop() };
+    },
+  },
+  {
+    kind: 'a cluster of three',
+    start: async () => {
+      const nodes = await startRedisCluster();
+      return { url: nodes.url, clients: () => nodes.client(), stop: () => nodes.stop() };
+    },
+  },
+];
+
+let redises: Redises | undefined;
+let berth: Berth | undefined;
+
+beforeEach(() => {
+  redises = undefined;
+  berth = undefined;
+});
+
+afterEach(async () => {
+  await berth?.stop();
+  await redises?.stop();
+});
+
+async function start(kind: (typeof KINDS)[number], layer: LimitsLayer) {
+  redises = await kind.start();
+  berth = await startBerth({ redisUrl: redises.url, apps: ['admission-gateway'], gateways: 2, configYaml: PATIENT });
+  const { clients } = redises;
+  const admin = () => new SessionStore({ client: clients(), deadlineMs: 20_000, tombstoneMs: 60_000 });
+  const { version } = await admin().limits.change(tenant, () => layer);
+  const client = clients();
+  return {
+    urls: berth.gateways.map(({ url }) => url),
+    admin,
+    client,
+    version,
+    /** Every key of the shard but those that outlive all sessions by design, with the ids of tombstones by themselves. */
+    left: async () => {
+      const masters = client instanceof Cluster ? client.nodes('master') : [client];
+      const names = (await Promise.all(masters.map((master) => master.keys(`${keys.prefix}*`)))).flat();
+      const session = keys.session('');
+      return {
+        tombstones: names.filter((name) => name.startsWith(session)).map((name) => name.slice(session.length)),
+        others: names.filter((name) => !name.startsWith(session) && !LASTING.has(name)).toSorted(),
+      };
+    },
+  };
+}
+
+const LASTING = new Set([keys.limits, keys.events, keys.rejections, keys.refusals, keys.pulse, keys.nodes]);
+
+const ADDRESS = '192.0.2.10';
+
+/** Three places each, of everything that the first body is under. */
+const SMALL: LimitsLayer = {
+  maxSessionsPerUser: 0,
+  users: { alice: 3 },
+  groups: {
+    trunk: { overrides: { west: 3 }, parents: { west: 'carrier:acme', east: 'carrier:acme', south: 'carrier:zeta' } },
+    carrier: { default: 3 },
+    site: { default: 0, overrides: { one: 3 } },
+  },
+  maxSessionsPerIpPerHour: 3,
+};
+const EVERYTHING = { user: 'alice', groups: ['trunk:west', 'site:one'], sourceIp: ADDRESS };
+
+const END = { reason: 'completed', by: 'node' } as const;
+
+describeWith(['redis-server'], 'processes that race at the last place', () => {
+  it.each(KINDS)(
+    'of five limits and a rate at once get one, and leave nothing behind, on $kind',
+    async (kind) => {
+      const { urls, admin, client, version, left } = await start(kind, { ...SMALL, maxTotalSessions: 3 });
+      const first = await race(urls, { prefix: 'first', bodies: [EVERYTHING], requests: 8 });
+      expect(timesOf(first.answers, 201)).toBe(3);
+      const [one = ''] = first.aboard;
+      const books = admin();
+      await books.end(tenant, { sessionId: one }, END);
+      await client.zpopmin(keys.ipRate(ADDRESS));
+
+      // All of them are under the total and the carrier, most under more; each of these has one place left.
+      const bodies = [
+        EVERYTHING,
+        { user: 'bob', groups: ['trunk:west'], sourceIp: '192.0.2.11' },
+        { user: 'alice', groups: ['trunk:east'], sourceIp: ADDRESS },
+        { user: '*', groups: ['carrier:acme', 'site:one'] },
+        { user: '*', groups: ['trunk:west', 'site:*'], sourceIp: ADDRESS },
+      ];
+      const told = await race(urls, { bodies, requests: 10_000 });
+
+      expect([timesOf(told.answers, 201), timesOf(told.answers, 429)]).toEqual([1, 9_999]);
+      expect(told.answers.every(({ policyVersion }) => policyVersion === version)).toBe(true);
+      for (const { limits } of told.answers.filter(({ status }) => status === 429)) {
+        const named = limits.map(([scope, key]) => `${scope} ${key}`);
+        expect(named).toEqual(expect.arrayContaining(['group carrier:acme', 'total *']));
+      }
+      const aboard = [...first.aboard.slice(1), ...told.aboard];
+      expect((await client.zrange(keys.deadlines, '0', '-1')).toSorted()).toEqual(aboard.toSorted());
+      for (const sessionId of aboard) await books.end(tenant, { sessionId }, END);
+      const { tombstones, others } = await left();
+      expect(tombstones.toSorted()).toEqual([one, ...aboard].toSorted());
+      expect(others.filter((name) => name !== keys.ipRate('192.0.2.11'))).toEqual([keys.ipRate(ADDRESS)]);
+    },
+    120_000,
+  );
+
+  it.each(KINDS)(
+    'of a limit each get one each, on $kind',
+    async (kind) => {
+      const { urls, client, version } = await start(kind, {
+        ...SMALL,
+        users: { alice: 1 },
+        groups: {
+          trunk: { overrides: { west: 1 }, parents: { south: 'carrier:zeta', north: 'carrier:zeta' } },
+          carrier: { overrides: { zeta: 1 } },
+          site: { overrides: { one: 1 } },
+        },
+        maxSessionsPerIpPerHour: 1,
+      });
+      const bodies = [
+        { user: 'alice', groups: ['site:*'] },
+        { user: '*', groups: ['trunk:west', 'site:*'] },
+        { user: '*', groups: ['trunk:south'] },
+        { user: '*', groups: ['trunk:north'] },
+        { user: '*', groups: ['site:*', 'site:one'] },
+        { user: '*', sourceIp: ADDRESS },
+      ];
+      const told = await race(urls, { bodies, requests: 10_000 });
+
+      expect([timesOf(told.answers, 201), timesOf(told.answers, 429)]).toEqual([5, 9_995]);
+      expect(told.answers.every(({ policyVersion }) => policyVersion === version)).toBe(true);
+      const named = told.answers.filter(({ status }) => status === 429).map(({ limits }) => JSON.stringify(limits));
+      expect([...new Set(named)].toSorted()).toEqual([
+        '[["group","carrier:zeta",1]]',
+        '[["group","site:one",1]]',
+        '[["group","trunk:west",1]]',
+        '[["ip","192.0.2.10",1]]',
+        '[["user","alice",1]]',
+      ]);
+      expect(await client.zcard(keys.deadlines)).toBe(5);
+      expect(await client.zcard(keys.ipRate(ADDRESS))).toBe(1);
+    },
+    120_000,
+  );
+});
+
+describeWith(['redis-server'], 'limits that two admins change under load', () => {
+  it.each(KINDS)(
+    'are never seen mixed: what a decision says is what the version that it names said, on $kind',
+    async (kind) => {
+      const layer: LimitsLayer = {
+        maxSessionsPerUser: 3,
+        maxTotalSessions: 6,
+        groups: { trunk: { default: 4, parents: { west: 'carrier:acme' } }, carrier: { default: 5 } },
+      };
+      const { urls, admin, version } = await start(kind, layer);
+      const said = new Map<number, LimitsLayer>([[version, layer]]);
+      const racing = { done: false };
+      const change = async (edit: (api: LimitsLayer, round: number) => LimitsLayer) => {
+        const { limits } = admin();
+        for (let round = 1; !racing.done; round++) {
+          const document = await limits.change(tenant, (api) => edit(api, round));
+          said.set(document.version, document.api);
+        }
+      };
+      // Each change moves two limits, so that a mixture of two versions would show.
+      const admins = [
+        change((api, round) => ({ ...api, maxSessionsPerUser: 2 + (round % 7), maxTotalSessions: 5 + (round % 7) })),
+        change((api, round) => {
+          const { trunk, carrier } = api.groups ?? {};
+          const groups = {
+            trunk: { ...trunk, default: 3 + (round % 5) },
+            carrier: { ...carrier, default: 4 + (round % 5) },
+          };
+          return { ...api, groups };
+        }),
+      ];
+      const bodies = ['alice', 'bob', 'carol'].map((user) => ({ user, groups: ['trunk:west'] }));
+      const told = await race(urls, { bodies, requests: 4_000, churn: 0.95 });
+      racing.done = true;
+      await Promise.all(admins);
+
+      expect([timesOf(told.answers, 201) > 0, timesOf(told.answers, 429) > 0]).toEqual([true, true]);
+      expect(timesOf(told.answers, 201) + timesOf(told.answers, 429)).toBe(4_000);
+      for (const { policyVersion, limits } of told.answers) {
+        const of = said.get(policyVersion);
+        const max: Record<string, number | undefined> = {
+          user: of?.maxSessionsPerUser,
+          total: of?.maxTotalSessions,
+          'trunk:west': of?.groups?.['trunk']?.default,
+          'carrier:acme': of?.groups?.['carrier']?.default,
+        };
+        expect(limits.map(([scope, key]) => [scope, key, max[scope] ?? max[key]])).toEqual(limits);
+      }
+      const versions = new Set(told.answers.map(({ policyVersion }) => policyVersion));
+      expect(versions.size).toBeGreaterThan(3);
+    },
+    120_000,
+  );
+});
