@@ -6,15 +6,19 @@ import { coreRedisTime } from './core-redis-time.js';
 import { expiryMass } from './expiry-mass.js';
 import { gatewayCpu } from './gateway-cpu.js';
 import { inboxThroughput } from './inbox-throughput.js';
+import { limitsCost } from './limits-cost.js';
 import type { Measurement } from './measurement.js';
 import { nodeLoss } from './node-loss.js';
 import { outboxLag } from './outbox-lag.js';
+import { refusalStorm } from './refusal-storm.js';
 import { asJson, asTable } from './report.js';
 
 const BENCHES: readonly Bench[] = [
   coreAdmitEnd,
   coreRedisTime,
   coreMemory,
+  limitsCost,
+  refusalStorm,
   gatewayCpu,
   expiryMass,
   nodeLoss,

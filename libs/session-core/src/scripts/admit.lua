@@ -26,12 +26,13 @@
 local id, user, dry = ARGV[2], ARGV[3], ARGV[4] == 'check'
 local user_sessions, node_sessions = KEYS[4], KEYS[5]
 
-local fields = { 'version', 'enabled', 'rated', 'total', 'user:' .. user, 'class:' .. ARGV[13], 'user', 'by_start' }
+local group_fields = {}
 for i = 15, #ARGV, 3 do
-  local n = #fields
-  fields[n + 1], fields[n + 2], fields[n + 3] = 'group:' .. ARGV[i], 'kind:' .. string.match(ARGV[i], '^[^:]*'), 'parent:' .. ARGV[i]
+  local n = #group_fields
+  group_fields[n + 1], group_fields[n + 2], group_fields[n + 3] = 'group:' .. ARGV[i], 'kind:' .. string.match(ARGV[i], '^[^:]*'), 'parent:' .. ARGV[i]
 end
-local limits = redis.call('HMGET', PREFIX .. 'limits', unpack(fields))
+local limits = redis.call('HMGET', PREFIX .. 'limits', 'version', 'enabled', 'rated', 'total', 'user:' .. user, 'class:' .. ARGV[13], 'user',
+  'by_start', unpack(group_fields))
 if not limits[1] then return { 'no-limits' } end
 local version, enforced = limits[1], limits[2] == '1'
 local held, total, length = redis.call('ZCARD', user_sessions), redis.call('ZCARD', DEADLINES), redis.call('XLEN', EVENTS)
