@@ -118,8 +118,8 @@ describe('the stream of refusals', () => {
     const users = Array.from({ length: 5_000 }, (_, i) => `user-${i}`);
     await limits({ maxTotalSessions: 1 });
     await aboard(['a']);
-    for (let from = 0; from < users.length; from += 500) {
-      const some = users.slice(from, from + 500);
+    for (let at = 0; at < users.length; at += 500) {
+      const some = users.slice(at, at + 500);
       await Promise.all([1, 2].flatMap((time) => some.map((user) => decide(`${user}/${time}`, { user }))));
     }
     books.clock.advance(1_000);

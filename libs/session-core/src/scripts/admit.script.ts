@@ -150,11 +150,12 @@ function inOrder(limits: LimitState[]): LimitState[] {
   return limits.toSorted((a, b) => LIMIT_SCOPES.indexOf(a.scope) - LIMIT_SCOPES.indexOf(b.scope));
 }
 
+const isSame = (a: LimitState) => (b: LimitState) => a.scope === b.scope && a.key === b.key;
+
 /** Marks the limits that were full and are only measured. */
 function withObserved(limits: LimitState[], json: string): LimitState[] {
   if (json === '') return limits;
   const measured = (JSON.parse(json) as LimitState[]).map((limit): LimitState => ({ ...limit, observed: true }));
-  const isSame = (a: LimitState) => (b: LimitState) => a.scope === b.scope && a.key === b.key;
   const others = measured.filter((limit) => !limits.some(isSame(limit)));
   return inOrder([
     ...limits.map((limit) => (measured.some(isSame(limit)) ? { ...limit, observed: true as const } : limit)),

@@ -143,7 +143,7 @@ describe('limits', () => {
     );
   });
 
-  async function changesTold() {
+  async function changesTold(): Promise<Record<string, unknown>[]> {
     const entries = await books.redis.xrange(keys.events, '-', '+');
     return entries.map(([, flat]) => {
       const fields = Object.fromEntries(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1] ?? '']] : [])));
@@ -151,7 +151,7 @@ describe('limits', () => {
         ...fields,
         before: JSON.parse(fields['before'] ?? ''),
         after: JSON.parse(fields['after'] ?? ''),
-      } as Record<string, unknown>;
+      };
     });
   }
 });
