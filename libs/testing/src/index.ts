@@ -8,6 +8,7 @@ export {
   type ProcessOptions,
   type Readiness,
 } from './managed-process.js';
+export { startPostgres, type PostgresServer } from './postgres-server.js';
 export { startRedisCluster, type RedisCluster, type RedisClusterOptions, type RedisNode } from './redis-cluster.js';
 export { startRedis, type RedisServer, type RedisServerOptions } from './redis-server.js';
 export { migrateSlot, type SlotMigration } from './slot-migration.js';
