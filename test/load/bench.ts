@@ -5,6 +5,8 @@ import { coreMemory } from './core-memory.js';
 import { coreRedisTime } from './core-redis-time.js';
 import { expiryMass } from './expiry-mass.js';
 import { gatewayCpu } from './gateway-cpu.js';
+import { historyRead } from './history-read.js';
+import { historyWrite } from './history-write.js';
 import { inboxThroughput } from './inbox-throughput.js';
 import { limitsCost } from './limits-cost.js';
 import type { Measurement } from './measurement.js';
@@ -24,6 +26,8 @@ const BENCHES: readonly Bench[] = [
   nodeLoss,
   inboxThroughput,
   outboxLag,
+  historyWrite,
+  historyRead,
 ];
 
 const args = process.argv.slice(2);

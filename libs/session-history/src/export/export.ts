@@ -1,0 +1,63 @@
+import { sql } from 'kysely';
+
+import { breath } from '../breath.js';
+import { historyError } from '../errors.js';
+import { COLUMN_NAMES } from '../model/row.js';
+import { conditionOf, type HistoryFilter } from '../read/filter.js';
+import type { Store } from '../store/store.js';
+import { csvLine, type CsvValue } from './csv.js';
+import { jsonLine } from './json-line.js';
+
+export type ExportFormat = 'csv' | 'json-lines';
+
+/** A piece of an export: whole lines, and of how many rows. */
+export interface ExportChunk {
+  text: string;
+  rows: number;
+}
+
+/** Rows in a piece: about 5 ms, and half a megabyte. */
+const CHUNK_ROWS = 500;
+const START = COLUMN_NAMES.indexOf('start_time');
+const ID = COLUMN_NAMES.indexOf('session_id');
+
+/**
+ * All rows of a filter, oldest first, with every column; CSV begins with their names. Holds one piece at a time, and no transaction between
+ * them: rows that come in or change meanwhile are told as they are when it gets there. Throws HistoryUnavailableError.
+ */
+export async function* exportRows(
+  store: Store,
+  tenant: string,
+  filter: HistoryFilter,
+  format: ExportFormat,
+): AsyncGenerator<ExportChunk> {
+  if (format === 'csv') yield { text: csvLine(COLUMN_NAMES), rows: 0 };
+  const line = format === 'csv' ? csvLine : jsonLine;
+  for (let after: { start: string; id: string } | null = null; ;) {
+    const rows = await chunkAfter(store, tenant, filter, after);
+    await breath();
+    if (rows.length > 0) yield { text: rows.map(line).join(''), rows: rows.length };
+    const last = rows.at(-1);
+    if (!last || rows.length < CHUNK_ROWS) return;
+    after = { start: String(last[START]), id: String(last[ID]) };
+  }
+}
+
+async function chunkAfter(
+  store: Store,
+  tenant: string,
+  filter: HistoryFilter,
+  after: { start: string; id: string } | null,
+): Promise<CsvValue[][]> {
+  const onwards = after
+    ? sql`and start_time >= ${after.start} and (start_time, session_id) > (${after.start}, ${after.id})`
+    : sql``;
+  try {
+    const { rows } = await sql<{ list: string | null }>`select ${store.listOfLists(COLUMN_NAMES)} as list
+      from (select * from sessions where ${conditionOf(tenant, filter)} ${onwards}
+      order by start_time, session_id limit ${CHUNK_ROWS}) as chunk`.execute(store.db);
+    return JSON.parse(rows[0]?.list ?? '[]') as CsvValue[][];
+  } catch (error) {
+    throw historyError(error);
+  }
+}

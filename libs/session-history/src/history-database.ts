@@ -1,0 +1,154 @@
+import { historyAddress } from './address.js';
+import { backupFile, type Backup } from './backup.js';
+import { breath } from './breath.js';
+import { BackupError, historyError } from './errors.js';
+import { exportRows, type ExportChunk, type ExportFormat } from './export/export.js';
+import type { HistoryEvent } from './model/event.js';
+import { timeText } from './model/row.js';
+import { openStore } from './open-store.js';
+import type { HistoryFilter } from './read/filter.js';
+import { historyPage, violationPage, type HistoryPage, type HistoryQuery, type ViolationPage } from './read/history.js';
+import { highestPeaks, hourPeaks, type HourPeak, type PeakOf } from './read/peaks.js';
+import { statsSince, type Stats } from './read/stats.js';
+import { hourlyTraffic, type HourTraffic } from './read/traffic.js';
+import type { Store } from './store/store.js';
+import { applyEvents } from './write/apply.js';
+import type { RowChange } from './write/ledger.js';
+import { removeBeyond, removeEmptySums, removeOlder } from './write/retention.js';
+
+export interface HistoryOptions {
+  /** See `historyAddress`. */
+  url: string;
+  /** Look a SQLite file through whatever its size: the database was found damaged. False unless said. */
+  suspect?: boolean;
+  /** How many rows memory holds; the oldest go. 100,000 unless said. */
+  memoryRows?: number;
+}
+
+const MEMORY_ROWS = 100_000;
+
+/**
+ * Who was aboard, when, for how long, why it ended, who was refused and why. One writer at a time; any number of readers.
+ *
+ * Every method throws HistoryUnavailableError where the database cannot serve, and can then be called again; input that can never be right is
+ * an InvalidInputError with its path.
+ */
+export class HistoryDatabase {
+  private constructor(
+    private readonly store: Store,
+    /** The SQLite file; null for PostgreSQL and memory. */
+    readonly path: string | null,
+    /** Where a damaged file was moved to, in whose place a new one was begun; null if there was none. */
+    readonly setAside: string | null,
+    private readonly memoryRows: number,
+  ) {}
+
+  /** Opens the database and brings it to the present shape; a damaged SQLite file is set aside and a new one begun. */
+  static async open({ url, suspect, memoryRows = MEMORY_ROWS }: HistoryOptions): Promise<HistoryDatabase> {
+    const address = historyAddress(url);
+    const { store, setAside } = await openStore(address, suspect);
+    return new HistoryDatabase(store, address.kind === 'sqlite' ? address.path : null, setAside, memoryRows);
+  }
+
+  get kind(): Store['kind'] {
+    return this.store.kind;
+  }
+
+  /**
+   * Applies events in one transaction. Any order, any split into batches, any repetition of the same events ends in the same rows and sums.
+   * Returns how rows changed, for whatever is to be counted once.
+   */
+  async apply(events: readonly HistoryEvent[]): Promise<RowChange[]> {
+    const changes = await applyEvents(this.store, events);
+    if (this.kind === 'memory' && changes.some(({ before }) => before === null)) {
+      await removeBeyond(this.store, this.memoryRows);
+    }
+    return changes;
+  }
+
+  /** Statistics of what started since then, exactly. */
+  async stats(tenant: string, sinceMs: number): Promise<Stats> {
+    return await statsSince(this.store, tenant, sinceMs);
+  }
+
+  async history(tenant: string, query: HistoryQuery = {}): Promise<HistoryPage> {
+    return await historyPage(this.store, tenant, query);
+  }
+
+  async violations(tenant: string, query: Parameters<typeof violationPage>[2] = {}): Promise<ViolationPage> {
+    return await violationPage(this.store, tenant, query);
+  }
+
+  /** Each hour's peak from the hour that `sinceMs` is in; see `hourPeaks`. */
+  async peaks(tenant: string, of: PeakOf, sinceMs: number, nowMs = Date.now()): Promise<HourPeak[]> {
+    return await this.store.read((db) => hourPeaks(db, tenant, of, sinceMs, nowMs));
+  }
+
+  /** The users or groups with the highest peaks since the day that `sinceMs` is in. */
+  async highestPeaks(
+    tenant: string,
+    of: { scope: 'user' | 'group'; count: number },
+    sinceMs: number,
+    nowMs = Date.now(),
+  ): Promise<{ name: string; peak: number }[]> {
+    // Not of one moment: it looks at each day by itself, and lets others work in between.
+    try {
+      return await highestPeaks(this.store.db, tenant, of, sinceMs, nowMs);
+    } catch (error) {
+      throw historyError(error);
+    }
+  }
+
+  /** Traffic by the hour in which sessions started. */
+  async traffic(tenant: string, of: { sinceMs: number; user?: string | undefined }): Promise<HourTraffic[]> {
+    return await hourlyTraffic(this.store, tenant, of);
+  }
+
+  /** All rows of a filter as text, piece by piece; stop reading and it stops. */
+  export(tenant: string, filter: HistoryFilter, format: ExportFormat): AsyncGenerator<ExportChunk> {
+    return exportRows(this.store, tenant, filter, format);
+  }
+
+  /**
+   * Removes sessions that have ended and refusals that began before `cutoffMs`, of all tenants, and their sums. In batches of about 20 ms, between
+   * which others work; `signal` stops it after one. Returns how many rows went.
+   */
+  async removeOlderThan(cutoffMs: number, signal?: AbortSignal): Promise<number> {
+    const goesOn = () => signal === undefined || !signal.aborted;
+    let removed = 0;
+    for (let more = true; more && goesOn();) {
+      const step = await removeOlder(this.store, timeText(cutoffMs));
+      removed += step.rows;
+      more = step.more;
+      await breath();
+    }
+    let place: Awaited<ReturnType<typeof removeEmptySums>> = null;
+    do {
+      if (!goesOn()) return removed;
+      place = await removeEmptySums(this.store, cutoffMs, place);
+      await breath();
+    } while (place !== null);
+    return removed;
+  }
+
+  /** A consistent copy of the SQLite file, written while it is in use. PostgreSQL has `pg_dump` for that. */
+  async backup(to: string): Promise<Backup> {
+    if (this.path === null) throw new BackupError(`History in ${this.kind} is not backed up by a copy of its file`);
+    return await backupFile(this.path, to);
+  }
+
+  /** Whether the database answers, and takes writes. Throws HistoryUnavailableError. */
+  async check(): Promise<void> {
+    try {
+      await this.store.write(async (db) => {
+        await db.deleteFrom('rollups').where('tenant', '=', '').where('scope', '=', '').execute();
+      });
+    } catch (error) {
+      throw historyError(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.store.close();
+  }
+}

@@ -1,0 +1,32 @@
+export { historyAddress, type HistoryAddress } from './address.js';
+export { restoreFile, type Backup } from './backup.js';
+export { BackupError, HistoryUnavailableError, type UnavailableReason } from './errors.js';
+export { csvLine, readCsv, type CsvValue } from './export/csv.js';
+export type { ExportChunk, ExportFormat } from './export/export.js';
+export { HistoryDatabase, type HistoryOptions } from './history-database.js';
+export { historyEvent, type OutboxEntry } from './model/event.mapper.js';
+export type {
+  AboardEvent,
+  EndedEvent,
+  FullLimit,
+  HistoryEvent,
+  Level,
+  LevelsEvent,
+  RefusedEvent,
+  Totals,
+  TrafficEvent,
+} from './model/event.js';
+export { STATUSES, type SessionRow, type Status } from './model/row.js';
+export { isStatus, sortNamed, type HistoryFilter, type Sort } from './read/filter.js';
+export {
+  MAX_PAGE_SIZE,
+  MAX_SORTED_ROWS,
+  type HistoryPage,
+  type HistoryQuery,
+  type Violation,
+  type ViolationPage,
+} from './read/history.js';
+export type { HourPeak, PeakOf } from './read/peaks.js';
+export type { Stats } from './read/stats.js';
+export type { HourTraffic } from './read/traffic.js';
+export type { RowChange } from './write/ledger.js';

@@ -1,0 +1,19 @@
+import { Migrator, type Migration } from 'kysely';
+
+import type { Store } from '../store/store.js';
+import { sessionsAndRollups } from './0001-sessions-and-rollups.js';
+
+/** In the order of their names; one that was ever released is never changed. */
+const migrations = (kind: Store['kind']): Record<string, Migration> => ({
+  '0001-sessions-and-rollups': sessionsAndRollups(kind),
+});
+
+/**
+ * Brings the database to the present shape. Any number of processes may do so at once: one does it, the others wait for its lock and find it
+ * done. Throws what the database says, also for one that a newer version has migrated.
+ */
+export async function migrate({ db, kind }: Store): Promise<void> {
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations(kind) } });
+  const { error } = await migrator.migrateToLatest();
+  if (error !== undefined) throw error;
+}

@@ -1,0 +1,184 @@
+import { END_REASONS, InvalidInputError, type EndReason } from '#session-core';
+
+import type { FullLimit, HistoryEvent, Level, LevelScope, Totals } from './event.js';
+
+/** An entry of the outbox or of the stream of refusals: where it stands, and its fields. */
+export interface OutboxEntry {
+  position: string;
+  shard: number;
+  fields: Readonly<Record<string, string>>;
+}
+
+/** The last millisecond that RFC 3339 can write. */
+const LAST_MS = 253_402_300_799_999;
+const ABOARD = new Set([
+  'session.reserved',
+  'session.admitted',
+  'session.adopted',
+  'session.confirmed',
+  'session.authenticated',
+  'session.transferred',
+]);
+const TOTALS = ['bytesSent', 'bytesReceived', 'packetsSent', 'packetsReceived'] as const;
+
+/**
+ * What an entry means to history; null for one that has nothing to do with it.
+ *
+ * Throws InvalidInputError, with the field as its path, for an entry that can never be right.
+ */
+export function historyEvent({ position, shard, fields }: OutboxEntry): HistoryEvent | null {
+  const type = fields['type'] ?? '';
+  if (!/^\d{1,14}-\d{1,10}$/.test(position)) throw new InvalidInputError('position', 'must be the id of an entry');
+  const atMs = timeIn(fields, 'at');
+  const envelope = { tenant: textIn(fields, 'tenant'), atMs, position };
+  if (ABOARD.has(type)) {
+    const begins = type === 'session.admitted' || type === 'session.reserved';
+    const startedAtMs = timeIn(fields, 'startedAt', begins || type === 'session.adopted' ? atMs : undefined);
+    const session = sessionIn(fields);
+    const levels = [...levelsAfterStart(fields, shard, session.user), ...levelLeft(fields)];
+    return { kind: 'aboard', ...envelope, begins, startedAtMs, session, levels };
+  }
+  if (type === 'session.rejected') return { kind: 'refused', ...envelope, ...refusalIn(fields, atMs), levels: [] };
+  const levels = levelsAfterEnd(fields, shard);
+  if (type === 'session.moved') return { kind: 'levels', ...envelope, levels };
+  if (type !== 'session.ended') return null;
+  const reason = fields['reason'] as EndReason;
+  if (!END_REASONS.includes(reason)) throw new InvalidInputError('reason', 'must be one of the reasons of an end');
+  return {
+    kind: 'ended',
+    ...envelope,
+    sessionId: required(fields, 'sessionId'),
+    attempt: numberIn(fields, 'attempt', 0),
+    user: textIn(fields, 'user'),
+    node: textIn(fields, 'node'),
+    startedAtMs: timeIn(fields, 'startedAt'),
+    endedAtMs: timeIn(fields, 'endedAt'),
+    reason,
+    note: textIn(fields, 'note'),
+    totals: totalsIn(fields),
+    levels,
+  };
+}
+
+type Fields = OutboxEntry['fields'];
+
+function sessionIn(fields: Fields) {
+  const said = jsonIn(fields, 'session') as Record<string, unknown>;
+  const text = (name: string) => (typeof said[name] === 'string' ? clean(said[name]) : null);
+  const number = (name: string) => (Number.isSafeInteger(said[name]) ? (said[name] as number) : null);
+  const id = text('id');
+  if (id === null || id === '') throw new InvalidInputError('session.id', 'must be text');
+  return {
+    id,
+    attempt: number('attempt') ?? 0,
+    user: text('user') ?? '',
+    node: text('node') ?? '',
+    epoch: number('epoch'),
+    state: said['state'] === 'reserved' ? ('reserved' as const) : ('active' as const),
+    groups: Array.isArray(said['groups']) ? said['groups'].map((group) => clean(String(group))) : [],
+    priority: said['priority'] === 'emergency' ? ('emergency' as const) : ('normal' as const),
+    from: text('from'),
+    to: text('to'),
+    sourceIp: text('sourceIp') ?? '',
+    sourcePort: number('sourcePort') ?? 0,
+    destination: text('destination') ?? '',
+    protocol: text('protocol') ?? '',
+    direction: text('direction'),
+    correlationId: text('correlationId'),
+    metadata: said['metadata'] == null ? null : JSON.stringify(said['metadata']),
+  };
+}
+
+/** A sum is dated by the second that it sums (`since`), which may be long before it was written. */
+function refusalIn(fields: Fields, atMs: number) {
+  const limits = jsonIn(fields, 'limits', '[]');
+  return {
+    id: required(fields, 'id'),
+    sessionId: textIn(fields, 'sessionId'),
+    user: textIn(fields, 'user'),
+    limits: Array.isArray(limits) ? limits.map(fullLimit) : [],
+    count: Math.max(1, numberIn(fields, 'count', 1)),
+    rule: textIn(fields, 'rule'),
+    decision: textIn(fields, 'decision'),
+    sourceIp: textIn(fields, 'sourceIp'),
+    sourcePort: numberIn(fields, 'sourcePort', 0),
+    destination: textIn(fields, 'destination'),
+    protocol: textIn(fields, 'protocol'),
+    atMs: timeIn(fields, 'since', atMs),
+  };
+}
+
+function fullLimit(said: unknown): FullLimit {
+  const { scope, key, max, active } = (said ?? {}) as Record<string, unknown>;
+  return { scope: clean(String(scope)), key: clean(String(key)), max: Number(max) || 0, active: Number(active) || 0 };
+}
+
+function levelsAfterStart(fields: Fields, shard: number, user: string): Level[] {
+  return levelsIn(fields, shard, user).map((level) => ({ ...level, peak: level.active }));
+}
+
+function levelsAfterEnd(fields: Fields, shard: number): Level[] {
+  return levelsIn(fields, shard, textIn(fields, 'user')).map((level) => ({ ...level, peak: level.active + 1 }));
+}
+
+/** What the user who had the session before has left. */
+function levelLeft(fields: Fields): Level[] {
+  const [name, active] = [textIn(fields, 'fromUser'), fields['fromUserActive']];
+  if (name === '' || active === undefined) return [];
+  const left = numberIn(fields, 'fromUserActive', 0);
+  return [{ scope: 'user', name, active: left, peak: left + 1 }];
+}
+
+function levelsIn(fields: Fields, shard: number, user: string): Omit<Level, 'peak'>[] {
+  const levels: { scope: LevelScope; name: string; active: number }[] = [];
+  if (fields['totalActive'] !== undefined) {
+    levels.push({ scope: 'total', name: String(shard), active: numberIn(fields, 'totalActive', 0) });
+  }
+  if (fields['userActive'] !== undefined && user !== '') {
+    levels.push({ scope: 'user', name: user, active: numberIn(fields, 'userActive', 0) });
+  }
+  const groups = jsonIn(fields, 'groupsActive', '{}') as Record<string, unknown>;
+  for (const [name, active] of Object.entries(groups)) {
+    if (Number.isSafeInteger(active)) levels.push({ scope: 'group', name: clean(name), active: active as number });
+  }
+  return levels;
+}
+
+function totalsIn(fields: Fields): Totals {
+  return Object.fromEntries(TOTALS.flatMap((name) => (fields[name] ? [[name, numberIn(fields, name, 0)]] : [])));
+}
+
+/** No database takes a NUL in text, nor half a character. */
+function clean(text: string): string {
+  return text.replaceAll('\0', '\uFFFD').toWellFormed();
+}
+
+const textIn = (fields: Fields, name: string): string => clean(fields[name] ?? '');
+
+function required(fields: Fields, name: string): string {
+  const value = textIn(fields, name);
+  if (value === '') throw new InvalidInputError(name, 'is missing');
+  return value;
+}
+
+function numberIn(fields: Fields, name: string, absent: number): number {
+  const value = fields[name] === undefined ? absent : Number(fields[name]);
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidInputError(name, 'must be a whole number');
+  return value;
+}
+
+function timeIn(fields: Fields, name: string, absent = Number.NaN): number {
+  const ms = numberIn(fields, name, absent);
+  if (ms > LAST_MS) throw new InvalidInputError(name, 'must be a time in milliseconds');
+  return ms;
+}
+
+function jsonIn(fields: Fields, name: string, absent = ''): object {
+  try {
+    const value = JSON.parse(fields[name] ?? absent) as unknown;
+    if (typeof value === 'object' && value !== null) return value;
+  } catch {
+    // told below
+  }
+  throw new InvalidInputError(name, 'must be JSON');
+}

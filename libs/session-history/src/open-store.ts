@@ -1,0 +1,90 @@
+import { existsSync } from 'node:fs';
+import { mkdir, rename, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+import { sql } from 'kysely';
+
+import type { HistoryAddress } from './address.js';
+import { HistoryUnavailableError, historyError } from './errors.js';
+import { migrate } from './migrations/index.js';
+import { postgresStore } from './store/postgres.js';
+import { settle, sqliteStore } from './store/sqlite.js';
+import type { Store } from './store/store.js';
+
+/** A file up to this size is looked through whenever it is opened (about a second); a larger one when it is suspect. */
+const ALWAYS_CHECKED_BYTES = 256 * 1024 * 1024;
+const PARTS = ['', '-wal', '-shm'];
+
+export interface OpenedStore {
+  store: Store;
+  /** Where a damaged file went that a new one was begun for; null if there was none. */
+  setAside: string | null;
+}
+
+/**
+ * Opens the database and brings it to the present shape. A SQLite file that is damaged is moved aside, as it is, and a new one begun; it is
+ * looked through when it is small or `suspect`, else damage shows where it is met. Throws HistoryUnavailableError.
+ */
+export async function openStore(address: HistoryAddress, suspect = false): Promise<OpenedStore> {
+  if (address.kind === 'postgres') return { store: await migrated(postgresStore(address.url)), setAside: null };
+  if (address.kind === 'memory') return { store: await migrated(sqliteStore(null)), setAside: null };
+  const { path } = address;
+  await makeFolder(path);
+  try {
+    return { store: await checked(path, suspect), setAside: null };
+  } catch (error) {
+    if (!(error instanceof HistoryUnavailableError) || error.reason !== 'damaged') throw error;
+    const setAside = await moveAside(path, 'damaged');
+    return { store: await migrated(sqliteStore(path)), setAside };
+  }
+}
+
+/** Moves a database file, with what belongs to it, out of the way: `<path>.<why>-<time>`. Returns where to. */
+export async function moveAside(path: string, why: string): Promise<string> {
+  const time = new Date().toISOString().replaceAll(/[:.]/g, '-');
+  const aside = `${path}.${why}-${time}`;
+  for (const part of PARTS) {
+    if (existsSync(path + part)) await rename(path + part, aside + part);
+  }
+  return aside;
+}
+
+async function checked(path: string, suspect: boolean): Promise<Store> {
+  const bytes = existsSync(path) ? (await stat(path)).size : 0;
+  const store = sqliteStore(path);
+  return await orClosed(store, async () => {
+    if (bytes > 0 && (suspect || bytes <= ALWAYS_CHECKED_BYTES)) await quickCheck(store);
+    return await migrated(store);
+  });
+}
+
+async function quickCheck({ db }: Store): Promise<void> {
+  const { rows } = await sql<{ quick_check: string }>`pragma quick_check(1)`.execute(db);
+  const said = rows[0]?.quick_check ?? 'no answer';
+  if (said !== 'ok') throw Object.assign(new Error(said), { code: 'SQLITE_CORRUPT' });
+}
+
+async function migrated(store: Store): Promise<Store> {
+  return await orClosed(store, async () => {
+    await migrate(store);
+    if (store.kind !== 'postgres') await settle(store);
+    return store;
+  });
+}
+
+async function orClosed<T>(store: Store, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    await store.close().catch(() => {}); // what matters is why it could not be opened
+    throw historyError(error);
+  }
+}
+
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(dirname(path), { recursive: true });
+  } catch (error) {
+    throw new HistoryUnavailableError('io', { cause: error });
+  }
+}

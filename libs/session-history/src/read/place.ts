@@ -1,0 +1,99 @@
+import { sql, type RawBuilder } from 'kysely';
+
+import { HOUR_MS, hourMs, windowSince } from '../model/buckets.js';
+import { timeText } from '../model/row.js';
+import type { Database } from '../store/store.js';
+import { ALL_TIME, conditionOf, scopeOf, type HistoryFilter } from './filter.js';
+
+/** A stretch of time, as text [from, until), and how many of the filter's rows began in it. */
+interface Stretch {
+  from: string;
+  until: string;
+  rows: number;
+  whole: 'hour' | 'day' | null;
+}
+
+const DAY_ENDS = 'T24';
+
+/** How many rows a filter lets through: from the sums where they tell, so that it costs the same however many they are. */
+export async function countOf(db: Database, tenant: string, filter: HistoryFilter): Promise<number> {
+  if (scopeOf(filter) === null) return await countRows(db, conditionOf(tenant, filter));
+  return (await stretchesOf(db, tenant, filter)).reduce((sum, { rows }) => sum + rows, 0);
+}
+
+/** Where the row number `offset` in the order of the start is to be looked for: from which time on, and after how many rows. */
+export async function placeOf(
+  db: Database,
+  tenant: string,
+  filter: HistoryFilter,
+  offset: number,
+  descending: boolean,
+) {
+  if (scopeOf(filter) === null) return { bound: null, offset };
+  const days = await stretchesOf(db, tenant, filter);
+  const day = skip(days, offset, descending);
+  if (!day?.stretch.whole || day.stretch.whole === 'hour') return bounded(day, descending);
+  const hours = await hoursOf(db, tenant, filter, day.stretch);
+  return bounded(skip(hours, day.offset, descending) ?? day, descending);
+}
+
+function skip(stretches: readonly Stretch[], offset: number, descending: boolean) {
+  let left = offset;
+  for (const stretch of descending ? stretches.toReversed() : stretches) {
+    if (left < stretch.rows) return { stretch, offset: left };
+    left -= stretch.rows;
+  }
+  return null;
+}
+
+function bounded(found: { stretch: Stretch; offset: number } | null, descending: boolean) {
+  if (!found) return null;
+  const { from, until } = found.stretch;
+  const bound: RawBuilder<unknown> = descending ? sql`start_time < ${until}` : sql`start_time >= ${from}`;
+  return { bound, offset: found.offset };
+}
+
+/** The filter's time, oldest first: what is left of the first hour, the hours of the first day, days. */
+async function stretchesOf(db: Database, tenant: string, filter: HistoryFilter): Promise<Stretch[]> {
+  const window = filter.sinceMs === undefined ? ALL_TIME : windowSince(filter.sinceMs);
+  const first: Stretch[] = [];
+  if (filter.sinceMs !== undefined && window.since < window.rowsUntil) {
+    const until = sql`start_time < ${window.rowsUntil}`;
+    const rows = await countRows(db, sql`${conditionOf(tenant, filter)} and ${until}`);
+    first.push({ from: window.since, until: window.rowsUntil, rows, whole: null });
+  }
+  const buckets = await bucketsOf(
+    db,
+    tenant,
+    filter,
+    sql`(span = 1 and bucket >= ${window.firstHour}
+    and bucket < ${window.hoursUntil} or span = 24 and bucket >= ${window.firstDay})`,
+  );
+  return [...first, ...buckets];
+}
+
+async function hoursOf(db: Database, tenant: string, filter: HistoryFilter, { from, until }: Stretch) {
+  return await bucketsOf(db, tenant, filter, sql`span = 1 and bucket >= ${from} and bucket < ${until}`);
+}
+
+async function bucketsOf(db: Database, tenant: string, filter: HistoryFilter, which: RawBuilder<unknown>) {
+  const { scope, name } = scopeOf(filter) ?? { scope: 'total', name: '' };
+  const { rows } = await sql<{
+    span: number;
+    bucket: string;
+    rows: number;
+  }>`select span, bucket, entries as rows from rollups
+    where tenant = ${tenant} and scope = ${scope} and name = ${name} and ${which} and entries > 0 order by bucket`.execute(
+    db,
+  );
+  return rows.map(({ span, bucket, rows: count }): Stretch => {
+    if (span === 24) return { from: bucket, until: bucket + DAY_ENDS, rows: count, whole: 'day' };
+    const end = timeText(hourMs(bucket) + HOUR_MS);
+    return { from: bucket, until: end, rows: count, whole: 'hour' };
+  });
+}
+
+async function countRows(db: Database, condition: RawBuilder<unknown>): Promise<number> {
+  const { rows } = await sql<{ count: number }>`select count(*) as count from sessions where ${condition}`.execute(db);
+  return rows[0]?.count ?? 0;
+}

@@ -1,0 +1,48 @@
+import { sql, type RawBuilder } from 'kysely';
+
+import type { Window } from '../model/buckets.js';
+import type { Measures, Scope } from '../model/contributions.js';
+import type { Database } from '../store/store.js';
+
+/** A name of a scope, and what its rows sum up to in a window. */
+export type Sums = { name: string } & Measures;
+
+const MEASURES = ['entries', 'sessions', 'ended', 'bytes_sent', 'bytes_received', 'duration_secs', 'refusals'] as const;
+const COLUMNS = sql.raw(MEASURES.join(', '));
+
+/** Whole hours and days of a window, of one scope and of one name, or of a list of names, or of all. */
+export function wholeBuckets(
+  tenant: string,
+  scope: Scope,
+  { firstHour, firstDay, hoursUntil }: Window,
+  names: RawBuilder<unknown> = sql``,
+): RawBuilder<unknown> {
+  const of = sql`from rollups where tenant = ${tenant} and scope = ${scope} ${names}`;
+  return sql`select name, ${COLUMNS} ${of} and span = 1 and bucket >= ${firstHour} and bucket < ${hoursUntil}
+    union all select name, ${COLUMNS} ${of} and span = 24 and bucket >= ${firstDay}`;
+}
+
+/**
+ * The rows of a window that began before its first whole hour, as they would be summed. `name` is SQL for the name that each counts
+ * for; `which` narrows them down, and begins with the condition on the tenant.
+ */
+export function singleRows(
+  { since, rowsUntil }: Pick<Window, 'since' | 'rowsUntil'>,
+  name: RawBuilder<unknown>,
+  which: RawBuilder<unknown>,
+): RawBuilder<unknown> {
+  return sql`select ${name} as name, 1 as entries, case when refusals = 0 then 1 else 0 end as sessions,
+    case when end_time is null then 0 else 1 end as ended, bytes_sent, bytes_received, coalesce(duration_secs, 0) as duration_secs, refusals
+    from sessions where ${which} and start_time >= ${since} and start_time < ${rowsUntil}`;
+}
+
+/** By name. Sums that nobody can have meant to be exact (above 2^53) are rounded, never an error. */
+export async function sumByName(db: Database, parts: readonly RawBuilder<unknown>[]): Promise<Sums[]> {
+  const sums = MEASURES.map((name) => sql`cast(sum(1.0 * ${sql.ref(name)}) as double precision) as ${sql.ref(name)}`);
+  const { rows } = await sql<Sums>`select name, ${sql.join(sums)} from (${sql.join(parts, sql` union all `)}) as parts
+    group by name`.execute(db);
+  return rows;
+}
+
+/** Keeps the planner from looking for the tenant by the key: most databases have one, and its rows in no order are no help. */
+export const tenantIs = (tenant: string): RawBuilder<boolean> => sql<boolean>`(sessions.tenant || '') = ${tenant}`;

@@ -1,0 +1,48 @@
+import type { Kysely, RawBuilder } from 'kysely';
+
+import type { SessionRow } from '../model/row.js';
+
+/** Sums of a bucket, and the levels seen in it; see the README. */
+export interface RollupRow {
+  tenant: string;
+  scope: string;
+  name: string;
+  /** Hours: 1, 24, or 0 for everything. */
+  span: number;
+  bucket: string;
+  entries: number;
+  sessions: number;
+  ended: number;
+  bytes_sent: number;
+  bytes_received: number;
+  duration_secs: number;
+  refusals: number;
+  /** What the list of the most is ordered by; null where there is none. */
+  rank: number | null;
+  peak: number;
+  /** The level after the newest event of the hour, and that event; null where there was none. */
+  active: number | null;
+  active_version: string | null;
+}
+
+export interface Tables {
+  sessions: SessionRow;
+  rollups: RollupRow;
+}
+
+export type Database = Kysely<Tables>;
+
+/** One of the databases that history can be in: what differs between them, and nothing else. */
+export interface Store {
+  readonly kind: 'sqlite' | 'postgres' | 'memory';
+  readonly db: Database;
+  /** One writer at a time, also among processes; all or nothing. Throws HistoryUnavailableError. */
+  write<T>(work: (db: Database) => Promise<T>): Promise<T>;
+  /** Everything that is read in it is of one moment. Throws HistoryUnavailableError. */
+  read<T>(work: (db: Database) => Promise<T>): Promise<T>;
+  /** The elements of a JSON list as rows `r` with the column `value`. */
+  elements(json: string): RawBuilder<unknown>;
+  /** Many rows as one JSON text, which a driver hands over several times faster: a list of a list of values a row. */
+  listOfLists(columns: readonly string[]): RawBuilder<string | null>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,167 @@
+import { expect, it } from '@jest/globals';
+import * as fc from 'fast-check';
+
+import type { HistoryDatabase, SessionRow } from '../src/index.js';
+import { describeDatabases } from './databases.fixture.js';
+import { deliveries, happening, TENANTS, World } from './world.fixture.js';
+import { allRows } from './rows.fixture.js';
+
+const NOON = Date.UTC(2026, 10, 20, 12);
+
+describeDatabases('applying events', ({ open, url, query, kind }) => {
+  const runs = kind === 'sqlite' ? 50 : 10;
+  const sums = 'select * from rollups order by tenant, scope, name, span, bucket';
+  const everything = async (at: string) => ({
+    rows: await query<SessionRow>(at, 'select * from sessions order by tenant, session_id, start_time'),
+    sums: await query(at, sums),
+  });
+
+  it('ends in the rows of the model: none missing, none double, every reason right', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(happening(), { maxLength: 80 }),
+        fc.array(fc.nat(), { minLength: 50 }),
+        fc.boolean(),
+        async (list, choices, shuffled) => {
+          const world = new World(NOON).run(list);
+          const database = await open();
+          for (const batch of deliveries(world.events, choices, shuffled)) await database.apply(batch);
+          await expectModel(database, world);
+          await database.close();
+        },
+      ),
+      { numRuns: runs, endOnFailure: kind === 'postgres' },
+    );
+  });
+
+  it('is the same whatever the order, the repetition and the batches: rows, sums and levels', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(happening(), { maxLength: 60 }),
+        fc.array(fc.nat(), { minLength: 50 }),
+        async (list, choices) => {
+          const { events } = new World(NOON).run(list);
+          const [one, two] = [await url(), await url()];
+          const first = await open({ url: one });
+          await first.apply(events);
+          const second = await open({ url: two });
+          for (const batch of deliveries(events, choices, true)) await second.apply(batch);
+          await second.apply(events);
+          await first.close();
+          await second.close();
+          expect(withoutEmpty(await everything(two))).toEqual(withoutEmpty(await everything(one)));
+        },
+      ),
+      { numRuns: runs, endOnFailure: kind === 'postgres' },
+    );
+  });
+
+  it('says what changed once, however often it is told', async () => {
+    const { events } = new World(NOON).run([
+      { what: 'admit', who: 0, which: 0, afterMs: 0 },
+      { what: 'end', who: 0, which: 0, afterMs: 90_500 },
+    ]);
+    const database = await open();
+    const [start, end] = events;
+    if (!start || !end) throw new Error('The world is too small');
+    expect(await database.apply([start])).toMatchObject([{ before: null, after: { status: 'active' } }]);
+    const changed = {
+      before: { status: 'active' },
+      after: { status: 'closed', duration_secs: 90, close_reason: 'completed' },
+    };
+    expect(await database.apply([end])).toMatchObject([changed]);
+    expect(await database.apply([start, end])).toEqual([]);
+  });
+
+  it('makes a row of an end whose start was never seen, and completes it when the start comes', async () => {
+    const { events } = new World(NOON).run([
+      { what: 'admit', who: 0, which: 3, afterMs: 0 },
+      { what: 'end', who: 0, which: 0, afterMs: 5_000 },
+    ]);
+    const database = await open();
+    await database.apply(events.slice(1));
+    expect((await allRows(database, 'acme'))[0]).toMatchObject({
+      status: 'closed',
+      user: 'alice',
+      source_ip: '',
+      attempt: 1,
+    });
+    await database.apply(events);
+    expect(await allRows(database, 'acme')).toMatchObject([
+      { status: 'closed', source_ip: '192.0.2.1', from_uri: '"A, \'B\'" <sip:a@x>' },
+    ]);
+  });
+
+  it('keeps of one id and millisecond the session, and not its refusal, in whatever order they come', async () => {
+    const session = new World(NOON).run([{ what: 'admit', who: 0, which: 0, afterMs: 0 }]).events;
+    const at = { tenant: 'default', atMs: NOON, position: `${NOON}-0`, levels: [] };
+    const facts = { sourceIp: '', sourcePort: 0, destination: '', protocol: '', rule: '', decision: '', count: 1 };
+    const limits = [{ scope: 'user', key: 'alice', max: 1, active: 1 }];
+    const refusal = {
+      kind: 'refused' as const,
+      ...at,
+      ...facts,
+      id: 'r',
+      sessionId: 'call-1@pc',
+      user: 'alice',
+      limits,
+    };
+    for (const batches of [[[refusal], session], [session, [refusal]], [[...session, refusal]]]) {
+      const database = await open();
+      for (const batch of batches) await database.apply(batch);
+      expect(await allRows(database, 'default')).toMatchObject([{ status: 'active', refusals: 0 }]);
+      expect(await database.stats('default', NOON - 1)).toMatchObject({ totalSessions: 1, refusals: 0 });
+    }
+  });
+
+  it('takes a batch of thousands, and names and texts of any kind', async () => {
+    const world = new World(NOON).run(
+      Array.from({ length: 2_500 }, (_, at) => ({ what: 'admit' as const, who: at % 8, which: at, afterMs: 1 })),
+    );
+    const database = await open();
+    await database.apply(world.events);
+    expect((await database.history('default')).total + (await database.history('acme')).total).toBe(2_500);
+  });
+});
+
+async function expectModel(database: HistoryDatabase, world: World): Promise<void> {
+  const rows = (await Promise.all(TENANTS.map((tenant) => allRows(database, tenant)))).flat();
+  const sessions = rows.filter(({ refusals }) => refusals === 0);
+  const keyed = (list: unknown[]) => list.map((one) => JSON.stringify(one)).toSorted();
+  const told = sessions.map((row) => ({
+    at: [row.tenant, row.session_id, Date.parse(row.start_time), row.attempt],
+    who: [row.user, row.node],
+    end: row.end_time && { at: Date.parse(row.end_time), reason: row.close_reason },
+    bytes: [row.bytes_sent, row.bytes_received],
+    facts: [row.groups, row.source_ip, row.metadata],
+  }));
+  const known = [...world.sessions.values()].map(
+    ({ tenant, id, startedAt, attempt, user, node, end, traffic, groups }) => ({
+      at: [tenant, id, startedAt, attempt],
+      who: [user, node],
+      end,
+      bytes: [traffic['bytesSent'] ?? 0, traffic['bytesReceived'] ?? 0],
+      facts: [JSON.stringify(groups), '192.0.2.1', '{"text":"é\\"\\n","n":1}'],
+    }),
+  );
+  expect(keyed(told)).toEqual(keyed(known));
+
+  const refusals = rows.filter((row) => row.refusals > 0);
+  const refused = refusals.map((row) => [
+    row.tenant,
+    Date.parse(row.start_time),
+    row.user,
+    row.refusals,
+    row.refused_by,
+  ]);
+  const expected = [...world.refusals.values()].map(({ tenant, at, user, count, by }) => [tenant, at, user, count, by]);
+  expect(keyed(refused)).toEqual(keyed(expected));
+}
+
+/** A name whose sums went and came back to nothing may have a row or none. */
+function withoutEmpty<T extends { sums: unknown[] }>(all: T): T {
+  const sums = all.sums.filter(
+    (row) => Number((row as { entries: unknown }).entries) || Number((row as { peak: unknown }).peak),
+  );
+  return { ...all, sums };
+}

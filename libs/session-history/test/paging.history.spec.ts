@@ -1,0 +1,172 @@
+import { expect, it } from '@jest/globals';
+import * as fc from 'fast-check';
+
+import { sortNamed, type HistoryQuery, type SessionRow } from '../src/index.js';
+import { describeDatabases } from './databases.fixture.js';
+import { allRows } from './rows.fixture.js';
+import { happening, World } from './world.fixture.js';
+
+const HOUR_MS = 3_600_000;
+const START = Date.now() - 4 * 24 * HOUR_MS;
+const keyOf = ({ session_id, start_time }: SessionRow) => `${start_time} ${session_id}`;
+
+describeDatabases('paging', ({ open, kind }) => {
+  const filters: fc.Arbitrary<HistoryQuery> = fc.record(
+    {
+      sinceMs: fc.nat(5 * 24 * HOUR_MS).map((ms) => START - HOUR_MS + ms),
+      user: fc.constantFrom('alice', '=cmd|x', 'nobody', ''),
+      destIp: fc.constantFrom('198.51.100.7', '2001:db8::1', 'nowhere'),
+      status: fc.constantFrom(
+        'active' as const,
+        'closed' as const,
+        'rejected_by_limit' as const,
+        'rejected_by_acl' as const,
+      ),
+    },
+    { requiredKeys: [] },
+  );
+  const worlds = fc.array(happening(3 * HOUR_MS), { minLength: 20, maxLength: 150 });
+  const runs = { numRuns: kind === 'sqlite' ? 30 : 8, endOnFailure: kind === 'postgres' };
+
+  it('by number shows what the filter lets through, in order, any page, with the right total', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        worlds,
+        filters,
+        fc.constantFrom('asc' as const, 'desc' as const),
+        fc.integer({ min: 1, max: 9 }),
+        async (list, filter, sortDir, pageSize) => {
+          const database = await open();
+          await database.apply(new World(START).run(list).events);
+          const all = await allRows(database, 'default', { sortDir: 'asc' });
+          const expected = all.filter(
+            (row) =>
+              (filter.sinceMs === undefined || Date.parse(row.start_time) >= filter.sinceMs) &&
+              (filter.user === undefined || row.user === filter.user) &&
+              (filter.destIp === undefined || row.dest_ip === filter.destIp) &&
+              (filter.status === undefined || row.status === filter.status),
+          );
+          if (sortDir === 'desc') expected.reverse();
+          for (const page of [
+            1,
+            2,
+            3,
+            Math.ceil(expected.length / pageSize),
+            Math.ceil(expected.length / pageSize) + 1,
+          ]) {
+            if (page < 1) continue;
+            const found = await database.history('default', { ...filter, sortDir, page, pageSize });
+            expect(found).toMatchObject({
+              total: expected.length,
+              page,
+              pageSize,
+              totalPages: Math.ceil(expected.length / pageSize),
+            });
+            expect(found.rows.map(keyOf)).toEqual(expected.slice((page - 1) * pageSize, page * pageSize).map(keyOf));
+          }
+          await database.close();
+        },
+      ),
+      runs,
+    );
+  });
+
+  it.each(['start_time', 'end_time', 'duration_seconds', 'bytes_sent', 'user', 'status', 'dest_ip'])(
+    'by cursor in the order of %s covers each row exactly once',
+    async (column) => {
+      const sortBy = sortNamed(column);
+      const database = await open();
+      const choices = Array.from({ length: 200 }, (_, at) => ({
+        what: (['admit', 'admit', 'end'] as const)[at % 3] ?? 'admit',
+        who: at % 8,
+        which: at * 31,
+        afterMs: (at % 3) * 700_000,
+      }));
+      await database.apply(new World(START).run(choices).events);
+      const known = (await allRows(database, 'default')).map(keyOf).toSorted();
+      for (const sortDir of ['asc', 'desc'] as const) {
+        const seen = await allRows(database, 'default', { sortBy, sortDir, pageSize: 7 });
+        expect(seen.map(keyOf).toSorted()).toEqual(known);
+        const numbered = await database.history('default', { sortBy, sortDir, pageSize: 1_000 });
+        expect(seen.map(keyOf)).toEqual(numbered.rows.map(keyOf));
+      }
+    },
+  );
+
+  it('by cursor covers each row exactly once while rows come in at either end and in between', async () => {
+    const database = await open();
+    const event = (id: string, startedAtMs: number) => ({
+      kind: 'ended' as const,
+      tenant: 'default',
+      atMs: startedAtMs,
+      position: `${startedAtMs}-0`,
+      levels: [],
+      sessionId: id,
+      attempt: 1,
+      startedAtMs,
+      totals: {},
+      user: 'alice',
+      node: '',
+      endedAtMs: startedAtMs + 1,
+      reason: 'completed' as const,
+      note: '',
+    });
+    await database.apply(
+      Array.from({ length: 100 }, (_, at) => event(`old-${at}`, START + Math.floor(at / 3) * 1_000)),
+    );
+    for (const sortDir of ['asc', 'desc'] as const) {
+      const seen: string[] = [];
+      for (let cursor: string | undefined, n = 0; ; n += 1) {
+        const page = await database.history('default', { sortDir, pageSize: 7, cursor });
+        seen.push(...page.rows.map(({ session_id }) => session_id).filter((id) => id.startsWith('old')));
+        await database.apply(
+          [START - n, START + n * 3_333, START + 10 * HOUR_MS + n].map((at, i) =>
+            event(`new-${sortDir}-${n}-${i}`, at),
+          ),
+        );
+        if (page.nextCursor === null || n > 200) break;
+        cursor = page.nextCursor;
+      }
+      expect(seen.toSorted()).toEqual(Array.from({ length: 100 }, (_, at) => `old-${at}`).toSorted());
+    }
+  });
+
+  it('refuses what can never be right, by its name', async () => {
+    const database = await open();
+    const path = async (query: HistoryQuery) =>
+      await database.history('default', query).catch((error: unknown) => error);
+    expect(await path({ pageSize: 1_001 })).toMatchObject({ code: 'invalid-request', path: 'page_size' });
+    expect(await path({ page: 0 })).toMatchObject({ path: 'page' });
+    for (const cursor of [
+      '',
+      'x',
+      '!!',
+      'bnVsbA',
+      Buffer.from('[1,"start_time",2,"","",""]').toString('base64url'),
+      'A'.repeat(3_000),
+    ]) {
+      expect(await path({ cursor })).toMatchObject({ path: 'cursor' });
+    }
+    expect(() => sortNamed('rowid; drop table sessions')).toThrow(expect.objectContaining({ path: 'sort_by' }));
+    expect((await database.history('default', { user: "x' or 1=1 --" })).total).toBe(0);
+  });
+
+  it('shows who was refused, by which limits, and how many a sum stands for', async () => {
+    const database = await open();
+    await database.apply(
+      new World(START).run([
+        { what: 'refuse', who: 0, which: 4, afterMs: 0 },
+        { what: 'sum', who: 0, which: 6, afterMs: 1_000 },
+        { what: 'forbid', who: 1, which: 0, afterMs: 1_000 },
+      ]).events,
+    );
+    const { violations, total } = await database.violations('default', { user: 'alice' });
+    expect(total).toBe(2);
+    expect(violations).toMatchObject([
+      { user: 'alice', sessionId: null, count: 7, limits: [{ scope: 'user', key: 'alice', max: 3, active: 3 }] },
+      { user: 'alice', sessionId: 'again-4@pc', count: 1, limits: [{ scope: 'group', key: 'trunk:west' }] },
+    ]);
+    const forbidden = await database.history('default', { status: 'rejected_by_acl' });
+    expect(forbidden.rows).toMatchObject([{ user: 'bob', acl_rule_matched: 'no "east"', acl_decision: 'block' }]);
+  });
+});

@@ -1,0 +1,178 @@
+import { expect, it } from '@jest/globals';
+import * as fc from 'fast-check';
+
+import type { HistoryDatabase, Stats } from '../src/index.js';
+import { describeDatabases } from './databases.fixture.js';
+import { plainStats, sum } from './plain.fixture.js';
+import { allRows } from './rows.fixture.js';
+import { deliveries, happening, TENANTS, World } from './world.fixture.js';
+
+const HOUR_MS = 3_600_000;
+/** Worlds end about now, so that windows reach from some hours to some days back. */
+const START = Date.now() - 6 * 24 * HOUR_MS;
+
+describeDatabases('statistics', ({ open, kind }) => {
+  const numRuns = kind === 'sqlite' ? 20 : 6;
+  const worlds = fc.array(happening(4 * HOUR_MS), { maxLength: 120 });
+  const windows = fc.array(fc.nat(8 * 24 * HOUR_MS), { minLength: 6, maxLength: 6 });
+
+  it('equal a plain recomputation from all rows, for random events and windows', async () => {
+    await fc.assert(
+      fc.asyncProperty(worlds, windows, fc.array(fc.nat(), { minLength: 20 }), async (list, back, choices) => {
+        const world = new World(START).run(list);
+        const database = await open();
+        for (const batch of deliveries(world.events, choices, true)) await database.apply(batch);
+        for (const tenant of TENANTS) {
+          const rows = await allRows(database, tenant);
+          const edges = rows.slice(0, 3).map(({ start_time }) => Date.parse(start_time));
+          for (const since of [...back.map((ms) => world.nowMs - ms), ...edges, 0]) {
+            const { peakSessions, ...stats } = await database.stats(tenant, since);
+            expect(inOrder(stats)).toEqual(inOrder(plainStats(rows, tenant, since)));
+            expect(peakSessions).toBe(peakOf(world, tenant, 'total', '', since));
+          }
+        }
+        await database.close();
+      }),
+      { numRuns, endOnFailure: kind === 'postgres' },
+    );
+  });
+
+  it('have the exact peak of every hour, for the total, users and groups', async () => {
+    await fc.assert(
+      fc.asyncProperty(worlds, fc.array(fc.nat(), { minLength: 20 }), async (list, choices) => {
+        const world = new World(START).run(list);
+        const database = await open();
+        for (const batch of deliveries(world.events, choices, true)) await database.apply(batch);
+        for (const [scope, name] of [
+          ['total', ''],
+          ['user', 'alice'],
+          ['group', 'trunk:west'],
+        ] as const) {
+          const since = START + 5 * HOUR_MS + 1;
+          const peaks = await database.peaks('default', { scope, name }, since, world.nowMs);
+          for (const { atMs, peak } of peaks)
+            expect(peak).toBe(peakOf(world, 'default', scope, name, atMs, atMs + HOUR_MS));
+        }
+        await database.close();
+      }),
+      { numRuns, endOnFailure: kind === 'postgres' },
+    );
+  });
+
+  it('name the users with the highest peaks', async () => {
+    const database = await open();
+    const world = new World(START).run(
+      Array.from({ length: 12 }, (_, at) => ({
+        what: 'admit' as const,
+        who: at % 3 === 0 ? 1 : 0,
+        which: 0,
+        afterMs: 60_000,
+      })),
+    );
+    await database.apply(world.events);
+    const highest = await database.highestPeaks('default', { scope: 'user', count: 5 }, START, world.nowMs);
+    expect(highest).toEqual([
+      { name: 'alice', peak: 8 },
+      { name: 'bob', peak: 4 },
+    ]);
+  });
+
+  it('find the most of many users whose lists of single days say little', async () => {
+    const database = await open();
+    const events = Array.from({ length: 6_000 }, (_, at) => {
+      const user = `u${(at * 7_919) % 3_000}`;
+      const startedAtMs = START + at * 80_000;
+      const position = `${startedAtMs}-${at}`;
+      const common = { tenant: 'default', atMs: startedAtMs, position, levels: [] };
+      const totals = { bytesSent: ((at * 104_729) % 9_973) + 1 };
+      const end = { user, node: '', endedAtMs: startedAtMs + 5, reason: 'completed' as const, note: '' };
+      return { kind: 'ended' as const, ...common, sessionId: `s${at}`, attempt: 1, startedAtMs, totals, ...end };
+    });
+    await database.apply(events);
+    const rows = await allRows(database, 'default');
+    for (const hours of [0, 1, 24, 50, 80, 144]) {
+      const since = Date.now() - hours * HOUR_MS;
+      const { peakSessions: _, ...stats } = await database.stats('default', since);
+      expect(inOrder(stats)).toEqual(inOrder(plainStats(rows, 'default', since)));
+    }
+  });
+
+  it('tell traffic by the hour, of all and of one user', async () => {
+    await fc.assert(
+      fc.asyncProperty(worlds, fc.nat(6 * 24 * HOUR_MS), async (list, ms) => {
+        const database = await open();
+        await database.apply(new World(START).run(list).events);
+        const rows = await allRows(database, 'default', { sinceMs: START + ms });
+        for (const user of [undefined, 'alice']) {
+          const told = await database.traffic('default', { sinceMs: START + ms, user });
+          const mine = rows.filter((row) => user === undefined || row.user === user);
+          expect(sum(told, ({ sessions }) => sessions)).toBe(mine.filter(({ refusals }) => refusals === 0).length);
+          expect(sum(told, ({ bytesSent }) => bytesSent)).toBe(sum(mine, (row) => row.bytes_sent));
+          expect(sum(told, ({ refusals }) => refusals)).toBe(sum(mine, (row) => row.refusals));
+          const hours = new Set(mine.map(({ start_time }) => Date.parse(`${start_time.slice(0, 13)}:00:00Z`)));
+          expect(told.map(({ atMs }) => atMs)).toEqual([...hours].toSorted((a, b) => a - b));
+        }
+        await database.close();
+      }),
+      { numRuns: kind === 'sqlite' ? 25 : 8, endOnFailure: kind === 'postgres' },
+    );
+  });
+
+  it('of totals beyond what numbers hold are rounded, and stop nothing', async () => {
+    const database: HistoryDatabase = await open();
+    const events = new World(START).run(
+      Array.from({ length: 2_200 }, () => ({ what: 'admit' as const, who: 0, which: 0, afterMs: 1 })),
+    ).events;
+    const traffic = events.flatMap((event) =>
+      event.kind === 'aboard'
+        ? [
+            {
+              ...event,
+              kind: 'traffic' as const,
+              sessionId: event.session.id,
+              attempt: event.session.attempt,
+              totals: { bytesSent: Number.MAX_SAFE_INTEGER },
+            },
+          ]
+        : [],
+    );
+    await database.apply([...events, ...traffic]);
+    const { bytesSent } = await database.stats('default', START - 1);
+    expect(bytesSent / Number.MAX_SAFE_INTEGER).toBeCloseTo(2_200, 5);
+  });
+});
+
+/** Which of equals come first, or at all, is open: numbers alone are compared, and names where the numbers are theirs alone. */
+function inOrder(stats: Omit<Stats, 'peakSessions'>) {
+  return {
+    ...stats,
+    topUsers: stats.topUsers.map(({ sessions, bytes }, at, all) => [
+      bytes,
+      isAlone(all, at, 'bytes') ? sessions : null,
+    ]),
+    topDestinations: stats.topDestinations.map(({ sessions }) => sessions),
+    users: stats.topUsers.filter((_, at, all) => isAlone(all, at, 'bytes')).map(({ user }) => user),
+    destinations: stats.topDestinations.filter((_, at, all) => isAlone(all, at, 'sessions')).map(({ dest }) => dest),
+  };
+}
+
+/** The last of a full list may have equals that are not in it. */
+function isAlone<K extends string>(all: readonly Record<K, number>[], at: number, by: K): boolean {
+  const value = all[at]?.[by];
+  return all[at - 1]?.[by] !== value && all[at + 1]?.[by] !== value && !(all.length === 10 && at === 9);
+}
+
+/** The most that were live at once from the hour on: what the hour began with, and what every change in it left. */
+function peakOf(
+  world: World,
+  tenant: string,
+  scope: string,
+  name: string,
+  sinceMs: number,
+  untilMs = Infinity,
+): number {
+  const from = Math.floor(sinceMs / HOUR_MS) * HOUR_MS;
+  const mine = world.levels.filter((level) => level.tenant === tenant && level.scope === scope && level.name === name);
+  const before = mine.filter(({ atMs }) => atMs < from).at(-1)?.active ?? 0;
+  return Math.max(before, ...mine.filter(({ atMs }) => atMs >= from && atMs < untilMs).map(({ active }) => active));
+}

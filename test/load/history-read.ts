@@ -1,0 +1,116 @@
+import { HistoryDatabase, type HistoryFilter, type HistoryQuery } from '#session-history';
+
+import type { Bench } from './bench-context.js';
+import { emptyFile } from './history-events.js';
+import { fillHistory } from './history-rows.js';
+import type { Measurement } from './measurement.js';
+import { percentile } from './rounds.js';
+
+const ROWS = 5_000_000;
+const ROUNDS = 15;
+const HOUR_MS = 3_600_000;
+const EXPORTED_ROWS = 500_000;
+
+/** Statistics, pages and export over 5,000,000 rows of 90 days in one SQLite file, about 5 GB that are removed afterwards. */
+export const historyRead: Bench = {
+  name: 'history.read',
+  timeoutMs: 1_800_000,
+  async run(context) {
+    const url = await emptyFile(context);
+    await (await HistoryDatabase.open({ url })).close();
+    context.progress(`${ROWS} rows, some minutes`);
+    fillHistory(url.replace('sqlite://', ''), ROWS);
+    const database = await HistoryDatabase.open({ url });
+    context.atEnd(() => database.close());
+    context.progress('statistics, pages, export');
+    // The export first: what it needs of memory is not to contain what statistics have left there.
+    const figures = await exported(database);
+    return [...(await stats(database)), ...(await pages(database)), ...figures];
+  },
+};
+
+async function stats(database: HistoryDatabase): Promise<Measurement[]> {
+  const measured = [];
+  for (const [name, hours] of [
+    ['24 h', 24],
+    ['7 days', 168],
+    ['90 days', 2_160],
+  ] as const) {
+    const times = await timed(() => database.stats('default', Date.now() - hours * HOUR_MS));
+    measured.push(atMost(`history.stats/${name}`, times, 20));
+  }
+  return measured;
+}
+
+async function pages(database: HistoryDatabase): Promise<Measurement[]> {
+  const day = Date.now() - 24 * HOUR_MS;
+  const queries: Record<string, HistoryQuery> = {
+    first: {},
+    'in the middle': { page: ROWS / 100 },
+    last: { page: ROWS / 50 },
+    'oldest first, deep': { page: ROWS / 70, sortDir: 'asc' },
+    'failed, deep': { status: 'failed', page: 1_000 },
+    'of a busy user': { user: 'user0', page: 3 },
+    'of a host, deep': { destIp: 'host0.example.com', page: 100 },
+    'of a user, refused': { user: 'user1', status: 'rejected_by_limit' },
+    'a day, deep': { sinceMs: day, page: 1_000 },
+    'refused in a day': { sinceMs: day, status: 'rejected_by_limit', page: 5 },
+    'of 1,000 rows': { pageSize: 1_000, page: 2_000 },
+  };
+  const measured = [];
+  for (const [name, query] of Object.entries(queries)) {
+    const times = await timed(() => database.history('default', query));
+    measured.push(atMost(`history.page/${name}`, times, 50));
+  }
+  return measured;
+}
+
+async function exported(database: HistoryDatabase): Promise<Measurement[]> {
+  const measured: Measurement[] = [];
+  for (const format of ['csv', 'json-lines'] as const) {
+    const filter: HistoryFilter = {};
+    let [rows, most] = [0, 0];
+    const begin = performance.now();
+    for await (const chunk of database.export('default', filter, format)) {
+      rows += chunk.rows;
+      most = Math.max(most, process.memoryUsage().rss);
+      if (rows >= EXPORTED_ROWS) break;
+    }
+    const value = rows / ((performance.now() - begin) / 1_000);
+    const base = { baseline: null, ratio: null };
+    const [speed, memory] = [100_000, 200];
+    measured.push(
+      {
+        name: `history.export/${format}`,
+        value,
+        unit: 'rows/s',
+        ...base,
+        target: { of: 'value', is: 'at least', bound: speed },
+      },
+      {
+        name: `history.export/${format}, memory`,
+        value: most / 2 ** 20,
+        unit: 'MiB',
+        ...base,
+        target: { of: 'value', is: 'at most', bound: memory },
+      },
+    );
+  }
+  return measured;
+}
+
+/** Milliseconds of each round; the first warms up and does not count. */
+async function timed(work: () => Promise<unknown>): Promise<number[]> {
+  const times = [];
+  for (let round = 0; round <= ROUNDS; round += 1) {
+    const begin = performance.now();
+    await work();
+    if (round > 0) times.push(performance.now() - begin);
+  }
+  return times;
+}
+
+function atMost(name: string, times: number[], bound: number): Measurement {
+  const target = { of: 'value', is: 'at most', bound } as const;
+  return { name, value: percentile(times, 0.5), unit: 'ms, median', baseline: null, ratio: null, target };
+}
