@@ -48,7 +48,7 @@ async function pages(database: HistoryDatabase): Promise<Measurement[]> {
     first: {},
     'in the middle': { page: ROWS / 100 },
     last: { page: ROWS / 50 },
-    'oldest first, deep': { page: ROWS / 70, sortDir: 'asc' },
+    'oldest first, deep': { page: Math.floor(ROWS / 70), sortDir: 'asc' },
     'failed, deep': { status: 'failed', page: 1_000 },
     'of a busy user': { user: 'user0', page: 3 },
     'of a host, deep': { destIp: 'host0.example.com', page: 100 },
