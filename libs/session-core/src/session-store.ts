@@ -1,9 +1,12 @@
 import { randomInt } from 'node:crypto';
-import { GroupParents } from './group-parents.js';
 import { AmbiguousSessionError, StoreUnavailableError } from './errors.js';
+import { GroupParents } from './group-parents.js';
 import { shardKeys, shardNumbers, shardOf, type TenantRef } from './keys.js';
 import { LimitsStore } from './limits-store.js';
 import type { AdmissionRequest, AdmissionToken, Decision, SessionOutcome } from './model/decision.js';
+import type { LimitKey } from './model/limit-key.js';
+import { MAX_ANCESTORS } from './model/limit.js';
+import { rateAddress } from './model/rate-address.js';
 import type { EndReason, SessionRef, TrafficTotals } from './model/session.js';
 import { admit, type AdmitOptions } from './scripts/admit.script.js';
 import { confirm } from './scripts/confirm.script.js';
@@ -13,14 +16,11 @@ import { refuse, type ServerRefusal } from './scripts/refuse.script.js';
 import { renew, type RenewOptions } from './scripts/renew.script.js';
 import type { ShardContext, StoreClient } from './scripts/script.js';
 import { sweep, type Sweep } from './scripts/sweep.script.js';
-import { MAX_ANCESTORS } from './model/limit.js';
-import { rateAddress } from './model/rate-address.js';
-import { upkeep, type Upkeep } from './scripts/upkeep.script.js';
-import type { LimitKey } from './model/limit-key.js';
 import type { Trim } from './scripts/trim.script.js';
-import { trimLimit } from './trims.js';
+import { upkeep, type Upkeep } from './scripts/upkeep.script.js';
 import { withDeadline } from './store-call.js';
 import { Transfers } from './transfers.js';
+import { trimLimit } from './trims.js';
 import { Withdrawals } from './withdrawals.js';
 
 export interface SessionStoreOptions {

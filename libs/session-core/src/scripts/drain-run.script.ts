@@ -1,5 +1,5 @@
-import { readEnded } from '../model/record.js';
 import type { EndedSession } from '../model/session.js';
+import { endedIn } from './ended-entries.js';
 import { ReplyReader } from './reply.js';
 import { ShardScript, type ShardContext } from './script.js';
 
@@ -16,11 +16,4 @@ export interface Drain {
 export async function drainRun(context: ShardContext, batch: number, tombstoneMs: number): Promise<Drain> {
   const reply = new ReplyReader(await script.inShard(context, [batch, tombstoneMs]));
   return { runsLeft: reply.integer(), ended: endedIn(context.tenant, reply.rest()) };
-}
-
-function* endedIn(tenant: string, entries: unknown[]): Generator<EndedSession> {
-  for (const entry of entries) {
-    const packed = new ReplyReader(entry);
-    yield readEnded(tenant, packed.text(), packed.bytes());
-  }
 }

@@ -1,5 +1,5 @@
-import { readEnded } from '../model/record.js';
 import type { EndedSession } from '../model/session.js';
+import { endedIn } from './ended-entries.js';
 import { ReplyReader } from './reply.js';
 import { ShardScript, type ShardContext } from './script.js';
 
@@ -26,9 +26,5 @@ export async function trim(
 ): Promise<Trim> {
   const reply = new ReplyReader(await script.inShard(context, [scope, name, ...ids]));
   const over = reply.integer();
-  const ended = reply.rest().map((entry) => {
-    const packed = new ReplyReader(entry);
-    return readEnded(context.tenant, packed.text(), packed.bytes());
-  });
-  return { ended, over };
+  return { ended: [...endedIn(context.tenant, reply.rest())], over };
 }

@@ -61,10 +61,8 @@ if unwanted then redis.call('UNLINK', STARTED) end
 if #missing > 0 then redis.call('ZADD', STARTED, unpack(missing)) end
 if cursor then redis.call('HSET', PREFIX .. 'pulse', 'start_cursor', cursor) end
 for i = 1, #sums, 2 do
-  if read_sum(sums[i + 1]) ~= second then
-    redis.call('HDEL', REFUSALS, sums[i])
-    append_sum(sums[i], sums[i + 1])
-  end
+  redis.call('HDEL', REFUSALS, sums[i])
+  append_sum(sums[i], sums[i + 1])
 end
 if #old_minutes > 0 then redis.call('HDEL', CREATIONS, unpack(old_minutes)) end
 local told = ''
