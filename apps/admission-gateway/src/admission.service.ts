@@ -2,15 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 
-import {
-  LOGGER,
-  logLimitExceeded,
-  logSessionCreated,
-  logTerminatedOldest,
-  peerOf,
-  type Logger,
-  type Principal,
-} from '#service-kit';
+import { LOGGER, logSessionCreated, logTerminatedOldest, peerOf, type Logger, type Principal } from '#service-kit';
 import {
   StoreUnavailableError,
   type AdmissionRequest,
@@ -23,7 +15,7 @@ import {
 
 import { GatewayMetrics } from './gateway.metrics.js';
 import { assertMayAskFor, assertMaySpeakForNode, assertMaySpeakForSession } from './node-rights.js';
-import { isOvershot, refusalOf } from './refusal.js';
+import { isOvershot, logRefusal, refusalOf } from './refusal.js';
 import { TenantsRepository } from './tenants.repository.js';
 
 /** May this session start? */
@@ -121,20 +113,9 @@ export class AdmissionService implements OnModuleDestroy {
     logSessionCreated(this.logger, { sessionId, user, peer: peerOf(facts) });
   }
 
-  private recordRefusal({ sessionId, user }: AdmissionRequest, { limits }: Rejected): void {
-    this.metrics.admission('rejected', refusalOf(limits).code);
-    const [full] = limits;
-    if (full === undefined) return;
-    const { scope, key, active: currentSessions, max: maxSessions } = full;
-    logLimitExceeded(this.logger, {
-      username: user,
-      currentSessions,
-      maxSessions,
-      action: 'reject',
-      callId: sessionId,
-      scope,
-      key,
-    });
+  private recordRefusal({ sessionId, user }: AdmissionRequest, refusal: Rejected): void {
+    this.metrics.admission('rejected', refusalOf(refusal.limits).code);
+    logRefusal(this.logger, refusal, user, sessionId);
   }
 }
 

@@ -1,5 +1,5 @@
-import type { BerthConfig, ProblemCode } from '#service-kit';
-import { LIMIT_SCOPES, type LimitScope, type LimitState } from '#session-core';
+import { logLimitExceeded, type BerthConfig, type Logger, type ProblemCode } from '#service-kit';
+import { LIMIT_SCOPES, type LimitScope, type LimitState, type Rejected } from '#session-core';
 
 /** How a refusal is told: by its code, and by the entry of the section `sip` that says what the SIP caller hears. */
 export interface Refusal {
@@ -13,6 +13,14 @@ const REFUSALS: Record<LimitScope, Refusal> = {
   ip: { code: 'ip-rate-exceeded', sip: 'ipRate' },
   total: { code: 'total-limit-exceeded', sip: 'total' },
 };
+
+/** The refusal as one line of the log: the first limit that was full. */
+export function logRefusal(logger: Logger, { limits }: Rejected, username: string, callId: string): void {
+  const [full] = limits;
+  if (full === undefined) return;
+  const { scope, key, active: currentSessions, max: maxSessions } = full;
+  logLimitExceeded(logger, { username, currentSessions, maxSessions, action: 'reject', callId, scope, key });
+}
 
 /** Whether a limit holds more than it may: by an emergency session, or because it was lowered. */
 export function isOvershot({ max, active, observed }: LimitState): boolean {

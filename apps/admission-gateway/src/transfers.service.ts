@@ -2,7 +2,6 @@ import { Inject, Injectable } from '@nestjs/common';
 
 import {
   LOGGER,
-  logLimitExceeded,
   logSessionAuthenticated,
   logSessionTransferred,
   logTerminatedOldest,
@@ -14,7 +13,7 @@ import type { SessionRef, Transferred, TransferOutcome, TransferTarget } from '#
 
 import { GatewayMetrics } from './gateway.metrics.js';
 import { assertMaySpeakForNode, assertMaySpeakForSession } from './node-rights.js';
-import { isOvershot, refusalOf } from './refusal.js';
+import { isOvershot, logRefusal, refusalOf } from './refusal.js';
 import { TenantsRepository } from './tenants.repository.js';
 
 /** Live sessions that get another user, node or id. A place for another user is judged as at an admission. */
@@ -68,19 +67,9 @@ export class TransfersService {
 
   private record({ sessionId }: SessionRef, user: string, outcome: TransferOutcome): void {
     if (outcome.kind === 'live') this.recordPlace(sessionId, user, outcome);
-    const [full] = outcome.kind === 'rejected' ? outcome.limits : [];
-    if (outcome.kind !== 'rejected' || full === undefined) return;
-    const { scope, key, active: currentSessions, max: maxSessions } = full;
+    if (outcome.kind !== 'rejected') return;
     this.metrics.admission('rejected', refusalOf(outcome.limits).code);
-    logLimitExceeded(this.logger, {
-      username: user,
-      currentSessions,
-      maxSessions,
-      action: 'reject',
-      callId: sessionId,
-      scope,
-      key,
-    });
+    logRefusal(this.logger, outcome, user, sessionId);
   }
 
   private recordPlace(sessionId: string, user: string, { session, limits, terminated }: Transferred): void {
