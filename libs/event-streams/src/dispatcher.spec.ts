@@ -44,6 +44,19 @@ describe('the dispatcher', () => {
     expect(calls).toEqual([['1-1', '1-3', '1-5'], ['1-2'], ['1-4']]);
   });
 
+  it('gives a handler of all types what nobody else handles', async () => {
+    const seen: string[] = [];
+    const handler = (name: string) => async (batch: readonly StreamEntry[]) => {
+      seen.push(...batch.map(({ fields }) => `${name} ${fields['type']}`));
+      return batch.map((): EntryResult => 'done');
+    };
+    const dispatcher = new Dispatcher((type) => (type === 'one' ? async () => seen.push('alone one') : null), 1);
+    dispatcher.add({ types: ['t'], handle: handler('batch') });
+    dispatcher.add({ types: 'all', handle: handler('rest') });
+    await dispatcher.dispatch([entry('t', 1), entry('one', 2), entry('new', 3)]);
+    expect(seen).toEqual(['batch t', 'alone one', 'rest new']);
+  });
+
   it('always comes to a result, whatever a handler throws or returns', async () => {
     const thrown: unknown[] = [
       new Error('broken'),

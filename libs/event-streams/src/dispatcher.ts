@@ -3,7 +3,8 @@ import { DeadLetterError, messageOf } from './errors.js';
 
 /** Handles whole batches of the events of some types: one database transaction for a hundred events. */
 export interface StreamBatchHandler {
-  readonly types: readonly string[];
+  /** Or whatever has no handler of its own. */
+  readonly types: readonly string[] | 'all';
   /**
    * Returns a result for each entry, in their order. When it throws, every entry is retried.
    *
@@ -24,6 +25,7 @@ interface Call {
 /** Brings entries to their handlers and returns what became of each. Never rejects. */
 export class Dispatcher {
   private readonly batchHandlers = new Map<string, StreamBatchHandler>();
+  private ofAll: StreamBatchHandler | null = null;
 
   constructor(
     private readonly findHandler: FindHandler,
@@ -32,7 +34,8 @@ export class Dispatcher {
 
   /** Of two handlers for a type the later one gets it. */
   add(handler: StreamBatchHandler): void {
-    for (const type of handler.types) this.batchHandlers.set(type, handler);
+    if (handler.types === 'all') this.ofAll = handler;
+    else for (const type of handler.types) this.batchHandlers.set(type, handler);
   }
 
   async dispatch(entries: readonly StreamEntry[]): Promise<Map<StreamEntry, EntryResult>> {
@@ -77,7 +80,7 @@ export class Dispatcher {
     const batch = this.batchHandlers.get(type);
     if (batch !== undefined) return batch;
     const handle = this.findHandler(type);
-    return handle === null ? { deadLetter: 'no-handler' } : single(type, handle);
+    return handle === null ? (this.ofAll ?? { deadLetter: 'no-handler' }) : single(type, handle);
   }
 }
 

@@ -55,6 +55,8 @@ describeWith(['redis-server'], 'trimming', () => {
     const done = rows.flatMap(([id], i) => (pending.includes(i) ? [] : [id]));
     await redis.xack(STREAM, name, ...done);
   };
+  const fieldsOf = (flat: string[]) =>
+    Object.fromEntries(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1]]] : [])));
   const left = async () => (await redis.xrange(STREAM, '-', '+')).map(([id]) => id);
 
   it('goes exactly up to what the slowest group has not read', async () => {
@@ -122,6 +124,38 @@ describeWith(['redis-server'], 'trimming', () => {
     expect(trimmed.losses.toSorted((a, b) => a.group.localeCompare(b.group))).toEqual(losses);
     expect(await left()).toEqual(all.slice(2_000));
     expect(told).toContainEqual(['boundReached', { stream: STREAM, maxLength: 1_000, losses: trimmed.losses }]);
+  });
+
+  it('leaves a mark where it cut what somebody needed, in the stream itself', async () => {
+    const all = await publish(800);
+    await group('slow', 5);
+    const [from, to] = [all[4], all[504]].map((id) => id!.split('-')[0]);
+    const mark = { type: 'gap', tenant: 'default' };
+    expect(await trim({ maxLength: 290, mark })).toMatchObject({ behind: 5, cut: 507 });
+    const marks = (await redis.xrange(STREAM, '-', '+')).filter(([, fields]) => fields.includes('gap'));
+    expect(marks.map(([, flat]) => fieldsOf(flat))).toMatchObject([
+      { v: '1', id: expect.stringContaining('trimmed/'), type: 'gap', tenant: 'default', from, to, entries: '500' },
+      { from, entries: '7' },
+    ]);
+    expect(await redis.xlen(STREAM)).toBe(290);
+    expect(await trim({ maxLength: 290, mark })).toMatchObject({ cut: 0 });
+  });
+
+  it('leaves no mark for what nobody needed', async () => {
+    await publish(500);
+    expect(await trim({ maxLength: 100, mark: { type: 'gap' } })).toMatchObject({ cut: 400 });
+    expect(await redis.xlen(STREAM)).toBe(100);
+  });
+
+  it('keeps as many of the newest as it is told to, although everybody has read them', async () => {
+    await publish(1_000);
+    await group('only', 1_000);
+    await trim({ keepLength: 250 });
+    const kept = await redis.xlen(STREAM);
+    expect(kept).toBeGreaterThanOrEqual(250);
+    expect(kept).toBeLessThan(250 + 100);
+    expect(await trim({ keepLength: 250 })).toMatchObject({ behind: 0 });
+    expect(await trim({ keepLength: 2_000 })).toMatchObject({ behind: 0, cut: 0 });
   });
 
   it('raises no alarm for what nobody needed', async () => {

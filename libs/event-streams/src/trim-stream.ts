@@ -11,6 +11,13 @@ export interface TrimOptions {
   groupAgeMs: number;
   /** The hard bound: above it the oldest entries go, whoever still needs them. */
   maxLength: number;
+  /** So many of the newest entries stay for whoever reads without a group, up to a node of the stream (100) more; 0 unless said. */
+  keepLength?: number;
+  /**
+   * Fields (`type` among them) of an entry that each cut which takes something from a group appends in the same step, with `from` and `to`
+   * (ms, between which all that the group did not get was added) and `entries` (of this cut): readers learn of the gap. None unless said.
+   */
+  mark?: Readonly<Record<string, string>>;
   observer?: Partial<StreamsObserver>;
 }
 
@@ -33,12 +40,13 @@ export interface Trimmed {
  * ioredis rejects with, having told what was done until then.
  */
 export async function trimStream(client: RedisClient, stream: string, options: TrimOptions): Promise<Trimmed> {
-  const { groupAgeMs, maxLength, observer = {} } = options;
+  const { groupAgeMs, maxLength, keepLength = 0, mark = {}, observer = {} } = options;
   if (!(maxLength >= 1)) throw new InvalidOptionsError('maxLength must be at least 1');
+  const args = [groupAgeMs, Math.floor(maxLength), keepLength, ...Object.entries(mark).flat()];
   const total: Trimmed = { behind: 0, cut: 0, losses: [], agedOut: [] };
   try {
     for (let more = 1; more === 1;) {
-      const reply = await script.run(client, [stream, groupsKey(stream)], [groupAgeMs, Math.floor(maxLength)]);
+      const reply = await script.run(client, [stream, groupsKey(stream)], args);
       const [behind, cut, again, agedOut, losses] = reply as [number, number, number, string[], (string | number)[]];
       total.behind += behind;
       total.cut += cut;

@@ -5,6 +5,8 @@
 --   KEYS[2] groups      hash   group -> last seen (ms)
 --   ARGV[1] groupAgeMs  a group that was not seen for longer holds nothing back, and is forgotten
 --   ARGV[2] maxLength   the hard bound
+--   ARGV[3] keepLength  so many of the newest stay although nobody needs them any more, up to a node of the stream more
+--   ARGV[4] ...         fields of an entry that marks what a cut took from somebody, in turn; none: it is not marked
 --
 -- Reply {behind, cut, more, aged, losses}: entries trimmed behind all groups, entries cut by the bound, 1 when there is more to do,
 -- names of groups that aged out, and {group, unread, pending} in turn for each group that lost entries.
@@ -15,7 +17,7 @@ local TRIM_LIMIT = 10000 -- whole nodes of the stream are dropped: cheap
 local CUT_LIMIT = 500 -- entries are looked at one by one: about 1 ms
 
 local stream, groups = KEYS[1], KEYS[2]
-local age, bound = tonumber(ARGV[1]), tonumber(ARGV[2])
+local age, bound, keep = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -62,14 +64,15 @@ if #aged > 0 then redis.call('HDEL', groups, unpack(aged)) end
 if length == 0 then return { 0, 0, 0, aged, {} } end
 
 local behind, more = 0, 0
-if boundary ~= nil then
+if boundary ~= nil and length > keep then
   local id = string.format('%.0f-%.0f', boundary[1], boundary[2])
-  behind = redis.call('XTRIM', stream, 'MINID', '~', id, 'LIMIT', TRIM_LIMIT)
+  behind = redis.call('XTRIM', stream, 'MINID', '~', id, 'LIMIT', math.min(TRIM_LIMIT, length - keep))
   -- No whole node is left behind the boundary: what remains is a part of one node, so that an exact trim is cheap too.
-  if behind == 0 then behind = redis.call('XTRIM', stream, 'MINID', '=', id) else more = 1 end
+  if behind > 0 then more = 1 elseif keep == 0 then behind = redis.call('XTRIM', stream, 'MINID', '=', id) end
 end
 
 local excess = redis.call('XLEN', stream) - bound
+if excess > 0 and #ARGV > 3 and #live > 0 then excess = excess + 1 end -- room for the mark
 local cut = math.min(math.max(excess, 0), CUT_LIMIT)
 if cut > 0 and more == 0 then
   local first = redis.call('XRANGE', stream, '-', '+', 'COUNT', cut + 1)
@@ -81,6 +84,16 @@ if cut > 0 and more == 0 then
     if group.exists then group.pending = #redis.call('XPENDING', stream, group.name, first[1][1], first[cut][1], cut) end
   end
   redis.call('XTRIM', stream, 'MINID', '=', first[cut + 1][1])
+  -- Since the last entry that it has read: of what earlier cuts took, the marks may be gone too.
+  local since
+  for _, group in ipairs(live) do
+    if group.unread + group.pending > 0 then since = math.min(since or math.huge, group.delivered[1] > 0 and group.delivered[1] or math.huge) end
+  end
+  if since and #ARGV > 3 then
+    local from, to = parse(first[1][1])[1], parse(first[cut][1])[1]
+    redis.call('XADD', stream, '*', 'v', '1', 'id', 'trimmed/' .. first[1][1] .. '/' .. first[cut][1], 'at', string.format('%.0f', now),
+      'from', string.format('%.0f', math.min(since, from)), 'to', string.format('%.0f', to), 'entries', cut, unpack(ARGV, 4))
+  end
   if excess > cut then more = 1 end
 else
   cut = 0
