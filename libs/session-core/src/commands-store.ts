@@ -1,14 +1,12 @@
 import { InvalidInputError } from './errors.js';
 import { shardKeys, shardNumbers, tenantKeys, type TenantRef } from './keys.js';
+import { Lease } from './lease.js';
 import { nodeCheckOf, readCommand, readCommandId, type Command } from './model/command.js';
 import { acknowledge } from './scripts/acknowledge.script.js';
 import { countCommands } from './scripts/count-commands.script.js';
 import { giveUpCommands } from './scripts/give-up-commands.script.js';
-import { integer } from './scripts/reply.js';
-import { loadScript, type ShardContext, type StoreClient } from './scripts/script.js';
+import type { ShardContext, StoreClient } from './scripts/script.js';
 import { withDeadline } from './store-call.js';
-
-const lease = loadScript('lease');
 
 export interface CommandsStoreOptions {
   client: StoreClient;
@@ -128,8 +126,8 @@ export class CommandsStore {
 
   /** Whether `holder` delivers to this node for the next `ms`; one at a time does. Ask again to keep it; 0 gives it back. */
   async leaseDelivery(tenant: TenantRef, node: string, holder: string, ms: number): Promise<boolean> {
-    const key = tenantKeys(tenant.name).commandsLease(node);
-    return await this.call(async () => integer(await lease.run(this.options.client, [key], [holder, ms])) === 1);
+    const { client, deadlineMs } = this.options;
+    return await new Lease({ client, deadlineMs, holder, key: tenantKeys(tenant.name).commandsLease(node) }).take(ms);
   }
 
   private async *fieldsOf(tenant: TenantRef, shard: number, node: string): AsyncGenerator<[string, string][], void> {

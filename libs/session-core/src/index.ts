@@ -12,6 +12,7 @@ export { DeadLettersStore, type DeadLetter, type DeadLetterPage } from './dead-l
 export {
   escapeKeyPart,
   INBOX_STREAMS,
+  historyKeys,
   inboxKeys,
   QUEUE_PREFIX,
   shardKeys,
@@ -21,6 +22,7 @@ export {
   type ShardKeys,
   type TenantRef,
 } from './keys.js';
+export { Lease, type LeaseOptions } from './lease.js';
 export { NodesStore, type NodesStoreOptions } from './nodes-store.js';
 export { Pulses, type PulsesOptions } from './pulses.js';
 export type { ReconciliationProgress } from './reconciliation.js';

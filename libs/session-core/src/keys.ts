@@ -189,6 +189,14 @@ export const inboxKeys = {
   group: 'reaper',
 };
 
+/** What writes history, one process at a time. */
+export const historyKeys = {
+  /** The consumer group of the projector, at the outbox and the refusals of every shard. */
+  group: 'history',
+  /** string, written by lease. The process that projects. Ends: expires within seconds. */
+  lease: 'berth:{history}:projector',
+};
+
 /** BullMQ's keys: one slot for all queues, ends as BullMQ ends them (jobs are removed when done). */
 export const QUEUE_PREFIX = '{berth}';
 
