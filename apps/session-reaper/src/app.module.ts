@@ -9,7 +9,7 @@ import {
   type BerthConfig,
   type Logger,
 } from '#service-kit';
-import { NodesStore, SessionStore, type StoreClient } from '#session-core';
+import { NodesStore, OUTBOX_BOUNDS, SessionStore, type StoreClient } from '#session-core';
 
 import { CommandsModule } from './commands/commands.module.js';
 import { ExpiryProcessor } from './expiry.processor.js';
@@ -19,9 +19,11 @@ import { InboxMetrics } from './inbox/inbox.metrics.js';
 import { InboxProcessor } from './inbox/inbox.processor.js';
 import { InboxTenants } from './inbox/inbox.tenants.js';
 import { NodeWatchService } from './node-watch.service.js';
+import { OutboxTrimmer } from './outbox/outbox-trimmer.service.js';
 import { ReaperReportService } from './reaper-report.service.js';
 import { ReaperMetrics } from './reaper.metrics.js';
 import { ShardSweepService } from './shard-sweep.service.js';
+import { allShards } from './shards.js';
 import { SweepService } from './sweep.service.js';
 import { WatchdogService } from './watchdog.service.js';
 
@@ -50,6 +52,19 @@ import { WatchdogService } from './watchdog.service.js';
       inject: [CONFIG, REDIS, LOGGER, TenantRegistryService],
       useFactory: (config: BerthConfig, client: StoreClient, logger: Logger, registry: TenantRegistryService) =>
         new PulseService(config, client, logger, registry, { takesBeats: false }),
+    },
+    {
+      provide: OutboxTrimmer,
+      inject: [CONFIG, REDIS, LOGGER, TenantRegistryService],
+      useFactory: (config: BerthConfig, client: StoreClient, logger: Logger, registry: TenantRegistryService) =>
+        new OutboxTrimmer({
+          client,
+          logger,
+          shards: allShards(config).values(),
+          isRead: config.history !== null,
+          bounds: OUTBOX_BOUNDS[config.history === null ? 'unread' : 'read'],
+          isOpen: (tenant) => registry.isOpen(tenant),
+        }),
     },
     ExpiryProcessor,
     ExpiryQueue,

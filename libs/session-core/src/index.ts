@@ -14,12 +14,14 @@ export {
   INBOX_STREAMS,
   historyKeys,
   inboxKeys,
+  OUTBOX_BOUNDS,
   QUEUE_PREFIX,
   shardKeys,
   shardNumbers,
   shardOf,
   tenantKeys,
   type ShardKeys,
+  type StreamBounds,
   type TenantRef,
 } from './keys.js';
 export { Lease, type LeaseOptions } from './lease.js';

@@ -1,0 +1,117 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
+
+import { StreamsServer } from '#event-streams';
+import { createLogger, loadConfig } from '#service-kit';
+import { historyKeys, shardKeys } from '#session-core';
+import { eventually, startRedis, type RedisServer } from '#testing';
+
+import { OutboxTrimmer } from './outbox-trimmer.service.js';
+
+const TENANT = { name: 'default', shards: 1 };
+const KEYS = shardKeys(TENANT, 0);
+const BOUNDS = { events: { maxLength: 1_000, keepLength: 0 }, rejections: { maxLength: 500, keepLength: 200 } };
+
+let redis: RedisServer;
+let client: Redis;
+let log: string[];
+
+const trimmer = (options: { isRead?: boolean; isOpen?: boolean } = {}) =>
+  new OutboxTrimmer({
+    client,
+    logger: createLogger(loadConfig({ env: {}, cwd: '/' }), 'test', { write: (line) => void log.push(line) }),
+    shards: [{ key: 'default/0', tenant: TENANT, shard: 0 }],
+    isRead: options.isRead ?? true,
+    bounds: BOUNDS,
+    isOpen: () => options.isOpen ?? true,
+  });
+const publish = async (stream: string, count: number) => {
+  const pipeline = client.pipeline();
+  for (let i = 0; i < count; i += 1) pipeline.xadd(stream, '*', 'v', '1', 'type', 'session.admitted', 'id', `${i}`);
+  await pipeline.exec();
+};
+/** The projector as far as streams know it: everything read and acknowledged. */
+const readAll = async () => {
+  const reader = new StreamsServer({
+    connect: () => redis.client(),
+    streams: [KEYS.events, KEYS.rejections],
+    group: historyKeys.group,
+    deadLetterStream: 'dead',
+  });
+  reader.addBatchHandler({ types: 'all', handle: async (entries) => entries.map(() => 'done') });
+  reader.listen(() => {});
+  await eventually(async () => {
+    for (const stream of [KEYS.events, KEYS.rejections]) {
+      const [group] = (await client.xinfo('GROUPS', stream)) as unknown[][];
+      expect([group?.[group.indexOf('lag') + 1], group?.[group.indexOf('pending') + 1]]).toEqual([0, 0]);
+    }
+  });
+  await reader.close();
+};
+
+beforeAll(async () => {
+  redis = await startRedis();
+  client = redis.client();
+});
+beforeEach(async () => {
+  await client.flushall();
+  log = [];
+});
+afterAll(() => redis?.stop());
+
+describe('the outbox', () => {
+  it('is trimmed behind history, with a tail for who reads the newest', async () => {
+    await publish(KEYS.events, 900);
+    await publish(KEYS.rejections, 450);
+    await readAll();
+    await trimmer().trimAll();
+    expect(await client.xlen(KEYS.events)).toBe(0);
+    expect(await client.xlen(KEYS.rejections)).toBeGreaterThanOrEqual(200);
+    expect(await client.xlen(KEYS.rejections)).toBeLessThanOrEqual(300);
+  });
+
+  it('is not trimmed while history is behind and there is room', async () => {
+    await readAll();
+    await publish(KEYS.events, 790);
+    await trimmer().trimAll();
+    expect(await client.xlen(KEYS.events)).toBe(790);
+    expect(log).toEqual([]);
+  });
+
+  it('raises the alarm once before anything is lost, and says when it is over', async () => {
+    await readAll();
+    await publish(KEYS.events, 800);
+    const one = trimmer();
+    await one.trimAll();
+    await one.trimAll();
+    expect(await client.xlen(KEYS.events)).toBe(800);
+    expect(log.map((line) => JSON.parse(line))).toMatchObject([{ level: 'error', stream: KEYS.events, length: 800 }]);
+    await readAll();
+    await one.trimAll();
+    expect(JSON.parse(log.at(-1) ?? '')).toMatchObject({ level: 'info', message: 'The outbox has room again' });
+  });
+
+  it('past its bound loses the oldest, and has a mark that says of when', async () => {
+    await readAll();
+    await publish(KEYS.events, 1_200);
+    await trimmer().trimAll();
+    expect(await client.xlen(KEYS.events)).toBe(1_000);
+    const [[, mark] = ['', []]] = await client.xrevrange(KEYS.events, '+', '-', 'COUNT', 1);
+    expect(mark).toEqual(expect.arrayContaining(['type', 'events.lost', 'tenant', 'default', 'entries', '201']));
+    expect(log.map((line) => JSON.parse(line))).toMatchObject([{ level: 'error', losses: [{ group: 'history' }] }, {}]);
+  });
+
+  it('where nobody reads it has its bound and no alarm, whoever once read it', async () => {
+    await readAll();
+    await publish(KEYS.events, 1_500);
+    await trimmer({ isRead: false }).trimAll();
+    expect(await client.xlen(KEYS.events)).toBe(1_000);
+    expect(log.map((line) => JSON.parse(line).level)).not.toContain('error');
+  });
+
+  it('of a tenant that is not opened yet is left alone', async () => {
+    await publish(KEYS.events, 1_500);
+    await trimmer({ isOpen: false }).trimAll();
+    expect(await client.xlen(KEYS.events)).toBe(1_500);
+  });
+});

@@ -1,0 +1,102 @@
+import type { OnApplicationBootstrap, OnModuleDestroy } from '@nestjs/common';
+
+import { trimStream, type StreamsObserver } from '#event-streams';
+import type { Logger } from '#service-kit';
+import { shardKeys, type StoreClient, type StreamBounds } from '#session-core';
+
+import type { ShardRef } from '../shards.js';
+
+const TRIM_EVERY_MS = 5_000;
+/** A projector that was not seen for so long is gone for good, and what it had not read is not kept for it. */
+const GROUP_AGE_MS = 7 * 86_400_000;
+/** Somebody has to look long before anything is lost. */
+const ALARM_SHARE = 0.8;
+
+export interface TrimmerOptions {
+  client: StoreClient;
+  logger: Logger;
+  shards: Iterable<ShardRef>;
+  /** Whether anybody reads: else what waits is not kept for anybody. */
+  isRead: boolean;
+  bounds: Record<'events' | 'rejections', StreamBounds>;
+  /** A tenant that is not opened yet may have other keys than its configuration says. */
+  isOpen: (tenant: string) => boolean;
+}
+
+interface Trimming extends StreamBounds {
+  stream: string;
+  tenant: string;
+}
+
+/**
+ * Trims the outbox of every shard behind what reads it. Where that is away for too long the oldest entries go, marked in the stream, but
+ * not before an alarm. Any number of reapers at once.
+ */
+export class OutboxTrimmer implements OnApplicationBootstrap, OnModuleDestroy {
+  private readonly trimmings: readonly Trimming[];
+  private readonly alarmed = new Set<string>();
+  private timer: NodeJS.Timeout | undefined;
+  private trimming: Promise<void> = Promise.resolve();
+
+  constructor(private readonly options: TrimmerOptions) {
+    const { events, rejections } = options.bounds;
+    this.trimmings = Array.from(options.shards, ({ tenant, shard }) => {
+      const keys = shardKeys(tenant, shard);
+      return [
+        { stream: keys.events, tenant: tenant.name, ...events },
+        { stream: keys.rejections, tenant: tenant.name, ...rejections },
+      ];
+    }).flat();
+  }
+
+  onApplicationBootstrap(): void {
+    this.timer = setInterval(() => (this.trimming = this.trimming.then(() => this.trimAll())), TRIM_EVERY_MS);
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    clearInterval(this.timer);
+    await this.trimming;
+  }
+
+  /** One after the other, so that a backlog in many shards takes no more of Redis than one. What fails is done the next time. */
+  async trimAll(): Promise<void> {
+    for (const one of this.trimmings) {
+      if (!this.options.isOpen(one.tenant)) continue;
+      try {
+        await this.trim(one);
+      } catch (error) {
+        this.options.logger.debug({ err: error, stream: one.stream }, 'Outbox not trimmed');
+      }
+    }
+  }
+
+  private async trim({ stream, tenant, maxLength, keepLength }: Trimming): Promise<void> {
+    const { client, isRead } = this.options;
+    const mark = { type: 'events.lost', tenant };
+    const groupAgeMs = isRead ? GROUP_AGE_MS : 0;
+    await trimStream(client, stream, { groupAgeMs, maxLength, keepLength, mark, observer: this.observer() });
+    if (!isRead) return;
+    const length = await client.xlen(stream);
+    if (length >= ALARM_SHARE * maxLength && !this.alarmed.has(stream)) {
+      this.alarmed.add(stream);
+      const facts = { stream, length, max_length: maxLength };
+      this.options.logger.error(
+        facts,
+        'The outbox is nearly full: nobody writes history; at max_length the oldest events are lost',
+      );
+    }
+    if (length < (ALARM_SHARE / 2) * maxLength && this.alarmed.delete(stream)) {
+      this.options.logger.info({ stream, length }, 'The outbox has room again');
+    }
+  }
+
+  private observer(): Partial<StreamsObserver> {
+    const { logger } = this.options;
+    return {
+      boundReached: (fact) =>
+        logger.error(fact, 'Outbox too long: the oldest events were dropped before history had them'),
+      groupsAgedOut: (fact) =>
+        logger.warn(fact, 'A reader of the outbox was not seen for a week; nothing is kept for it'),
+    };
+  }
+}
