@@ -9,6 +9,7 @@ export {
   policyFor,
   type AuthKey,
   type BerthConfig,
+  type HistoryConfig,
   type IdentityConfig,
   type LogLevel,
   type RedisConfig,

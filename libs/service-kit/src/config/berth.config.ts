@@ -70,6 +70,20 @@ export interface WebhookConfig {
   secret: string;
 }
 
+/** Who was aboard is kept in a database. */
+export interface HistoryConfig {
+  /** As `HistoryDatabase.open` takes it; it may contain a password. */
+  url: string;
+  /** Events in one transaction. */
+  batchSize: number;
+  /** How long fewer than that wait for more. */
+  batchIntervalMs: number;
+  retentionMs: number;
+  cleanupIntervalMs: number;
+  /** The window of statistics where the caller names none, hours. */
+  statsWindowHours: number;
+}
+
 /** The whole configuration of one process, checked and complete. Durations are milliseconds, 0 for none. */
 export interface BerthConfig {
   /** The file that was read, as the operator named it; null if there was none. */
@@ -93,8 +107,14 @@ export interface BerthConfig {
   commands: { webhooks: WebhookConfig[]; allowPrivate: boolean };
   reaper: { sweepIntervalMs: number };
   sip: Record<'user' | 'group' | 'ipRate' | 'total' | 'unavailable' | 'ended', SipAnswer>;
+  /** Null: none is kept. */
+  history: HistoryConfig | null;
   store: { decisionDeadlineMs: number; onOutage: 'deny' };
-  metrics: { compat: 'none'; topUsers: number };
+  metrics: {
+    /** Whose metric names are exported besides Berth's own. */
+    compat: 'none' | 'rustsocks';
+    topUsers: number;
+  };
   logging: { level: LogLevel; hashUsers: boolean; hashKey: string | null };
   /** Always with `default`. */
   tenants: Record<string, TenantConfig>;

@@ -33,7 +33,7 @@ export const environmentSchema = z.object({
     default: '.berth',
   }),
   BERTH_DATABASE_URL: setting(text('a URL').optional(), {
-    text: 'As `history.database_url`. Without effect in this version.',
+    text: 'As `history.database_url`.',
     secret: true,
   }),
   BERTH_LOG_LEVEL: setting(logLevel().optional(), { text: 'As `logging.level`.' }),

@@ -1,6 +1,9 @@
+import { resolve } from 'node:path';
+
 import { ConfigError } from './config.error.js';
 import type { AuthKey, BerthConfig } from './berth.config.js';
 import { readEnvironment, type Environment, type EnvironmentSettings } from './environment.config.js';
+import { resolveHistory } from './history.js';
 import { issueLines } from './issues.js';
 import { redisConnection } from './redis-connection.js';
 import { fileSchema, type FileSettings } from './schema/file.schema.js';
@@ -49,6 +52,13 @@ function resolveConfig(
   const tenants = resolveTenants(file, written, env, problems, warnings);
   const { limits, sessions, tombstoneMs, identity } = tenants['default'];
   const deadlineMs = file.store.decision_deadline_ms;
+  const dataDir = env.BERTH_DATA_DIR ?? '.berth';
+  const history = resolveHistory(file, written, env, resolve(cwd, dataDir), problems, warnings);
+  if (history === null && file.metrics.compat !== 'none') {
+    problems.push(
+      `metrics.compat: found "${file.metrics.compat}", which is counted from history, but history.enabled is false`,
+    );
+  }
   const sweepIntervalMs = env.CLEANUP_INTERVAL_SECONDS ?? file.reaper.sweep_interval;
   if (sweepIntervalMs > 60_000) {
     warnings.push(
@@ -63,7 +73,7 @@ function resolveConfig(
     grpcPort: env.BERTH_GRPC_PORT ?? 50051,
     adminPort: env.BERTH_ADMIN_PORT ?? 8080,
     reaperPort: env.BERTH_REAPER_PORT ?? 8082,
-    dataDir: env.BERTH_DATA_DIR ?? '.berth',
+    dataDir,
     redis: redisConnection(env, file.redis, deadlineMs, cwd, problems),
     limits,
     sessions,
@@ -88,8 +98,9 @@ function resolveConfig(
       unavailable: file.sip.unavailable,
       ended: file.sip.ended,
     },
+    history,
     store: { decisionDeadlineMs: deadlineMs, onOutage: 'deny' },
-    metrics: { compat: 'none', topUsers: file.metrics.top_users },
+    metrics: { compat: file.metrics.compat, topUsers: file.metrics.top_users },
     logging: {
       level: env.BERTH_LOG_LEVEL ?? file.logging.level,
       hashUsers: file.logging.hash_users,

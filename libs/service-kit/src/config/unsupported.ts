@@ -6,16 +6,12 @@ export function unsupportedSettings(file: FileSettings): string[] {
   if (file.store.on_outage !== 'deny') {
     problems.push(`store.on_outage: found "${file.store.on_outage}", but this version knows only "deny"`);
   }
-  if (file.metrics.compat !== 'none') {
-    problems.push(`metrics.compat: found "${file.metrics.compat}", but this version knows only "none"`);
-  }
   return problems;
 }
 
 /** Settings that are read and change nothing yet. */
 export function settingsWithoutEffect(file: FileSettings): string[] {
   const warnings: string[] = [];
-  if (file.history.enabled) warnings.push('history.enabled: without effect, this version keeps no history');
   if (file.redis.pool_size !== undefined)
     warnings.push('redis.pool_size: not needed, one connection carries all commands');
   if (file.redis.min_idle_conns !== undefined)

@@ -38,6 +38,7 @@ export const PROBLEMS = {
   'total-limit-exceeded': kind(429, 'There is no place left', true, 'debug'),
   'internal-error': kind(500, 'Something went wrong inside', false, 'error'),
   // The loss of Redis is logged once, by its connection; a line for each request on top would bury everything else.
+  'history-unavailable': kind(503, 'History does not answer', true, 'debug'),
   'store-unavailable': kind(503, 'The store does not answer', true, 'debug'),
 } as const satisfies Record<string, ProblemKind>;
 

@@ -42,7 +42,7 @@ export interface ProblemAnswer {
 
 export function problemAnswer(problem: ProblemException): ProblemAnswer {
   const { code, status, message } = problem;
-  const retryAfter = code === 'store-unavailable' ? { 'Retry-After': '1' } : {};
+  const retryAfter = code === 'store-unavailable' || code === 'history-unavailable' ? { 'Retry-After': '1' } : {};
   return {
     status,
     code,
@@ -51,6 +51,12 @@ export function problemAnswer(problem: ProblemException): ProblemAnswer {
     body: { ...problem.members, type: problemType(code), title: PROBLEMS[code].title, status, detail: message, code },
   };
 }
+
+/** What callers hear in place of an error's own words, which tell of inside matters. */
+const SAID_PLAINLY: Partial<Record<ProblemCode, string>> = {
+  'store-unavailable': 'Redis gave no answer in time; repeat the request, which is safe',
+  'history-unavailable': 'The history database does not answer; the health of limits-admin and its log have the reason',
+};
 
 /**
  * The problem that an error is to the caller. Of errors that are not ours, and of our own that tell of inside matters, nothing
@@ -65,11 +71,7 @@ export function problemOf(error: unknown): ProblemException {
     });
   }
   if (error instanceof BerthError && isProblemCode(error.code) && error.code !== 'internal-error') {
-    const detail =
-      error.code === 'store-unavailable'
-        ? 'Redis gave no answer in time; repeat the request, which is safe'
-        : error.message;
-    return new ProblemException(error.code, detail, { cause: error });
+    return new ProblemException(error.code, SAID_PLAINLY[error.code] ?? error.message, { cause: error });
   }
   return problemOfFramework(error) ?? internalError(error);
 }

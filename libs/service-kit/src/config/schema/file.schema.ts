@@ -44,9 +44,7 @@ export const fileSchema = section({
   reaper: setting(reaperSection.prefault({}), { text: 'How due sessions are ended.' }),
   identity: setting(identitySection.prefault({}), { text: 'Who the user of a session is.' }),
   sip: setting(sipSection.prefault({}), { text: 'What a SIP server should answer its caller.' }),
-  history: setting(historySection.prefault({}), {
-    text: 'What is kept of ended sessions. Without effect in this version.',
-  }),
+  history: setting(historySection.prefault({}), { text: 'What is kept of sessions and refusals, by limits-admin.' }),
   store: setting(storeSection.prefault({}), { text: 'How long Redis may take, and what holds while it is away.' }),
   metrics: setting(metricsSection.prefault({}), { text: 'What is exported at `/metrics`.' }),
   logging: setting(loggingSection.prefault({}), { text: 'What is written to the log.' }),

@@ -44,12 +44,19 @@ export const storeSection = section({
 });
 
 export const historySection = section({
-  enabled: setting(flag().default(false), { text: 'Keeps ended sessions in a database. Not in this version.' }),
-  storage: setting(oneOf(['sqlite', 'postgres', 'memory']).default('sqlite'), { text: 'Where.' }),
-  database_url: setting(text('a URL').optional(), { text: 'The database.', secret: true }),
-  batch_size: setting(wholeNumber(1, 10_000).default(100), { text: 'Sessions in one transaction.', unit: 'sessions' }),
+  enabled: setting(flag().default(true), { text: 'Keeps who was aboard, when, and who was refused, in a database.' }),
+  storage: setting(oneOf(['sqlite', 'postgres', 'memory']).default('sqlite'), {
+    text: 'Where. `sqlite`: a file of one limits-admin; `postgres`: for several; `memory`: the newest 100,000, until it stops.',
+    default: 'that of the URL, else `sqlite`',
+  }),
+  database_url: setting(text('a URL').optional(), {
+    text: 'The database: `sqlite://<file>`, or `postgres://user:password@host/database`.',
+    default: '`history.db` in `BERTH_DATA_DIR`',
+    secret: true,
+  }),
+  batch_size: setting(wholeNumber(1, 10_000).default(100), { text: 'Events in one transaction.', unit: 'events' }),
   batch_interval_ms: setting(wholeNumber(1, 3_600_000).default(1_000), {
-    text: 'The longest wait for a batch.',
+    text: 'How long fewer than `batch_size` wait for more.',
     unit: 'ms',
   }),
   retention_days: setting(wholeNumber(1, 36_500).default(90), { text: 'How long they are kept.', unit: 'd' }),
@@ -65,7 +72,7 @@ export const historySection = section({
 
 export const metricsSection = section({
   compat: setting(oneOf(['none', 'rustsocks']).default('none'), {
-    text: 'Also exports the metric names of that system. This version: none only.',
+    text: 'Also exports the metric names of that system, counted from history.',
   }),
   top_users: setting(wholeNumber(0, 10_000).default(50), {
     text: 'Users with a metric of their own, those with the most sessions.',
