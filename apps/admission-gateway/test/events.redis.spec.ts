@@ -96,6 +96,20 @@ describeWith(['redis-server'], 'events and snapshots over HTTP', () => {
     expect(await publish(refusal)).toEqual([[204, undefined]]);
     const [entry] = await redis.client().xrange('berth:{default/0}:rejections', '-', '+');
     expect(entry?.[1]).toEqual(expect.arrayContaining(['user', 'alice', 'rule', 'block-25', 'decision', 'deny']));
+    expect(entry?.[1]).not.toContain('protocol');
+  });
+
+  it('a refusal of a server says where the session came from and wanted to go, as text from a stream or as JSON', async () => {
+    const facts = { sourceIp: '2001:db8::1', sourcePort: 1080, destination: 'mail.example.com:25', protocol: 'socks' };
+    const refusal = { v: 1, type: 'session.rejected', user: 'alice', rule: 'block-25', decision: 'deny' };
+    expect(await publish({ ...refusal, ...facts }, { ...refusal, ...facts, v: '1', sourcePort: '1080' })).toEqual([
+      [204, undefined],
+      [204, undefined],
+    ]);
+    const entries = await redis.client().xrange('berth:{default/0}:rejections', '-', '+');
+    expect(entries).toHaveLength(2);
+    const told = Object.entries({ ...facts, sourcePort: '1080' }).flat();
+    for (const [, fields] of entries) expect(fields.slice(-told.length)).toEqual(told);
   });
 
   it.each([
@@ -109,6 +123,10 @@ describeWith(['redis-server'], 'events and snapshots over HTTP', () => {
     [{ type: 'session.started', sessionId: 'x', user: 'alice', v: 1, groups: '[broken' }, 'groups'],
     [{ type: 'session.ended', sessionId: 'x', v: 1, tenant: 'nobody' }, 'tenant'],
     [{ type: 'node.heartbeat', v: 1, node: 'n' }, 'epoch'],
+    [{ type: 'session.rejected', v: 1, sourceIp: 'mail.example.com' }, 'sourceIp'],
+    [{ type: 'session.rejected', v: 1, sourcePort: 65_536 }, 'sourcePort'],
+    [{ type: 'session.rejected', v: 1, destination: 'x'.repeat(257) }, 'destination'],
+    [{ type: 'session.rejected', v: 1, protocol: 'SOCKS 5' }, 'protocol'],
   ])('a bad one, %j, is refused by itself, with what is wrong: %s', async (event, path) => {
     const { body } = await gateway.post('/v1/events', { events: [event, started('good')] });
     const [bad, good] = body['results'] as Result[];

@@ -1,6 +1,6 @@
 import { InvalidInputError } from './errors.js';
 import { shardKeys, shardNumbers, shardOf, type TenantRef } from './keys.js';
-import type { LimitState } from './model/limit.js';
+import { readLimitStates, type LimitState } from './model/limit.js';
 import type { Session } from './model/session.js';
 import { list } from './scripts/list.script.js';
 import type { StoreClient } from './scripts/script.js';
@@ -41,6 +41,8 @@ export interface Refusal {
 /** How many of the latest refusals of a shard are searched for one user's. */
 const REFUSALS_SEARCHED = 1000;
 const USERS_PER_READ = 1000;
+/** So many within one deadline. */
+const NAMED_PER_READ = 100;
 /** A filter that finds little must not make one page read all books: the caller goes on with the cursor. */
 const READS_PER_PAGE = 50;
 
@@ -74,6 +76,18 @@ export class Books {
       position = page.next === null ? nextPart(part, shards) : { part, scan: page.next };
     }
     return { sessions, nextCursor: position === null ? null : writeCursor(position) };
+  }
+
+  /** The live sessions with these ids, in whichever shards they are. */
+  async sessionsNamed(tenant: TenantRef, ids: string[]): Promise<Session[]> {
+    const found: Session[] = [];
+    for (const shard of shardNumbers(tenant)) {
+      const context = { client: this.client, tenant: tenant.name, shards: tenant.shards, shard };
+      for (let from = 0; from < ids.length; from += NAMED_PER_READ) {
+        found.push(...(await this.read(async () => await list(context, ids.slice(from, from + NAMED_PER_READ)))));
+      }
+    }
+    return found;
   }
 
   /** The ids of a user's live sessions, oldest first. */
@@ -121,6 +135,34 @@ export class Books {
       ),
     );
     return counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** How many users have live sessions, and how many sessions those are together. */
+  async totalOfUsers(tenant: TenantRef): Promise<{ users: number; sessions: number }> {
+    const total = { users: 0, sessions: 0 };
+    for (const shard of shardNumbers(tenant)) {
+      const { users } = shardKeys(tenant, shard);
+      total.users += await this.read(async () => await this.client.zcard(users));
+      total.sessions += await this.sumOfCounts(users);
+    }
+    return total;
+  }
+
+  /** The live sessions that are due by `byMs`, in each shard the soonest first: at most `limit` of them, and whether there are more. */
+  async dueBy(tenant: TenantRef, byMs: number, limit: number): Promise<{ sessions: Session[]; more: boolean }> {
+    const sessions: Session[] = [];
+    let more = false;
+    for (const shard of shardNumbers(tenant)) {
+      const key = shardKeys(tenant, shard).deadlines;
+      const room = limit - sessions.length;
+      const ids = await this.read(
+        async () => await this.client.zrange(key, '-inf', `${byMs}`, 'BYSCORE', 'LIMIT', '0', `${room + 1}`),
+      );
+      const context = { client: this.client, tenant: tenant.name, shards: tenant.shards, shard };
+      sessions.push(...(await this.read(async () => await list(context, ids.slice(0, room)))));
+      more ||= ids.length > room;
+    }
+    return { sessions, more };
   }
 
   /** The users with the most live sessions, at most `limit` of them, most first. */
@@ -176,7 +218,7 @@ export class Books {
     for (const [, flat] of entries) {
       const fields = new Map(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1] ?? '']] : [])));
       if (fields.get('user') === user) {
-        const limits = JSON.parse(fields.get('limits') ?? '[]') as LimitState[];
+        const limits = readLimitStates(fields.get('limits') ?? '[]');
         return { atMs: Number(fields.get('at')), sessionId: fields.get('sessionId') ?? '', limits };
       }
     }
@@ -198,6 +240,18 @@ export class Books {
   private async countsOfShard(key: string, from: number, to: number): Promise<[string, number][]> {
     const flat = await this.read(async () => await this.client.zrange(key, `${from}`, `${to}`, 'REV', 'WITHSCORES'));
     return flat.flatMap((name, i): [string, number][] => (i % 2 === 0 ? [[name, Number(flat[i + 1])]] : []));
+  }
+
+  /**
+   * The numbers of a list of counts, added up. Of long lists the largest are read, and of the others only how many have one or more, two or
+   * more, and so on: those numbers add up to the same.
+   */
+  private async sumOfCounts(key: string): Promise<number> {
+    const largest = await this.countsOfShard(key, 0, USERS_PER_READ - 1);
+    const least = largest.length < USERS_PER_READ ? 0 : (largest.at(-1)?.[1] ?? 0);
+    const steps = Array.from({ length: least }, (_, i) => `${i + 1}`);
+    const have = await this.read(() => Promise.all(steps.map((step) => this.client.zcount(key, step, '+inf'))));
+    return [...largest.map(([, count]) => count - least), ...have].reduce((sum, count) => sum + count, 0);
   }
 
   private async read<T>(call: () => Promise<T>): Promise<T> {

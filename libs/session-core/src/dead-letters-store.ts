@@ -1,5 +1,5 @@
 import { InvalidInputError } from './errors.js';
-import { INBOX_STREAMS, inboxKeys } from './keys.js';
+import { INBOX_STREAMS, inboxKeys, shardKeys, shardNumbers, type TenantRef } from './keys.js';
 import type { StoreClient } from './scripts/script.js';
 import { withDeadline } from './store-call.js';
 
@@ -26,6 +26,7 @@ export interface DeadLetterPage {
   total: number;
 }
 
+const INBOX = new Set(Array.from({ length: INBOX_STREAMS }, (_, number) => inboxKeys.events(number)));
 const ID = /^\d{1,16}-\d{1,16}$/;
 const TIME = /^\d{1,16}$/;
 /** Entries that are read at once. */
@@ -35,11 +36,15 @@ const NOTE = 'dead.';
 
 /** Events that could not be applied. Those that name no tenant, or none that is known, are for the tenant `default`. */
 export class DeadLettersStore {
+  private readonly outboxes: ReadonlyMap<string, ReadonlySet<string>>;
+
   constructor(
     private readonly client: StoreClient,
     private readonly deadlineMs: number,
-    private readonly tenants: ReadonlySet<string>,
-  ) {}
+    tenants: readonly TenantRef[],
+  ) {
+    this.outboxes = new Map(tenants.map((tenant) => [tenant.name, new Set(outboxOf(tenant))]));
+  }
 
   /** The oldest first, at most `limit`. Throws InvalidInputError for a cursor that is none. */
   async page(tenant: string, cursor: string | null, limit: number): Promise<DeadLetterPage> {
@@ -64,9 +69,10 @@ export class DeadLettersStore {
   }
 
   /**
-   * Publishes the event again, with the time of its first arrival: an old start creates nothing, an old beat counts as old. Returns
-   * false if there is no such dead letter; throws InvalidInputError if it holds no field of an event. After a crash between
-   * the two steps it is there still, and may be replayed again: applying an event twice changes nothing.
+   * Publishes the event again, with the time of its first arrival: an old start creates nothing, an old beat counts as old. One of the
+   * outbox goes back there, with the place that it had. Returns false if there is no such dead letter; throws InvalidInputError if it
+   * cannot be published. After a crash between the two steps it is there still, and may be replayed again: applying an event twice
+   * changes nothing.
    */
   async replay(tenant: string, id: string): Promise<boolean> {
     return await this.call(async () => {
@@ -78,9 +84,7 @@ export class DeadLettersStore {
           'must be of an event; this one has no fields, nothing to publish: discard it',
         );
       }
-      const known = Array.from({ length: INBOX_STREAMS }, (_, number) => inboxKeys.events(number));
-      const stream = known.find((name) => name === letter.stream) ?? inboxKeys.events(0);
-      const event = { ...letter.fields, arrivedAt: String(firstArrivalMs(letter)) };
+      const { stream, event } = this.again(tenant, letter);
       await this.client.xadd(stream, '*', ...Object.entries(event).flat());
       await this.client.xdel(inboxKeys.deadLetters, id);
       return true;
@@ -102,14 +106,32 @@ export class DeadLettersStore {
     return letter !== null && this.tenantOf(letter) === tenant ? letter : null;
   }
 
+  /** What happened must never come back as something that a server asks for. */
+  private again(tenant: string, letter: DeadLetter): { stream: string; event: Record<string, string> } {
+    const { stream, streamId, fields } = letter;
+    if (INBOX.has(stream)) return { stream, event: { ...fields, arrivedAt: String(firstArrivalMs(letter)) } };
+    if (this.outboxes.get(tenant)?.has(stream)) return { stream, event: { arrivedAs: streamId, ...fields } };
+    throw new InvalidInputError(
+      'id',
+      `must be of an event from a stream that there is still, not ${stream}: discard it`,
+    );
+  }
+
   private tenantOf({ fields }: DeadLetter): string {
     const said = fields['tenant'] ?? 'default';
-    return this.tenants.has(said) ? said : 'default';
+    return this.outboxes.has(said) ? said : 'default';
   }
 
   private async call<T>(verb: () => Promise<T>): Promise<T> {
     return await withDeadline(this.deadlineMs, verb);
   }
+}
+
+function outboxOf(tenant: TenantRef): string[] {
+  return shardNumbers(tenant).flatMap((shard) => {
+    const { events, rejections } = shardKeys(tenant, shard);
+    return [events, rejections];
+  });
 }
 
 /** By the clock of Redis; of an event that was replayed before, when it came for the first time. Never after it was given up. */

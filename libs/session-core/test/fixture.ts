@@ -82,9 +82,12 @@ export async function admitted(store: SessionStore, wanted: AdmissionRequest): P
 /** The entries of a stream about sessions as plain objects, oldest first: without those about limits. */
 export async function streamOf(redis: Redis, key: string): Promise<Record<string, string>[]> {
   const entries = await redis.xrange(key, '-', '+');
-  return entries
-    .map(([, flat]) => Object.fromEntries(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1] ?? '']] : []))))
-    .filter(({ type }) => type !== 'limit.changed');
+  return entries.map(([, flat]) => fieldsOf(flat)).filter(({ type }) => type !== 'limit.changed');
+}
+
+/** The fields of an entry of a stream. */
+export function fieldsOf(flat: string[]): Record<string, string> {
+  return Object.fromEntries(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1] ?? '']] : [])));
 }
 
 /** Every key but those that outlive all sessions by design. */

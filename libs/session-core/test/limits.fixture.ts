@@ -2,14 +2,14 @@ import { expect } from '@jest/globals';
 import type { Redis } from 'ioredis';
 import type { AdmissionRequest, Decision } from '../src/model/decision.js';
 import type { LimitsLayer } from '../src/model/limits-document.js';
-import { keys, request, streamOf, tenant, useBooks, type Books } from './fixture.js';
+import { keys, request, streamOf, tenant, useBooks } from './fixture.js';
 
 /** A bound of the user that no test reaches. */
 export const OPEN: LimitsLayer = { maxSessionsPerUser: 0 };
 
 /** For a suite of claims about limits: its books, and what such claims do. */
 export function useLimits() {
-  const books: Books = useBooks();
+  const books = useBooks();
   const ask = (id: string, said: Partial<AdmissionRequest> = {}) => books.store.admit(tenant, request(id, said));
   return {
     books,

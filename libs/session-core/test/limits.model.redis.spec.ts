@@ -5,6 +5,7 @@ import type { Decision } from '../src/model/decision.js';
 import type { LimitState } from '../src/model/limit.js';
 import { keys, request, startBooks, tenant, type Books } from './fixture.js';
 import { LimitsModel, type Caller, type ModelDecision } from './limits.model.js';
+import { Told } from './told.js';
 import { ADDRESSES, beginning, GROUPS, IDS, step, USERS, type Step } from './limits.steps.js';
 
 const RUNS = 2_000;
@@ -42,9 +43,12 @@ function expectDecision(decision: Decision, expected: ModelDecision): void {
 class Run {
   readonly model = new LimitsModel();
   private readonly tokens = new Map<string, number>();
+  private readonly told: Told;
   private version = 0;
 
-  constructor(private readonly books: Books) {}
+  constructor(private readonly books: Books) {
+    this.told = new Told(books.redis, keys.events);
+  }
 
   async do(now: Step): Promise<void> {
     const { redis, store, clock } = this.books;
@@ -143,6 +147,10 @@ class Run {
     const owing = [...USERS.map((user) => `user:${user}`), ...GROUPS.map((group) => `group:${group}`)];
     const ahead = (untilMs: unknown) => Math.max(0, Number(untilMs ?? 0) - clock.nowMs);
     expect(owed.map(ahead)).toEqual(owing.map((name) => ahead(paid.get(name))));
+
+    await this.told.follow();
+    const plain = live.map(({ id, user, groups: of, startedAtMs }) => [id, { user, groups: of, startedAtMs }] as const);
+    expect(this.told.live).toEqual(new Map(plain));
   }
 }
 

@@ -96,7 +96,7 @@ describe('a limit', () => {
       ],
     });
     expect((await refusals()).map(({ limits: told }) => JSON.parse(told ?? '') as unknown)).toEqual([
-      (decision as { limits: unknown }).limits,
+      (decision as { limits: object[] }).limits.map((limit) => ({ ...limit, action: 'reject' })),
     ]);
   });
 

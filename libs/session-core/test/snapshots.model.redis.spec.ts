@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import type { SnapshotEntry, SnapshotOutcome } from '../src/model/snapshot.js';
 import { keys, request, startBooks, streamOf, tenant, type Books } from './fixture.js';
 import { entry, EPOCH, NODE, POLICY, Reconciling } from './snapshot.fixture.js';
+import { Told } from './told.js';
 
 type Sending = 'full' | 'doubled' | 'backwards' | 'incomplete';
 
@@ -19,6 +20,8 @@ type Step =
   | { do: 'lose' | 'beat' }
   | { do: 'clock'; ms: number };
 
+/** `trunk:west` is within `carrier:acme`. */
+const GROUPS: Record<string, string[]> = { alice: ['trunk:west'], bob: ['trunk:west', 'trunk:east'] };
 const user = fc.constantFrom('alice', 'bob', 'x:1/%');
 const how = fc.constantFrom<Sending>('full', 'full', 'doubled', 'backwards', 'incomplete');
 const which = fc.nat({ max: 9 });
@@ -49,11 +52,13 @@ class World {
   readonly reported = new Set<string>();
   readonly lists: List[] = [];
   private readonly r: Reconciling;
+  private readonly told: Told;
   private lost = false;
   private names = 0;
   private seen = 0;
 
   constructor(private readonly books: Books) {
+    this.told = new Told(books.redis, keys.events);
     this.r = new Reconciling(books, tenant, { policy: { ...POLICY, fuseSessions: 1_000 } });
   }
 
@@ -62,7 +67,10 @@ class World {
     switch (now.do) {
       case 'admit': {
         const id = this.newId();
-        const { decision } = await store.admit(tenant, request(id, { user: now.user, node: NODE, epoch: EPOCH }));
+        const { decision } = await store.admit(
+          tenant,
+          request(id, { user: now.user, node: NODE, epoch: EPOCH, groups: GROUPS[now.user] ?? [] }),
+        );
         if (decision.kind === 'admitted') this.hold(id, now.user);
         break;
       }
@@ -159,7 +167,7 @@ class World {
   }
 
   private hold(id: string, name: string): void {
-    this.truth.set(id, entry(id, { user: name, startedAtMs: this.books.clock.nowMs }));
+    this.truth.set(id, entry(id, { user: name, startedAtMs: this.books.clock.nowMs, groups: GROUPS[name] ?? [] }));
   }
 
   private newId(): string {
@@ -177,6 +185,10 @@ class World {
       }
     }
     this.seen = events.length;
+    await this.told.follow();
+    expect([...this.told.live.keys()].toSorted()).toEqual(
+      (await this.books.redis.zrange(keys.deadlines, '0', '-1')).toSorted(),
+    );
   }
 }
 
@@ -194,7 +206,10 @@ describe('the books come to what the node holds', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 25, size: 'max' }), async (steps) => {
         const opened = await books.open();
-        await opened.store.limits.change(tenant, () => ({ maxSessionsPerUser: 4 }));
+        await opened.store.limits.change(tenant, () => ({
+          maxSessionsPerUser: 4,
+          groups: { trunk: { default: 0, parents: { west: 'carrier:acme' } } },
+        }));
         const world = new World(opened);
         await world.run({ do: 'beat' });
         for (const now of steps) await world.run(now);

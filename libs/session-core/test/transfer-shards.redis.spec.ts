@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { shardKeys } from '../src/keys.js';
 import { closeOffer, OFFER_LEASE_MS, resumeOffer } from '../src/scripts/offer.script.js';
 import { SessionStore } from '../src/session-store.js';
+import { streamOf } from './fixture.js';
 import { acme, BY_NODE, ONE, TWO, ZERO, useShards } from './transfer-shards.fixture.js';
 
 describe('a handover to another shard', () => {
@@ -61,6 +62,9 @@ describe('a handover to another shard', () => {
       kind: 'rejected',
       limits: [{ key: TWO, max: 2 }],
     });
+    expect(await streamOf(books.redis, shardKeys(acme, 2).rejections)).toEqual([
+      expect.objectContaining({ sessionId: 's', user: TWO, sourceIp: '192.0.2.10', protocol: 'sip' }),
+    ]);
     expect(await transfer('s', { user: TWO, newId: 'x', epoch: 8 })).toEqual({ kind: 'new-id-taken' });
     expect(await transfer('s', { user: TWO, newId: 'over', epoch: 8 })).toEqual({ kind: 'new-id-ended' });
     expect(await transfer('s', { user: TWO })).toEqual({ kind: 'stale-epoch', currentEpoch: 8 });

@@ -1,18 +1,24 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { shardOf, type TenantRef } from '../src/keys.js';
+import { shardKeys, shardNumbers, shardOf, type TenantRef } from '../src/keys.js';
 import { claim } from '../src/scripts/claim.script.js';
 import { offer, OFFER_LEASE_MS } from '../src/scripts/offer.script.js';
 import { consistentBooks, countOf, type FoundSession } from './consistent.js';
 import { request, startBooks, streamOf, type Books } from './fixture.js';
+import { Told } from './told.js';
 import { ModelBooks, type Answer } from './transfer.model.js';
-import { shardKeys } from '../src/keys.js';
 
 const MAX = 2;
 const IDS = ['a', 'b', 'c', 'd e/%?'];
 const NEW_IDS = ['n1', 'n2'];
 /** With three shards each lives in another one; sessions without a user live in the first. */
 const USERS = ['erin', 'mallory', 'alice'];
+/** By the user that they are admitted with. */
+const GROUPS: Record<string, string[]> = {
+  '': ['trunk:west'],
+  erin: ['trunk:west', 'carrier:acme'],
+  mallory: ['trunk:e"/\\%'],
+};
 const NODES = ['n-1', 'n-2'];
 const SHORT_MS = 15_000;
 const LONG_MS = 10_000_000;
@@ -71,11 +77,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 /** Runs one sequence against an empty store and the model; compares answers and books after every step. */
 class Run {
   private readonly model = new ModelBooks(MAX);
+  private readonly told: Told[];
 
   constructor(
     private readonly books: Books,
     private readonly tenant: TenantRef,
-  ) {}
+  ) {
+    this.told = shardNumbers(tenant).map((shard) => new Told(books.redis, shardKeys(tenant, shard).events));
+  }
 
   async all(steps: Step[]): Promise<void> {
     await this.books.store.limits.change(this.tenant, () => ({ maxSessionsPerUser: MAX }));
@@ -131,7 +140,7 @@ class Run {
     if (this.isPromised(id) || (entry !== undefined && !repeats)) return;
     const lastsMs = short ? SHORT_MS : LONG_MS;
     const policy = { idleMs: 0, maxDurationMs: lastsMs, reservationMs: 0 };
-    const wanted = request(id, { user, node, epoch: 1, groups: ['trunk:west'], policy });
+    const wanted = request(id, { user, node, epoch: 1, groups: GROUPS[user] ?? [], policy });
     const { decision } = await store.admit(this.tenant, wanted);
     expect(decision.kind).toBe(repeats ? 'admitted' : this.model.admit(clock.nowMs, id, user, node, lastsMs));
   }
@@ -191,6 +200,13 @@ class Run {
   private async compare(): Promise<void> {
     const { redis, store } = this.books;
     const found = await consistentBooks(redis, this.tenant);
+    for (const [shard, told] of this.told.entries()) {
+      await told.follow();
+      const inShard = found.filter((copy) => copy.shard === shard).map(({ session }) => session);
+      expect(told.live).toEqual(
+        new Map(inShard.map(({ id, user, groups, startedAtMs }) => [id, { user, groups, startedAtMs }])),
+      );
+    }
     for (const [id, { session, offer: way }] of this.live()) {
       const copies = found.filter((copy) => copy.session.id === id || copy.session.id === way?.newId);
       const expected = [here(this.tenant, id, session)];

@@ -112,8 +112,9 @@ export class EventInbox {
     { id: arrivalId }: Arrival,
   ): Promise<EventResult> {
     const { sessionId, user = '' } = named(event.sessionId ?? '', event.user, config);
-    const { rule = '', decision = '' } = event;
-    await store.recordRefusal(ref, { id: event.id ?? arrivalId, sessionId, user, rule, decision });
+    const { rule = '', decision = '', sourceIp, sourcePort, destination, protocol } = event;
+    const facts = { sourceIp, sourcePort, destination, protocol };
+    await store.recordRefusal(ref, { id: event.id ?? arrivalId, sessionId, user, rule, decision, ...facts });
     return { status: 204 };
   }
 

@@ -36,7 +36,7 @@ export class OutboxTrimmer implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly trimmings: readonly Trimming[];
   private readonly alarmed = new Set<string>();
   private timer: NodeJS.Timeout | undefined;
-  private trimming: Promise<void> = Promise.resolve();
+  private trimming: Promise<void> | null = null;
 
   constructor(private readonly options: TrimmerOptions) {
     const { events, rejections } = options.bounds;
@@ -50,7 +50,9 @@ export class OutboxTrimmer implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   onApplicationBootstrap(): void {
-    this.timer = setInterval(() => (this.trimming = this.trimming.then(() => this.trimAll())), TRIM_EVERY_MS);
+    this.timer = setInterval(() => {
+      this.trimming ??= this.trimAll().finally(() => (this.trimming = null));
+    }, TRIM_EVERY_MS);
   }
 
   async onModuleDestroy(): Promise<void> {

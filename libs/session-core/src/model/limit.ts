@@ -14,6 +14,12 @@ export interface LimitState {
   retryAfterMs?: number;
 }
 
+/** Limits as scripts write them. What each does when it is full (`action`) is for the stream of refusals; no answer shows it. */
+export function readLimitStates(json: string): LimitState[] {
+  const limits = JSON.parse(json) as (LimitState & { action?: LimitAction })[];
+  return limits.map(({ action: _action, ...limit }) => limit);
+}
+
 /** The kinds of limit, in the order in which a refusal is named. */
 export const LIMIT_SCOPES = ['user', 'group', 'ip', 'total'] as const;
 export type LimitScope = (typeof LIMIT_SCOPES)[number];

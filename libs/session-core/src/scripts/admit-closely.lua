@@ -94,7 +94,7 @@ if full then
   end
   if dry then return { 'rejected', version, cjson.encode(full) } end
   if #ends > 0 then touch_shard() end
-  return refuse(attempt, ARGV[7], full)
+  return refuse(attempt, ARGV[7], full, ARGV[6])
 end
 if #ends > 0 or new_run then touch_shard() end
 active = of_user.held - of_user.ending

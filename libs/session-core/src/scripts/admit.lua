@@ -109,7 +109,10 @@ redis.call('SET', KEYS[3], struct.pack(START, now) .. record)
 redis.call('ZADD', DEADLINES, due, id)
 if limits[8] then redis.call('ZADD', PREFIX .. 'started', now_text, id) end
 if node_sessions then redis.call('SADD', node_sessions, id) end
+local groups_active
 for n = 1, #group_held do
+  groups_active = groups_active or {}
+  groups_active[ARGV[13 + 3 * n]] = group_held[n]
   redis.call('ZADD', PREFIX .. 'group_sessions:' .. ARGV[12 + 3 * n], now_text, id)
   redis.call('ZADD', PREFIX .. 'groups', group_held[n], ARGV[13 + 3 * n])
 end
@@ -117,8 +120,12 @@ if take_rates then take_rates() end
 if take_early then take_early() end
 local total_text = string.format('%d', total_active)
 if write_event then
-  write_event(length, ARGV[8] .. now_text, ARGV[9], 'session', ARGV[10], 'userActive', active_text, 'totalActive', total_text,
-    unpack(overshoot and { 'overshoot', overshoot } or {}))
+  local more = groups_active and { 'groupsActive', cjson.encode(groups_active) } or {}
+  if overshoot then more[#more + 1], more[#more + 2] = 'overshoot', overshoot end
+  write_event(length, ARGV[8] .. now_text, ARGV[9], 'session', ARGV[10], 'userActive', active_text, 'totalActive', total_text, unpack(more))
+elseif groups_active then
+  redis.call('XADD', EVENTS, '*', 'v', '1', 'id', ARGV[8] .. now_text, 'type', ARGV[9], 'tenant', TENANT, 'at', now_text,
+    'session', ARGV[10], 'userActive', active_text, 'totalActive', total_text, 'groupsActive', cjson.encode(groups_active))
 else
   redis.call('XADD', EVENTS, '*', 'v', '1', 'id', ARGV[8] .. now_text, 'type', ARGV[9], 'tenant', TENANT, 'at', now_text,
     'session', ARGV[10], 'userActive', active_text, 'totalActive', total_text)

@@ -221,6 +221,33 @@ describe('admit', () => {
     ]);
   });
 
+  it('tells after each event of one step how many each of its groups has then', async () => {
+    const groups = { trunk: { default: 2, action: 'terminate_oldest', parents: { west: 'carrier:acme' } } } as const;
+    await books.store.limits.change(tenant, () => ({ maxSessionsPerUser: 0, groups }));
+    const inWest = { groups: ['trunk:west'] };
+    await admitted(
+      books.store,
+      request('due', { ...inWest, policy: { idleMs: 0, maxDurationMs: 5, reservationMs: 0 } }),
+    );
+    for (const id of ['call-1', 'plain']) await admitted(books.store, request(id, id === 'plain' ? {} : inWest));
+    await books.store.limits.change(tenant, () => ({
+      maxSessionsPerUser: 0,
+      groups: { trunk: { ...groups.trunk, default: 1 } },
+    }));
+    books.clock.advance(10);
+    await admitted(books.store, request('call-2', inWest));
+    const told = (await streamOf(books.redis, keys.events)).map(({ type, groupsActive }) => [type, groupsActive]);
+    const both = (count: number) => ({ 'trunk:west': count, 'carrier:acme': count });
+    expect(told.map(([type, json]) => [type, json === undefined ? null : JSON.parse(json)])).toEqual([
+      ['session.admitted', both(1)],
+      ['session.admitted', both(2)],
+      ['session.admitted', null],
+      ['session.ended', both(1)],
+      ['session.ended', both(0)],
+      ['session.admitted', both(1)],
+    ]);
+  });
+
   it('changes nothing when it only checks', async () => {
     await limit(1, 'terminate_oldest');
     await admitted(books.store, request('call-1'));

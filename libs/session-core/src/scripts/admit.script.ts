@@ -1,6 +1,6 @@
 import type { AdmissionRequest, AdmissionToken, Decision, Rejected, Victim } from '../model/decision.js';
 import type { GroupWithin } from '../group-parents.js';
-import { LIMIT_SCOPES, type LimitState } from '../model/limit.js';
+import { LIMIT_SCOPES, readLimitStates, type LimitState } from '../model/limit.js';
 import { rateAddress } from '../model/rate-address.js';
 import { packSession, readDue, readEnded, readSession } from '../model/record.js';
 import { escapeKeyPart } from '../keys.js';
@@ -48,7 +48,7 @@ export async function admit(
     tombstoneMs,
     `${sessionId}/${attempt}/admitted/`,
     request.state === 'reserved' ? 'session.reserved' : 'session.admitted',
-    eventSession(context.tenant, request),
+    eventSession(request),
     request.epoch === null ? '' : (node ?? ''),
     request.epoch ?? 0,
     request.userClass ?? '',
@@ -155,7 +155,7 @@ const isSame = (a: LimitState) => (b: LimitState) => a.scope === b.scope && a.ke
 /** Marks the limits that were full and are only measured. */
 function withObserved(limits: LimitState[], json: string): LimitState[] {
   if (json === '') return limits;
-  const measured = (JSON.parse(json) as LimitState[]).map((limit): LimitState => ({ ...limit, observed: true }));
+  const measured = readLimitStates(json).map((limit): LimitState => ({ ...limit, observed: true }));
   const others = measured.filter((limit) => !limits.some(isSame(limit)));
   return inOrder([
     ...limits.map((limit) => (measured.some(isSame(limit)) ? { ...limit, observed: true as const } : limit)),
@@ -166,7 +166,7 @@ function withObserved(limits: LimitState[], json: string): LimitState[] {
 /** After the word: the version, and the limits that were full. */
 export function readRejected(reply: ReplyReader): Rejected {
   const policyVersion = reply.integer();
-  return { kind: 'rejected', limits: inOrder(JSON.parse(reply.text()) as LimitState[]), policyVersion };
+  return { kind: 'rejected', limits: inOrder(readLimitStates(reply.text())), policyVersion };
 }
 
 export function userLimits(user: string, max: number, active: number): LimitState[] {
@@ -178,10 +178,23 @@ export function readVictim(value: unknown): Victim {
   return { id: text(field(value, 0)), node: node === '' ? null : node, startedAtMs: integer(field(value, 2)) };
 }
 
-/** The session as the outbox shows it, also in `session-json.lua`. Its start is the `at` of the event. */
-export function eventSession(tenant: string, request: AdmissionRequest): string {
-  const { sessionId: id, attempt, node, epoch, state, groups, priority, policy, facts } = request;
-  const { maxDurationMs } = policy;
-  const user = request.user === '' ? null : request.user;
-  return JSON.stringify({ id, attempt, tenant, user, node, epoch, state, groups, priority, maxDurationMs, ...facts });
+/**
+ * The session as the outbox shows it, also in `session-json.lua`. Its tenant is that of the event, its start the event's `at`. What is null,
+ * empty, 0 or normal is left out, and so is the state `active`: an outbox that nobody reads for an hour has to fit into memory.
+ */
+export function eventSession(request: AdmissionRequest): string {
+  const { sessionId: id, attempt, node, epoch, groups, policy, facts } = request;
+  const said = {
+    id,
+    attempt,
+    user: request.user || null,
+    node,
+    epoch: node === null ? null : epoch,
+    state: request.state === 'reserved' ? 'reserved' : null,
+    groups: groups.length > 0 ? groups : null,
+    priority: request.priority === 'emergency' ? 'emergency' : null,
+    maxDurationMs: policy.maxDurationMs || null,
+    ...facts,
+  };
+  return JSON.stringify(Object.fromEntries(Object.entries(said).filter(([, value]) => value !== null)));
 }

@@ -70,8 +70,10 @@ local function plan_entry(kind, id, session, was)
   redis.call('HLEN', key('traffic:', id))
   if was.node then redis.call('HLEN', key('commands:', was.node)) end
   note(kind, id)
-  entering[#entering + 1] = { id = id, session = session, due = due, user_key = user_key, was = was, overshoot = full,
-    active = user_key and counts[user_key] or 0, total = counts[DEADLINES] }
+  entering[#entering + 1] = { id = id, session = session, due = due, user_key = user_key, was = was,
+    active = user_key and counts[user_key] or 0, total = counts[DEADLINES], told = groups_active(list) }
+  local told = entering[#entering].told
+  if full then told[#told + 1], told[#told + 2] = 'overshoot', 'adoption' end
 end
 
 local function restore(id, session, state, record)
@@ -141,11 +143,12 @@ end
 
 for _, c in ipairs(confirmed) do
   local id, session = c[1], c[2]
+  local started = string.format('%d', session.started)
   session.list[STATE] = ACTIVE
   redis.call('SET', key('session:', id), pack_session(session))
   redis.call('ZADD', DEADLINES, due_text(next_due(session, now)), id)
-  append_event(length, id .. '/' .. string.format('%d/confirmed/%d', session.list[ATTEMPT], session.started), 'session.confirmed',
-    'session', session_json(id, session), 'fromState', 'reserved')
+  append_event(length, id .. '/' .. string.format('%d', session.list[ATTEMPT]) .. '/confirmed/' .. started, 'session.confirmed',
+    'session', session_json(id, session), 'startedAt', started, 'fromState', 'reserved')
 end
 
 for _, e in ipairs(entering) do
@@ -167,6 +170,6 @@ for _, e in ipairs(entering) do
   if e.was.node then drop_command(e.was.node, id, list[ATTEMPT]) end -- it was not gone after all
   append_event(length, id .. '/' .. string.format('%d/adopted/%d/', list[ATTEMPT], session.started) .. now_text, 'session.adopted',
     'session', session_json(id, session), 'startedAt', started, 'userActive', active,
-    'totalActive', string.format('%d', e.total), unpack(e.overshoot and { 'overshoot', 'adoption' } or {}))
+    'totalActive', string.format('%d', e.total), unpack(e.told))
 end
 return { 'taken' }

@@ -28,6 +28,6 @@ if list[USER] ~= '' then return { 'conflict' } end
 if not read_limit(ARGV[4]) then return { 'no-limits' } end
 length = outbox
 local full = make_room(list[EMERGENCY] and 'emergency')
-if full then return refuse(list[ATTEMPT], tombstone_ms, full) end
+if full then return refuse(list[ATTEMPT], tombstone_ms, full, string.sub(session.packed, 7)) end
 local event_id = id .. '/' .. string.format('%d', list[ATTEMPT]) .. '/authenticated/' .. string.format('%d', session.started)
 return hand_over('session.authenticated', event_id, plan, changed(session, user, '', 0, ''), id, tombstone_ms)

@@ -36,7 +36,7 @@ local taken = occupied(to_id, to.list[ATTEMPT])
 if taken then return decline({ taken }) end
 if not read_limit(ARGV[7]) then return { 'no-limits' } end
 local full = make_room(from[EMERGENCY] and 'emergency')
-if full then return decline(refuse(from[ATTEMPT], tombstone_ms, full)) end
+if full then return decline(refuse(from[ATTEMPT], tombstone_ms, full, string.sub(session.packed, 7))) end
 
 to.list[OWNERS] = {}
 local arrival, traffic, due = plan_arrival(to_id, to), cmsgpack.unpack(ARGV[14]), ARGV[13] == '+inf' and math.huge or tonumber(ARGV[13])

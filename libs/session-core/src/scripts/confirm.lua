@@ -24,8 +24,8 @@ if list[STATE] == RESERVED then
   plan.due = next_due(session, now)
   redis.call('SET', key('session:', id), pack_session(session))
   redis.call('ZADD', DEADLINES, due_text(plan.due), id)
-  local number = string.format('%d', list[ATTEMPT])
-  append_event(length, id .. '/' .. number .. '/confirmed/' .. string.format('%d', session.started), 'session.confirmed',
-    'session', session_json(id, session), 'fromState', 'reserved')
+  local number, started = string.format('%d', list[ATTEMPT]), string.format('%d', session.started)
+  append_event(length, id .. '/' .. number .. '/confirmed/' .. started, 'session.confirmed',
+    'session', session_json(id, session), 'startedAt', started, 'fromState', 'reserved')
 end
 return live_reply(session, plan.due, plan.traffic)

@@ -40,6 +40,15 @@ describe('end', () => {
     ]);
   });
 
+  it('says its note, where it has one', async () => {
+    await admitted(books.store, request('call-1'));
+    await books.store.end(tenant, ref, { ...byNode, note: 'bye' });
+    await admitted(books.store, request('call-2'));
+    await books.store.end(tenant, { sessionId: 'call-2' }, byNode);
+    const ended = (await streamOf(books.redis, keys.events)).filter(({ type }) => type === 'session.ended');
+    expect(ended.map(({ note }) => note)).toEqual(['bye', undefined]);
+  });
+
   it('does not free the place of whoever came after', async () => {
     await books.store.limits.change(tenant, () => ({ maxSessionsPerUser: 1 }));
     await admitted(books.store, request('call-1'));

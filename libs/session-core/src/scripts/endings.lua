@@ -73,6 +73,14 @@ local function count_group(group, group_key, by)
   if counts[group_key] == 0 then redis.call('ZREM', GROUPS_INDEX, group) else redis.call('ZADD', GROUPS_INDEX, counts[group_key], group) end
 end
 
+-- How many live sessions each group of a session has now, for its event: no field for a session without groups.
+local function groups_active(list)
+  if #list[GROUPS] == 0 then return {} end
+  local active = {}
+  for _, group in ipairs(list[GROUPS]) do active[group] = counts[key('group_sessions:', group)] end
+  return { 'groupsActive', cjson.encode(active) }
+end
+
 -- `by_node`: its node reported the end, nobody has to be told.
 local function plan_end(id, session, due, by_node)
   local list = session.list
@@ -131,17 +139,17 @@ local function apply_end(p, length, reason, note, tombstone_ms)
     redis.call('PEXPIRE', p.commands_key, HELD_TOMBSTONE_MS)
     redis.call('ZADD', COMMANDED, now_text, list[NODE])
   end
-  local totals = {}
-  for _, total in ipairs({ 'bytesSent', 'bytesReceived', 'packetsSent', 'packetsReceived' }) do
-    if traffic[total] then
-      totals[#totals + 1] = total
-      totals[#totals + 1] = traffic[total]
+  local more = groups_active(list)
+  if note ~= '' then more[#more + 1], more[#more + 2] = 'note', note end
+  if next(traffic) then
+    for _, total in ipairs({ 'bytesSent', 'bytesReceived', 'packetsSent', 'packetsReceived' }) do
+      if traffic[total] then more[#more + 1], more[#more + 2] = total, traffic[total] end
     end
   end
   -- A session may end provisionally more than once, each time another event.
   append_event(length, id .. '/' .. attempt .. '/ended/' .. started .. (provisional and '/' .. now_text or ''), 'session.ended', 'sessionId', id, 'attempt', attempt, 'user', user,
-    'node', list[NODE], 'startedAt', started, 'endedAt', now_text, 'reason', reason, 'note', note,
-    'userActive', user_active, 'totalActive', string.format('%d', counts[DEADLINES]), unpack(totals))
+    'node', list[NODE], 'startedAt', started, 'endedAt', now_text, 'reason', reason,
+    'userActive', user_active, 'totalActive', string.format('%d', counts[DEADLINES]), unpack(more))
 end
 
 -- The session a verb is about. One that is due has ended, whether or not a sweep has been there: it ends here.

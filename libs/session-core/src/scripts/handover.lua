@@ -92,7 +92,8 @@ end
 -- Tells the outbox that a session has another user, node or id. `from` is the list that it had, `from_active` what the old user has left
 -- where that is known here.
 local function append_handover(kind, event_id, a, user_active, from_id, from, from_active)
-  local list, fields = a.session.list, {}
+  local list = a.session.list
+  local fields = groups_active(list)
   local function tell(name, before, after)
     if before == after then return end
     fields[#fields + 1] = name
@@ -104,8 +105,8 @@ local function append_handover(kind, event_id, a, user_active, from_id, from, fr
   tell('fromEpoch', string.format('%d', from[EPOCH]), string.format('%d', list[EPOCH]))
   tell('fromId', from_id, a.id)
   if overshoot then tell('overshoot', overshoot) end
-  append_event(length, event_id, kind, 'session', session_json(a.id, a.session), 'userActive', user_active,
-    'totalActive', string.format('%d', counts[DEADLINES]), unpack(fields))
+  append_event(length, event_id, kind, 'session', session_json(a.id, a.session), 'startedAt', string.format('%d', a.session.started),
+    'userActive', user_active, 'totalActive', string.format('%d', counts[DEADLINES]), unpack(fields))
 end
 
 -- The answer to a handover that took place in this step: limit, victims, then the session as `live` of the other verbs.

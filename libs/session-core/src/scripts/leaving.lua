@@ -17,7 +17,7 @@ local function leave(plan, length, to_id, to_user, tombstone_ms)
     local attempt, started = string.format('%d', list[ATTEMPT]), string.format('%d', session.started)
     append_event(length, plan.id .. '/' .. attempt .. '/moved/' .. started .. '/' .. now_text, 'session.moved', 'sessionId', plan.id,
       'attempt', attempt, 'user', list[USER], 'node', list[NODE], 'startedAt', started, 'toUser', to_user,
-      'userActive', left, 'totalActive', string.format('%d', counts[DEADLINES]))
+      'userActive', left, 'totalActive', string.format('%d', counts[DEADLINES]), unpack(groups_active(list)))
   end
   list[MOVED_TO] = { to_id, to_user }
   redis.call('SET', key('session:', plan.id), pack_session(session), 'PX', tombstone_ms)

@@ -43,7 +43,8 @@ local TENANT, USERS, EVENTS = string.match(PREFIX, '{(.-)/'), PREFIX .. 'users',
 -- @const WITHDRAWN 'w'
 -- @const EVERY_ATTEMPT -2
 -- @const START '>I6'
--- @const EVENTS_BOUND 1000000
+-- @const EVENTS_BOUND 8000000
+-- @const REJECTIONS_BOUND 600000
 
 local now
 if ARGV[1] == '' then

@@ -17,7 +17,8 @@ local logs, paid = log_max > 0 and ARGV[14] ~= '', {}
 -- @include rate
 local function full(scope, name, most, count, retry_ms)
   rates_full = rates_full or {}
-  rates_full[#rates_full + 1] = { scope = scope, key = name, max = most, active = count, retryAfterMs = math.max(1, math.ceil(retry_ms)) }
+  rates_full[#rates_full + 1] = { scope = scope, key = name, max = most, active = count, action = 'reject',
+    retryAfterMs = math.max(1, math.ceil(retry_ms)) }
 end
 
 if logs then

@@ -5,7 +5,7 @@
 local full, sets, actions_of = {}, {}, {}
 local function look_at(scope, name, set, count, most, action)
   if most <= 0 or count < most then return end
-  full[#full + 1] = { scope = scope, key = name, max = most, active = count }
+  full[#full + 1] = { scope = scope, key = name, max = most, active = count, action = 'reject' }
   sets[#full], actions_of[#full] = set, action
 end
 if user ~= '' then look_at('user', user, user_sessions, held, max, 'action') end
@@ -32,7 +32,7 @@ end
 if plain then
   local limits_json = cjson.encode(full)
   if dry then return { 'rejected', version, limits_json } end
--- @include refusals
-  plan_refusal(id, string.match(ARGV[8], '/(%d+)/admitted/$'), user, full[1], limits_json)()
+-- @include plan-refusal
+  plan_refusal(id, string.match(ARGV[8], '/(%d+)/admitted/$'), user, full[1], limits_json, ARGV[6])()
   return { 'rejected', version, limits_json }
 end

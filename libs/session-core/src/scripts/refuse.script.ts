@@ -1,9 +1,14 @@
+import type { SessionFacts } from '../model/session.js';
 import { ShardScript, type ShardContext } from './script.js';
 
 const script = new ShardScript('refuse');
 
+/** Where the refused session came from and where it wanted to go; absent where the server did not say. */
+const TOLD = ['sourceIp', 'sourcePort', 'destination', 'protocol'] as const;
+type Told = { [Name in (typeof TOLD)[number]]?: SessionFacts[Name] | null | undefined };
+
 /** A refusal that a server decided by itself, by a rule of its own. */
-export interface ServerRefusal {
+export interface ServerRefusal extends Told {
   /** The same for every time that it is told. */
   id: string;
   sessionId: string;
@@ -15,5 +20,6 @@ export interface ServerRefusal {
 /** Writes a refusal of a server beside those of the limits. Told twice it stands there twice, with the same id. */
 export async function refuse(context: ShardContext, refusal: ServerRefusal): Promise<void> {
   const { id, sessionId, user, rule, decision } = refusal;
-  await script.inShard(context, [id, sessionId, user, rule, decision]);
+  const facts = TOLD.flatMap((name) => (refusal[name] == null ? [] : [name, refusal[name]]));
+  await script.inShard(context, [id, sessionId, user, rule, decision, ...facts]);
 }

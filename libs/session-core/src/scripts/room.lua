@@ -102,10 +102,11 @@ local function end_due(limit)
   end
 end
 
--- A limit as answers and events show it.
+-- A limit as answers and events show it; its action is for the events.
 local function shown(limit)
   local free = kept_free(limit)
-  return { scope = limit.scope, key = limit.key, max = limit.max, active = limit.held - limit.ending, reserved = free > 0 and free or nil }
+  return { scope = limit.scope, key = limit.key, max = limit.max, active = limit.held - limit.ending,
+    action = limit.action or 'reject', reserved = free > 0 and free or nil }
 end
 
 -- Still above its maximum after this decision, by one that passes every limit, or because the limit was lowered far below its use.
@@ -156,11 +157,11 @@ local function make_room(passes, rates_full)
   return nil
 end
 
--- There is no room: what is due goes all the same.
-local function refuse(attempt, tombstone_ms, full)
--- @include refusals
+-- There is no room: what is due goes all the same. The record is that of the session that asks, without its start.
+local function refuse(attempt, tombstone_ms, full, record)
+-- @include plan-refusal
   local limits_json = cjson.encode(full)
-  local write = plan_refusal(id, string.format('%d', attempt), user, full[1], limits_json)
+  local write = plan_refusal(id, string.format('%d', attempt), user, full[1], limits_json, record)
   apply_planned(tombstone_ms)
   write()
   return { 'rejected', version, limits_json }

@@ -75,12 +75,80 @@ describe('the session in an event carries the metadata of its admission to the l
     expect(await books.redis.smembers(keys.nodeSessions(NODE, 1_763_700_000_000))).toEqual(['a']);
   });
 
-  it('and says null for one that has none', async () => {
+  it('and says nothing of one that has none', async () => {
     await admitted(books.store, request('a', { state: 'reserved', facts: { ...request('x').facts, metadata: null } }));
     await books.store.confirm(tenant, { sessionId: 'a' });
     const [, confirmed] = await streamOf(books.redis, keys.events);
-    expect(JSON.parse(confirmed?.['session'] ?? '')).toMatchObject({ metadata: null });
+    expect(JSON.parse(confirmed?.['session'] ?? '')).not.toHaveProperty('metadata');
     expect(await stored('a')).toBeNull();
+  });
+});
+
+describe('the session in an event', () => {
+  const books = useBooks();
+  const told = async () =>
+    (await streamOf(books.redis, keys.events)).map(
+      ({ session = '' }) => JSON.parse(session) as Record<string, unknown>,
+    );
+  const { policy, facts } = request('x');
+  const none = { from: null, to: null, sourceIp: null, sourcePort: null, destination: null, direction: null };
+
+  beforeEach(async () => {
+    await books.store.limits.change(tenant, () => ({ maxSessionsPerUser: 5 }));
+  });
+
+  it.each([
+    [
+      'hardly anything',
+      {
+        user: '',
+        node: null,
+        epoch: null,
+        facts: { ...facts, ...none, metadata: null },
+        policy: { ...policy, maxDurationMs: 0 },
+      },
+    ],
+    [
+      'everything',
+      {
+        priority: 'emergency' as const,
+        groups: ['trunk:w/"\\'],
+        facts: { ...facts, correlationId: 'c', metadata: {} },
+      },
+    ],
+    ['a node that is not watched', { epoch: null }],
+  ])('is the same from its admission on, with %s', async (_, said) => {
+    await admitted(books.store, request('a', { ...said, state: 'reserved' }));
+    await books.store.confirm(tenant, { sessionId: 'a' });
+    const [reserved = {}, confirmed] = await told();
+    expect({ state: 'reserved', ...confirmed }).toEqual(reserved);
+    expect(confirmed).not.toHaveProperty('state');
+  });
+
+  it('leaves out what is null, empty, 0 or usual, and the tenant, which the event says', async () => {
+    const bare = {
+      user: '',
+      node: null,
+      epoch: null,
+      facts: { ...facts, ...none, metadata: null },
+      policy: { ...policy, maxDurationMs: 0 },
+    };
+    await admitted(books.store, request('a', bare));
+    await admitted(books.store, request('b', { priority: 'emergency', groups: ['trunk:west'] }));
+    expect(await told()).toEqual([
+      { id: 'a', attempt: 1, protocol: 'sip' },
+      {
+        id: 'b',
+        attempt: 1,
+        user: 'alice',
+        node: 'b2bua-1',
+        epoch: 1_763_700_000_000,
+        groups: ['trunk:west', 'priority:emergency'],
+        priority: 'emergency',
+        maxDurationMs: policy.maxDurationMs,
+        ...(({ correlationId: _none, ...said }) => said)(facts),
+      },
+    ]);
   });
 });
 

@@ -33,7 +33,7 @@ if taken then return { taken } end
 if to.list[USER] ~= list[USER] then
   if not read_limit(to_user) then return { 'no-limits' } end
   local full = make_room(list[EMERGENCY] and 'emergency')
-  if full then return refuse(list[ATTEMPT], tombstone_ms, full) end
+  if full then return refuse(list[ATTEMPT], tombstone_ms, full, string.sub(session.packed, 7)) end
 end
 local to_id = new_id ~= '' and new_id or id
 local event_id = to_id .. '/' .. string.format('%d', to.list[ATTEMPT]) .. '/transferred/' .. ARGV[9]

@@ -1,0 +1,76 @@
+import { expect } from '@jest/globals';
+import type { Redis } from 'ioredis';
+import { fieldsOf } from './fixture.js';
+
+interface ToldSession {
+  user: string;
+  groups: string[];
+  startedAtMs: number;
+}
+
+/**
+ * The live sessions of a shard as its outbox alone tells them. Insists of each event that its counts are those right after it, and that
+ * it says the start of its session.
+ */
+export class Told {
+  readonly live = new Map<string, ToldSession>();
+  private last = '-';
+
+  constructor(
+    private readonly redis: Redis,
+    private readonly stream: string,
+  ) {}
+
+  /** Reads what was written since the last time. */
+  async follow(): Promise<void> {
+    for (const [id, flat] of await this.redis.xrange(this.stream, this.last, '+')) {
+      this.last = `(${id}`;
+      this.take(fieldsOf(flat));
+    }
+  }
+
+  private take(event: Record<string, string>): void {
+    const { type = '', session = '{}', at = '', startedAt } = event;
+    if (type === 'session.ended' || type === 'session.moved') {
+      const { sessionId = '', user } = event;
+      const gone = this.live.get(sessionId);
+      this.live.delete(sessionId);
+      expect({ sessionId, user, startedAt }).toEqual({
+        sessionId,
+        user: gone?.user,
+        startedAt: `${gone?.startedAtMs}`,
+      });
+      return this.expectCounts(event, gone);
+    }
+    if (!/^session\.(reserved|admitted|adopted|confirmed|authenticated|transferred)$/.test(type)) return;
+    const { id, user = '', groups = [] } = JSON.parse(session) as { id: string; user?: string; groups?: string[] };
+    const begins = type === 'session.reserved' || type === 'session.admitted';
+    const { fromUser, fromUserActive } = event;
+    const told = { user, groups, startedAtMs: Number(startedAt ?? at) };
+    expect({ type, said: startedAt !== undefined }).toEqual({ type, said: !begins });
+    const before = this.live.get(id);
+    if (before !== undefined)
+      expect({ id, startedAtMs: told.startedAtMs }).toEqual({ id, startedAtMs: before.startedAtMs });
+    this.live.set(id, told);
+    if (type === 'session.confirmed') return expect(event).not.toHaveProperty('groupsActive');
+    this.expectCounts(event, told);
+    if (fromUser !== '' && fromUserActive !== undefined) {
+      expect(Number(fromUserActive)).toBe(this.count((other) => other.user === fromUser));
+    }
+  }
+
+  private expectCounts(event: Record<string, string>, of: ToldSession | undefined): void {
+    const { type, userActive, totalActive, groupsActive } = event;
+    const groups = (of?.groups ?? []).map((name) => [name, this.count((other) => other.groups.includes(name))]);
+    expect({ type, userActive, totalActive, groups: groupsActive && (JSON.parse(groupsActive) as unknown) }).toEqual({
+      type,
+      userActive: `${of?.user === '' ? 0 : this.count(({ user }) => user === of?.user)}`,
+      totalActive: `${this.live.size}`,
+      groups: groups.length === 0 ? undefined : Object.fromEntries(groups),
+    });
+  }
+
+  private count(counts: (session: ToldSession) => boolean): number {
+    return [...this.live.values()].filter(counts).length;
+  }
+}
