@@ -33,8 +33,8 @@ export interface StreamsObserver {
   lag(fact: { stream: string; group: string; lag: GroupLag }): void;
   /** Entries were trimmed: `behind` that every registered group was done with, `cut` by the hard bound. */
   trimmed(fact: { stream: string; behind: number; cut: number }): void;
-  /** An alarm: the hard bound cut entries that registered groups still needed. */
-  boundReached(fact: { stream: string; maxLength: number; losses: GroupLoss[] }): void;
+  /** An alarm: the hard bound, or memory that was short, cut entries that registered groups still needed. */
+  boundReached(fact: { stream: string; maxLength: number; short: boolean; losses: GroupLoss[] }): void;
   /** Groups were not seen for the age limit; they hold back trimming no longer. */
   groupsAgedOut(fact: { stream: string; groups: string[] }): void;
 }

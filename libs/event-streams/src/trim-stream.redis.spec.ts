@@ -63,7 +63,7 @@ describeWith(['redis-server'], 'trimming', () => {
     const all = await publish(1_000);
     await group('fast', 900);
     await group('slow', 333);
-    expect(await trim()).toEqual({ behind: 333, cut: 0, losses: [], agedOut: [] });
+    expect(await trim()).toEqual({ behind: 333, cut: 0, losses: [], short: false, agedOut: [] });
     expect(await left()).toEqual(all.slice(333));
     expect(await trim()).toMatchObject({ behind: 0, cut: 0 });
     expect(told).toEqual([['trimmed', { stream: STREAM, behind: 333, cut: 0 }]]);
@@ -103,7 +103,7 @@ describeWith(['redis-server'], 'trimming', () => {
     await publish(100);
     await group('alive', 60, [], AGE_MS - 10_000);
     await group('gone', 10, [], AGE_MS + 10_000);
-    expect(await trim()).toEqual({ behind: 60, cut: 0, losses: [], agedOut: ['gone'] });
+    expect(await trim()).toEqual({ behind: 60, cut: 0, losses: [], short: false, agedOut: ['gone'] });
     expect(Object.keys(await redis.hgetall(groupsKey(STREAM)))).toEqual(['alive']);
     expect(told).toContainEqual(['groupsAgedOut', { stream: STREAM, groups: ['gone'] }]);
   });
@@ -123,7 +123,10 @@ describeWith(['redis-server'], 'trimming', () => {
     expect(trimmed).toMatchObject({ behind: 0, cut: 2_000 });
     expect(trimmed.losses.toSorted((a, b) => a.group.localeCompare(b.group))).toEqual(losses);
     expect(await left()).toEqual(all.slice(2_000));
-    expect(told).toContainEqual(['boundReached', { stream: STREAM, maxLength: 1_000, losses: trimmed.losses }]);
+    expect(told).toContainEqual([
+      'boundReached',
+      { stream: STREAM, maxLength: 1_000, short: false, losses: trimmed.losses },
+    ]);
   });
 
   it('leaves a mark where it cut what somebody needed, in the stream itself', async () => {
@@ -156,6 +159,33 @@ describeWith(['redis-server'], 'trimming', () => {
     expect(kept).toBeLessThan(250 + 100);
     expect(await trim({ keepLength: 250 })).toMatchObject({ behind: 0 });
     expect(await trim({ keepLength: 2_000 })).toMatchObject({ behind: 0, cut: 0 });
+  });
+
+  it('makes room when memory is short, before Redis refuses what it is needed for', async () => {
+    await publish(30);
+    await group('slow', 0);
+    const used = async () => Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1]);
+    const before = await used();
+    for (let i = 0; i < 20; i += 1) {
+      const pipeline = redis.pipeline();
+      for (let n = 0; n < 500; n += 1) pipeline.xadd(STREAM, '*', 'pad', 'x'.repeat(1_000));
+      await pipeline.exec();
+    }
+    const full = await used();
+    const options = { memoryShare: 0.5, keepLength: 200, mark: { type: 'gap' } };
+    expect(await trim(options)).toMatchObject({ cut: 0, short: false });
+    // Half of it is between what it was and what it is.
+    await redis.config('SET', 'maxmemory', String(before + full));
+    const trimmed = await trim(options);
+    expect(trimmed).toMatchObject({ short: true, losses: [{ group: 'slow', unread: trimmed.cut }] });
+    expect(await used()).toBeLessThan((before + full) / 2);
+    expect(await redis.xlen(STREAM)).toBeGreaterThan(2_000);
+    expect(told).toContainEqual(['boundReached', expect.objectContaining({ short: true })]);
+    await redis.config('SET', 'maxmemory', '1');
+    await trim(options);
+    await redis.config('SET', 'maxmemory', '0');
+    expect(await redis.xlen(STREAM)).toBeGreaterThanOrEqual(200);
+    expect(await redis.xlen(STREAM)).toBeLessThan(300);
   });
 
   it('raises no alarm for what nobody needed', async () => {

@@ -6,6 +6,8 @@ import { Script } from './script.js';
 
 const script = new Script('trim');
 
+type Reply = [behind: number, cut: number, more: number, agedOut: string[], losses: (string | number)[], short: number];
+
 export interface TrimOptions {
   /** A registered group that was not seen for so long holds nothing back any more, milliseconds. */
   groupAgeMs: number;
@@ -13,6 +15,11 @@ export interface TrimOptions {
   maxLength: number;
   /** So many of the newest entries stay for whoever reads without a group, up to a node of the stream (100) more; 0 unless said. */
   keepLength?: number;
+  /**
+   * Above this share of the maxmemory of Redis the oldest entries go as by the bound, down to `keepLength`, until it is below: full memory
+   * would refuse all writes. Not looked at unless said, nor where INFO may not be asked.
+   */
+  memoryShare?: number;
   /**
    * Fields (`type` among them) of an entry that each cut which takes something from a group appends in the same step, with `from` and `to`
    * (ms, between which all that the group did not get was added) and `entries` (of this cut): readers learn of the gap. None unless said.
@@ -28,6 +35,8 @@ export interface Trimmed {
   cut: number;
   /** What the cut took from registered groups. */
   losses: GroupLoss[];
+  /** Whether entries had to go because memory was short. */
+  short: boolean;
   /** Groups that were forgotten. */
   agedOut: string[];
 }
@@ -40,18 +49,19 @@ export interface Trimmed {
  * ioredis rejects with, having told what was done until then.
  */
 export async function trimStream(client: RedisClient, stream: string, options: TrimOptions): Promise<Trimmed> {
-  const { groupAgeMs, maxLength, keepLength = 0, mark = {}, observer = {} } = options;
+  const { groupAgeMs, maxLength, keepLength = 0, memoryShare = 0, mark = {}, observer = {} } = options;
   if (!(maxLength >= 1)) throw new InvalidOptionsError('maxLength must be at least 1');
-  const args = [groupAgeMs, Math.floor(maxLength), keepLength, ...Object.entries(mark).flat()];
-  const total: Trimmed = { behind: 0, cut: 0, losses: [], agedOut: [] };
+  const args = [groupAgeMs, Math.floor(maxLength), keepLength, memoryShare, ...Object.entries(mark).flat()];
+  const total: Trimmed = { behind: 0, cut: 0, losses: [], short: false, agedOut: [] };
   try {
     for (let more = 1; more === 1;) {
       const reply = await script.run(client, [stream, groupsKey(stream)], args);
-      const [behind, cut, again, agedOut, losses] = reply as [number, number, number, string[], (string | number)[]];
+      const [behind, cut, again, agedOut, losses, short] = reply as Reply;
       total.behind += behind;
       total.cut += cut;
       total.agedOut.push(...agedOut);
       addLosses(total.losses, losses);
+      total.short ||= short === 1 && cut > 0;
       more = again;
     }
   } finally {
@@ -72,8 +82,8 @@ function addLosses(losses: GroupLoss[], flat: (string | number)[]): void {
 
 function report(stream: string, total: Trimmed, maxLength: number, observer: Partial<StreamsObserver>): void {
   const tell = teller(observer);
-  const { behind, cut, losses, agedOut } = total;
+  const { behind, cut, losses, short, agedOut } = total;
   if (behind + cut > 0) tell('trimmed', { stream, behind, cut });
-  if (losses.length > 0) tell('boundReached', { stream, maxLength, losses });
+  if (losses.length > 0) tell('boundReached', { stream, maxLength, short, losses });
   if (agedOut.length > 0) tell('groupsAgedOut', { stream, groups: agedOut });
 }

@@ -11,6 +11,8 @@ const TRIM_EVERY_MS = 5_000;
 const GROUP_AGE_MS = 7 * 86_400_000;
 /** Somebody has to look long before anything is lost. */
 const ALARM_SHARE = 0.8;
+/** Of the memory of Redis; above it admissions matter more than what waits for history. Health has warned since 0.8. */
+const MEMORY_SHARE = 0.9;
 
 export interface TrimmerOptions {
   client: StoreClient;
@@ -76,7 +78,8 @@ export class OutboxTrimmer implements OnApplicationBootstrap, OnModuleDestroy {
     const { client, isRead } = this.options;
     const mark = { type: 'events.lost', tenant };
     const groupAgeMs = isRead ? GROUP_AGE_MS : 0;
-    await trimStream(client, stream, { groupAgeMs, maxLength, keepLength, mark, observer: this.observer() });
+    const bounds = { groupAgeMs, maxLength, keepLength, memoryShare: MEMORY_SHARE };
+    await trimStream(client, stream, { ...bounds, mark, observer: this.observer() });
     if (!isRead) return;
     const length = await client.xlen(stream);
     if (length >= ALARM_SHARE * maxLength && !this.alarmed.has(stream)) {
@@ -95,8 +98,7 @@ export class OutboxTrimmer implements OnApplicationBootstrap, OnModuleDestroy {
   private observer(): Partial<StreamsObserver> {
     const { logger } = this.options;
     return {
-      boundReached: (fact) =>
-        logger.error(fact, 'Outbox too long: the oldest events were dropped before history had them'),
+      boundReached: (fact) => logger.error(fact, 'Outbox cut: the oldest events were dropped before history had them'),
       groupsAgedOut: (fact) =>
         logger.warn(fact, 'A reader of the outbox was not seen for a week; nothing is kept for it'),
     };

@@ -6,10 +6,11 @@
 --   ARGV[1] groupAgeMs  a group that was not seen for longer holds nothing back, and is forgotten
 --   ARGV[2] maxLength   the hard bound
 --   ARGV[3] keepLength  so many of the newest stay although nobody needs them any more, up to a node of the stream more
---   ARGV[4] ...         fields of an entry that marks what a cut took from somebody, in turn; none: it is not marked
+--   ARGV[4] memoryShare when Redis has used more than this share of its maxmemory, the stream is cut to keepLength if need be; 0: never
+--   ARGV[5] ...         fields of an entry that marks what a cut took from somebody, in turn; none: it is not marked
 --
--- Reply {behind, cut, more, aged, losses}: entries trimmed behind all groups, entries cut by the bound, 1 when there is more to do,
--- names of groups that aged out, and {group, unread, pending} in turn for each group that lost entries.
+-- Reply {behind, cut, more, aged, losses, short}: entries trimmed behind all groups, entries cut by the bound, 1 when there is more to do,
+-- names of groups that aged out, {group, unread, pending} in turn for each group that lost entries, and 1 when memory was short.
 --
 -- The boundary of a group is its oldest pending entry, or where nothing is pending the entry after the last one delivered. A registered
 -- group that the stream does not have will be made anew from the beginning: it holds back everything.
@@ -61,7 +62,7 @@ for i = 1, #registered, 2 do
   end
 end
 if #aged > 0 then redis.call('HDEL', groups, unpack(aged)) end
-if length == 0 then return { 0, 0, 0, aged, {} } end
+if length == 0 then return { 0, 0, 0, aged, {}, 0 } end
 
 local behind, more = 0, 0
 if boundary ~= nil and length > keep then
@@ -71,8 +72,19 @@ if boundary ~= nil and length > keep then
   if behind > 0 then more = 1 elseif keep == 0 then behind = redis.call('XTRIM', stream, 'MINID', '=', id) end
 end
 
-local excess = redis.call('XLEN', stream) - bound
-if excess > 0 and #ARGV > 3 and #live > 0 then excess = excess + 1 end -- room for the mark
+-- Full memory would refuse whatever Redis is needed for; some may not ask how full it is.
+local function memory_is_short(share)
+  if share <= 0 then return false end
+  local info = redis.pcall('INFO', 'memory')
+  if type(info) ~= 'string' then return false end
+  local max = tonumber(string.match(info, 'maxmemory:(%d+)') or 0)
+  return max > 0 and tonumber(string.match(info, 'used_memory:(%d+)') or 0) > share * max
+end
+
+local left = redis.call('XLEN', stream)
+local short = more == 0 and left > keep and memory_is_short(tonumber(ARGV[4]))
+local excess = left - (short and math.min(bound, math.max(keep, left - CUT_LIMIT)) or bound)
+if excess > 0 and #ARGV > 4 and #live > 0 then excess = excess + 1 end -- room for the mark
 local cut = math.min(math.max(excess, 0), CUT_LIMIT)
 if cut > 0 and more == 0 then
   local first = redis.call('XRANGE', stream, '-', '+', 'COUNT', cut + 1)
@@ -89,12 +101,12 @@ if cut > 0 and more == 0 then
   for _, group in ipairs(live) do
     if group.unread + group.pending > 0 then since = math.min(since or math.huge, group.delivered[1] > 0 and group.delivered[1] or math.huge) end
   end
-  if since and #ARGV > 3 then
+  if since and #ARGV > 4 then
     local from, to = parse(first[1][1])[1], parse(first[cut][1])[1]
     redis.call('XADD', stream, '*', 'v', '1', 'id', 'trimmed/' .. first[1][1] .. '/' .. first[cut][1], 'at', string.format('%.0f', now),
-      'from', string.format('%.0f', math.min(since, from)), 'to', string.format('%.0f', to), 'entries', cut, unpack(ARGV, 4))
+      'from', string.format('%.0f', math.min(since, from)), 'to', string.format('%.0f', to), 'entries', cut, unpack(ARGV, 5))
   end
-  if excess > cut then more = 1 end
+  if excess > cut or short then more = 1 end
 else
   cut = 0
 end
@@ -105,4 +117,4 @@ for _, group in ipairs(live) do
     for _, value in ipairs({ group.name, group.unread, group.pending }) do losses[#losses + 1] = value end
   end
 end
-return { behind, cut, more, aged, losses }
+return { behind, cut, more, aged, losses, short and 1 or 0 }
