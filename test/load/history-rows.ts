@@ -52,23 +52,28 @@ function time(ms: string): string {
   return `strftime('%Y-%m-%dT%H:%M:%S', (${ms}) / 1000, 'unixepoch') || printf('.%03dZ', (${ms}) % 1000)`;
 }
 
-/** The sums as the writer keeps them: by the hour from the rows, by the day and of all time from those. */
+/**
+ * The sums as the writer keeps them: by the hour from the rows, by the day and of all time from those; of users and destinations the last two
+ * hours are open, and not yet in the others.
+ */
 function sums(): string[] {
-  const rank = { user: 'bytes_sent + bytes_received', destination: 'sessions' };
+  const rank: Record<string, string> = { user: 'bytes_sent + bytes_received', destination: 'sessions' };
   const columns = 'entries, sessions, ended, bytes_sent, bytes_received, duration_secs, refusals';
   const all = `count(*), sum(refusals = 0), sum(end_time is not null), sum(bytes_sent), sum(bytes_received), sum(coalesce(duration_secs, 0)),
     sum(refusals)`;
   const counted = 'count(*), sum(refusals = 0), 0, 0, 0, 0, sum(refusals)';
+  const into = `insert into rollups (tenant, scope, name, span, bucket, ${columns}, rank, peak, active, active_version)`;
+  const open = new Date(Date.now() - 3_600_000).toISOString().slice(0, 13);
   const hours = (scope: string, name: string, what: string, which: string) =>
-    `insert into rollups (tenant, scope, name, span, bucket, ${columns}, rank, peak, active, active_version)
-    select 'default', '${scope}', ${name}, 1, substr(start_time, 1, 13), ${what}, null, 0, null, null from sessions where ${which}
-    group by ${name}, substr(start_time, 1, 13)`;
-  const wider = (scope: string, span: number, bucket: string, of: string) => {
+    `${into} select 'default', '${scope}', ${name}, 1, substr(start_time, 1, 13), ${what}, null, 0, null, null from sessions where ${which}
+      group by ${name}, substr(start_time, 1, 13)`;
+  const opened = (scope: string) =>
+    `update rollups set rank = ${rank[scope]} where tenant = 'default' and scope = '${scope}' and span = 1 and bucket >= '${open}'`;
+  const wider = (scope: string, span: number, bucket: string, from: string) => {
     const added = columns.replaceAll(/\w+/g, 'sum($&)');
-    const ranked = scope in rank ? (rank[scope as keyof typeof rank] ?? '').replaceAll(/\w+/g, 'sum($&)') : 'null';
-    return `insert into rollups (tenant, scope, name, span, bucket, ${columns}, rank, peak, active, active_version)
-      select tenant, scope, name, ${span}, ${bucket}, ${added}, ${ranked}, 1, null, null from rollups
-      where tenant = 'default' and scope = '${scope}' and span = ${of} group by name, ${bucket}`;
+    const ranked = rank[scope]?.replaceAll(/\w+/g, 'sum($&)') ?? 'null';
+    return `${into} select tenant, scope, name, ${span}, ${bucket}, ${added}, ${ranked}, 1, null, null from rollups
+      where tenant = 'default' and scope = '${scope}' and ${from} group by name, ${bucket}`;
   };
   const scopes: [string, string, string, string][] = [
     ['total', `''`, all, '1'],
@@ -80,7 +85,8 @@ function sums(): string[] {
   ];
   return scopes.flatMap(([scope, name, what, which]) => [
     hours(scope, name, what, which),
-    wider(scope, 24, 'substr(bucket, 1, 10)', '1'),
-    ...(scope in rank ? [wider(scope, 0, `''`, '24')] : []),
+    ...(scope in rank ? [opened(scope)] : []),
+    wider(scope, 24, 'substr(bucket, 1, 10)', 'span = 1 and rank is null'),
+    ...(scope in rank ? [wider(scope, 0, `''`, 'span = 24')] : []),
   ]);
 }

@@ -14,5 +14,15 @@ export function historyAddress(url: string): HistoryAddress {
   if (path === '' || /^[a-z][a-z0-9+.-]+:/i.test(path)) {
     throw new InvalidInputError('database_url', 'must be sqlite://<file>, postgres://…, or memory:');
   }
-  return { kind: 'sqlite', path: decodeURI(path) };
+  return { kind: 'sqlite', path: decoded(path) };
+}
+
+function decoded(path: string): string {
+  try {
+    const text = decodeURIComponent(path);
+    if (!text.includes('\0')) return text;
+  } catch {
+    // told below
+  }
+  throw new InvalidInputError('database_url', 'must have every % of the path as %25, and no NUL in it');
 }

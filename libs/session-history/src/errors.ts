@@ -18,7 +18,7 @@ export class HistoryUnavailableError extends BerthError {
   }
 }
 
-/** A backup that must not be restored, or a file that is in the way of a backup. */
+/** A history file was not copied, looked through or put back; the message says why and what to do. */
 export class BackupError extends BerthError {
   readonly code = 'history-backup';
 }

@@ -1,20 +1,21 @@
 import { historyAddress } from './address.js';
-import { backupFile, type Backup } from './backup.js';
 import { breath } from './breath.js';
-import { BackupError, historyError } from './errors.js';
+import { historyError } from './errors.js';
 import { exportRows, type ExportChunk, type ExportFormat } from './export/export.js';
 import type { HistoryEvent } from './model/event.js';
 import { timeText } from './model/row.js';
 import { openStore } from './open-store.js';
 import type { HistoryFilter } from './read/filter.js';
+import { gapsSince, type Gap } from './read/gaps.js';
 import { historyPage, violationPage, type HistoryPage, type HistoryQuery, type ViolationPage } from './read/history.js';
 import { highestPeaks, hourPeaks, type HourPeak, type PeakOf } from './read/peaks.js';
 import { statsSince, type Stats } from './read/stats.js';
 import { hourlyTraffic, type HourTraffic } from './read/traffic.js';
 import type { Store } from './store/store.js';
 import { applyEvents } from './write/apply.js';
+import { removeGaps } from './write/gaps.js';
 import type { RowChange } from './write/ledger.js';
-import { removeBeyond, removeEmptySums, removeOlder } from './write/retention.js';
+import { closeOver, removeBeyond, removeEmptySums, removeOlder } from './write/retention.js';
 
 export interface HistoryOptions {
   /** See `historyAddress`. */
@@ -99,6 +100,11 @@ export class HistoryDatabase {
     }
   }
 
+  /** Since then: the times from which events are missing, since nobody read them before they had to go. */
+  async gaps(tenant: string, sinceMs = 0): Promise<Gap[]> {
+    return await this.store.read((db) => gapsSince(db, tenant, sinceMs));
+  }
+
   /** Traffic by the hour in which sessions started. */
   async traffic(tenant: string, of: { sinceMs: number; user?: string | undefined }): Promise<HourTraffic[]> {
     return await hourlyTraffic(this.store, tenant, of);
@@ -115,6 +121,7 @@ export class HistoryDatabase {
    */
   async removeOlderThan(cutoffMs: number, signal?: AbortSignal): Promise<number> {
     const goesOn = () => signal === undefined || !signal.aborted;
+    await this.store.write(async (db) => await removeGaps(db, timeText(cutoffMs)));
     let removed = 0;
     for (let more = true; more && goesOn();) {
       const step = await removeOlder(this.store, timeText(cutoffMs));
@@ -122,6 +129,7 @@ export class HistoryDatabase {
       more = step.more;
       await breath();
     }
+    while (goesOn() && (await closeOver(this.store))) await breath();
     let place: Awaited<ReturnType<typeof removeEmptySums>> = null;
     do {
       if (!goesOn()) return removed;
@@ -129,12 +137,6 @@ export class HistoryDatabase {
       await breath();
     } while (place !== null);
     return removed;
-  }
-
-  /** A consistent copy of the SQLite file, written while it is in use. PostgreSQL has `pg_dump` for that. */
-  async backup(to: string): Promise<Backup> {
-    if (this.path === null) throw new BackupError(`History in ${this.kind} is not backed up by a copy of its file`);
-    return await backupFile(this.path, to);
   }
 
   /** Whether the database answers, and takes writes. Throws HistoryUnavailableError. */

@@ -1,14 +1,17 @@
 export { historyAddress, type HistoryAddress } from './address.js';
-export { restoreFile, type Backup } from './backup.js';
 export { BackupError, HistoryUnavailableError, type UnavailableReason } from './errors.js';
 export { csvLine, readCsv, type CsvValue } from './export/csv.js';
 export type { ExportChunk, ExportFormat } from './export/export.js';
+export { backUpFile, unfinishedBackup } from './file/back-up.js';
+export { checkFile, type OnBegin, type WholeFile } from './file/look-through.js';
+export { restoreFile, type Restored } from './file/restore.js';
 export { HistoryDatabase, type HistoryOptions } from './history-database.js';
 export { historyEvent, type OutboxEntry } from './model/event.mapper.js';
 export type {
   AboardEvent,
   EndedEvent,
   FullLimit,
+  GapEvent,
   HistoryEvent,
   Level,
   LevelsEvent,
@@ -17,6 +20,7 @@ export type {
   TrafficEvent,
 } from './model/event.js';
 export { STATUSES, type SessionRow, type Status } from './model/row.js';
+export type { Gap } from './read/gaps.js';
 export { isStatus, sortNamed, type HistoryFilter, type Sort } from './read/filter.js';
 export {
   MAX_PAGE_SIZE,

@@ -1,13 +1,14 @@
-import { existsSync } from 'node:fs';
-import { open as openFile, readdir, stat, writeFile } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { mkdtemp, open as openFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
-import { describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import Libsql from 'libsql';
 
-import { HistoryDatabase, restoreFile } from '../src/index.js';
+import { backUpFile, HistoryDatabase, restoreFile } from '../src/index.js';
 import { describeDatabases } from './databases.fixture.js';
 import { plainStats } from './plain.fixture.js';
-import { allRows } from './rows.fixture.js';
+import { allRows, closed } from './rows.fixture.js';
 import { World, type Happening } from './world.fixture.js';
 
 const DAY_MS = 86_400_000;
@@ -21,7 +22,6 @@ const world = (count: number, gapMs: number) =>
       afterMs: gapMs,
     })),
   );
-const pathOf = (url: string) => url.replace('sqlite://', '');
 
 describeDatabases('retention', ({ open, url, query }) => {
   it('removes what ended and began before, and nothing else; sums follow', async () => {
@@ -75,80 +75,100 @@ describeDatabases('retention', ({ open, url, query }) => {
   });
 });
 
-describeDatabases('a SQLite file', ({ kind, url, open, query }) => {
-  if (kind !== 'sqlite') {
-    it('is what PostgreSQL is not: it is backed up by pg_dump', async () => {
-      await expect((await open()).backup('/nowhere')).rejects.toMatchObject({ code: 'history-backup' });
-    });
-    return;
-  }
+describe('a SQLite file', () => {
+  let dir: string;
+  const opened: HistoryDatabase[] = [];
+
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'berth-file-'));
+  });
+  afterEach(async () => {
+    await Promise.all(opened.splice(0).map((database) => database.close()));
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  const at = (name: string) => join(dir, name);
+  const open = async (path: string, suspect = false) => {
+    const database = await HistoryDatabase.open({ url: `sqlite://${path}`, suspect });
+    opened.push(database);
+    return database;
+  };
+  const query = (path: string, text: string): object[] => {
+    const file = new Libsql(path);
+    try {
+      return file.prepare(text).all() as object[];
+    } finally {
+      file.close();
+    }
+  };
 
   it('is backed up whole while it is written, and restored from that', async () => {
-    const at = await url();
-    const database = await open({ url: at });
+    const [path, copy, other] = [at('history.db'), at('backup.db'), at('other.db')];
+    const database = await open(path);
     const { events } = world(3_000, 1_000);
     await database.apply(events.slice(0, 1_000));
-    const copy = `${pathOf(at)}.backup`;
     const [backup] = await Promise.all([
-      database.backup(copy),
+      backUpFile(path, copy),
       (async () => {
         for (let n = 1_000; n < events.length; n += 100) await database.apply(events.slice(n, n + 100));
       })(),
     ]);
-    expect(backup).toMatchObject({ path: copy, bytes: (await stat(copy)).size });
-    await expect(database.backup(copy)).rejects.toMatchObject({ code: 'history-backup' });
-    const other = await url();
-    expect(await restoreFile(copy, pathOf(other))).toMatchObject({ rows: backup.rows, replaced: null });
-    const restored = await open({ url: other });
+    expect(await restoreFile(copy, other)).toMatchObject({ rows: backup.rows, replaced: null });
+    const restored = await open(other);
     await restored.apply(events); // what came after the backup comes again from the stream
     const rows = 'select * from sessions order by tenant, session_id, start_time';
-    expect(await query(other, rows)).toEqual(await query(at, rows));
-    const sums = 'select * from rollups order by tenant, scope, name, span, bucket';
-    expect(await query(other, sums)).toEqual(await query(at, sums));
-  });
-
-  it('is replaced by a restore only when the backup is whole; the one before stays beside it', async () => {
-    const at = await url();
-    const database = await open({ url: at });
-    await database.apply(world(500, 1_000).events);
-    const copy = `${pathOf(at)}.backup`;
-    await database.backup(copy);
-    await database.close();
-    const broken = `${copy}.broken`;
-    await restoreFile(copy, broken);
-    await damage(broken);
-    await expect(restoreFile(broken, pathOf(at))).rejects.toMatchObject({ code: 'history-backup' });
-    await writeFile(`${copy}.other`, 'something else');
-    await expect(restoreFile(`${copy}.other`, pathOf(at))).rejects.toMatchObject({ code: 'history-backup' });
-    expect(
-      (await readdir(dirname(copy))).filter(
-        (name) => name.startsWith(basename(pathOf(at))) && /restoring|replaced/.test(name),
-      ),
-    ).toEqual([]);
-    const { replaced } = await restoreFile(copy, pathOf(at));
-    expect(existsSync(replaced ?? '')).toBe(true);
+    expect(query(other, rows)).toEqual(query(path, rows));
+    const sums = 'select * from rollups';
+    expect(closed(query(other, sums))).toEqual(closed(query(path, sums)));
   });
 
   it('that is damaged is set aside as it is, and a new one begun', async () => {
-    for (const harm of [damage, (path: string) => writeFile(path, 'this is no database'.repeat(500))]) {
-      const at = await url();
-      const before = await open({ url: at });
+    const overwrite = (path: string) => writeFile(path, 'this is no database'.repeat(500));
+    for (const [name, harm] of Object.entries({ damage, overwrite })) {
+      const path = at(`${name}.db`);
+      const before = await open(path);
       await before.apply(world(800, 1_000).events);
       await before.close();
-      await harm(pathOf(at));
-      const bytes = (await stat(pathOf(at))).size;
-      const database = await open({ url: at, suspect: true });
-      expect(database.setAside).toMatch(/history|\.db\.damaged-\d{4}-/);
+      await harm(path);
+      const bytes = (await stat(path)).size;
+      const database = await open(path, true);
+      expect(database.setAside).toMatch(/\.db\.damaged-\d{4}-/);
       expect((await stat(database.setAside ?? '')).size).toBe(bytes);
       await database.apply(world(10, 1_000).events);
       expect((await database.history('default')).total).toBeGreaterThan(0);
     }
   });
 
+  it('has a log that begins anew, however much is written', async () => {
+    const path = at('history.db');
+    const database = await open(path);
+    const ended = (n: number) => ({
+      kind: 'ended' as const,
+      tenant: 'default',
+      atMs: START + n,
+      position: `${START + n}-0`,
+      levels: [],
+      sessionId: `s${(n * 7_919) % 100_003}`,
+      attempt: 1,
+      startedAtMs: START + n,
+      totals: {},
+      user: `u${n}`,
+      node: '',
+      endedAtMs: START + n,
+      reason: 'completed' as const,
+      note: '',
+    });
+    let largest = 0;
+    for (let n = 0; n < 24_000; n += 100) {
+      await database.apply(Array.from({ length: 100 }, (_, more) => ended(n + more)));
+      largest = Math.max(largest, (await stat(`${path}-wal`)).size);
+    }
+    expect(largest).toBeLessThan(80 * 2 ** 20); // of some 100 that are written
+  });
+
   it('that is well is not', async () => {
-    const at = await url();
-    await (await open({ url: at })).close();
-    expect((await open({ url: at, suspect: true })).setAside).toBeNull();
+    await (await open(at('history.db'))).close();
+    expect((await open(at('history.db'), true)).setAside).toBeNull();
   });
 });
 
@@ -165,7 +185,6 @@ describe('memory', () => {
       topUsers: expect.anything(),
       topDestinations: expect.anything(),
     });
-    await expect(database.backup('/nowhere')).rejects.toMatchObject({ code: 'history-backup' });
     await database.close();
   });
 });

@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 
-import { sortNamed, type HistoryQuery, type SessionRow } from '../src/index.js';
+import { sortNamed, type HistoryEvent, type HistoryQuery, type SessionRow } from '../src/index.js';
 import { describeDatabases } from './databases.fixture.js';
 import { allRows } from './rows.fixture.js';
 import { happening, World } from './world.fixture.js';
@@ -142,13 +142,30 @@ describeDatabases('paging', ({ open, kind }) => {
       'x',
       '!!',
       'bnVsbA',
-      Buffer.from('[1,"start_time",2,"","",""]').toString('base64url'),
+      ...[
+        [1, 'start_time', 2, '', '', ''],
+        [1, 'start_time', 1, 5, '', ''],
+        [1, 'start_time', 1, '', '', 'a\0b'],
+        [1, 'bytes_sent', 1, 'abc', '', ''],
+        [1, 'bytes_sent', 1, 1.5, '', ''],
+        [1, 'duration_seconds', 1, 1e300, '', ''],
+        [1, 'user', 1, 'a\0b', '', ''],
+        [1, 'rowid', 1, '', '', ''],
+      ].map((list) => Buffer.from(JSON.stringify(list)).toString('base64url')),
       'A'.repeat(3_000),
     ]) {
       expect(await path({ cursor })).toMatchObject({ path: 'cursor' });
     }
     expect(() => sortNamed('rowid; drop table sessions')).toThrow(expect.objectContaining({ path: 'sort_by' }));
     expect((await database.history('default', { user: "x' or 1=1 --" })).total).toBe(0);
+  });
+
+  it('names a refusal by the first of user, group, ip and total that was full', async () => {
+    const database = await open();
+    const limits = ['total', 'ip', 'group'].map((scope) => ({ scope, key: scope, max: 1, active: 1 }));
+    const [event] = new World(START).run([{ what: 'refuse', who: 0, which: 4, afterMs: 0 }]).events;
+    await database.apply([{ ...event!, limits } as HistoryEvent]);
+    expect((await database.history('default')).rows).toMatchObject([{ refused_by: 'group' }]);
   });
 
   it('shows who was refused, by which limits, and how many a sum stands for', async () => {

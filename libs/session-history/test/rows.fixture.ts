@@ -14,3 +14,38 @@ export async function allRows(
     cursor = page.nextCursor;
   }
 }
+
+const SUMS = ['entries', 'sessions', 'ended', 'bytes_sent', 'bytes_received', 'duration_secs', 'refusals', 'rank'];
+
+/** The rows of the table `rollups` as they are when every hour is closed: when that happens hangs on the batches. What is empty is left out. */
+export function closed(rollups: readonly object[]): Record<string, unknown>[] {
+  const all = new Map<string, Record<string, unknown>>();
+  const at = (row: Record<string, unknown>, span: unknown, bucket: unknown) => {
+    const { tenant, scope, name } = row;
+    const key = JSON.stringify([tenant, scope, name, span, bucket]);
+    const into = all.get(key) ?? { tenant, scope, name, span, bucket, peak: 0, active: null, active_version: null };
+    all.set(key, into);
+    return into;
+  };
+  for (const row of rollups as Record<string, unknown>[]) {
+    const { span, bucket, rank, active } = row;
+    const isOpen = span === 1 && rank !== null;
+    const buckets = isOpen
+      ? [
+          [1, bucket],
+          [24, String(bucket).slice(0, 10)],
+          [0, ''],
+        ]
+      : [[span, bucket]];
+    for (const [intoSpan, intoBucket] of buckets) {
+      const into = at(row, intoSpan, intoBucket);
+      for (const name of SUMS) into[name] = Number(into[name] ?? 0) + Number(row[name]);
+      if (intoSpan !== 0) into['peak'] = Math.max(Number(into['peak']), Number(row['peak']));
+      if (intoSpan !== 1) continue;
+      into['rank'] = null;
+      if (active !== null) Object.assign(into, { active: Number(active), active_version: row['active_version'] });
+    }
+  }
+  const some = [...all].filter(([, { entries, peak }]) => entries || peak);
+  return some.toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
+}

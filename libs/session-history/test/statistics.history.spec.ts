@@ -13,7 +13,7 @@ const START = Date.now() - 6 * 24 * HOUR_MS;
 
 describeDatabases('statistics', ({ open, kind }) => {
   const numRuns = kind === 'sqlite' ? 20 : 6;
-  const worlds = fc.array(happening(4 * HOUR_MS), { maxLength: 120 });
+  const worlds = fc.array(happening(4 * HOUR_MS), { minLength: 40, maxLength: 120 });
   const windows = fc.array(fc.nat(8 * 24 * HOUR_MS), { minLength: 6, maxLength: 6 });
 
   it('equal a plain recomputation from all rows, for random events and windows', async () => {

@@ -23,6 +23,7 @@ export function sessionsAndRollups(kind: Store['kind']): Migration {
     async up(db: Kysely<unknown>) {
       await createSessions(db, as);
       await createRollups(db, as, kind !== 'postgres');
+      await createGaps(db, as);
     },
   };
 }
@@ -98,11 +99,25 @@ async function createRollups(db: Kysely<unknown>, as: As, clustered: boolean): P
     .addColumn('active_version', as('text'))
     .addPrimaryKeyConstraint('rollups_key', ['tenant', 'scope', 'name', 'span', 'bucket'] as never[]);
   await (clustered ? table.modifyEnd(sql`without rowid`) : table).execute();
-  // The users and destinations of a day, or of all time, the largest first; with their peaks, so that those are found in the index alone.
+  // The users and destinations of an open hour, of a day, or of all time, the largest first; with their peaks, so that those are found in
+  // the index alone.
   await db.schema
     .createIndex('idx_rollups_rank')
     .on('rollups')
-    .columns(['tenant', 'scope', 'span', 'bucket', 'rank desc', 'sessions desc', 'peak'])
+    .columns(['span', 'bucket', 'tenant', 'scope', 'rank desc', 'sessions desc', 'peak'])
     .where(sql.ref('rank'), 'is not', null)
+    .execute();
+}
+
+async function createGaps(db: Kysely<unknown>, as: As): Promise<void> {
+  await db.schema
+    .createTable('gaps')
+    .addColumn('tenant', as('text'), (column) => column.notNull())
+    .addColumn('shard', as('int'), (column) => column.notNull())
+    .addColumn('event_id', as('text'), (column) => column.notNull())
+    .addColumn('from_time', as('text'), (column) => column.notNull())
+    .addColumn('to_time', as('text'), (column) => column.notNull())
+    .addColumn('entries', as('bigint'), (column) => column.notNull())
+    .addPrimaryKeyConstraint('gaps_key', ['tenant', 'shard', 'event_id', 'from_time'] as never[])
     .execute();
 }

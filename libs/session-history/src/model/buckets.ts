@@ -7,12 +7,20 @@ export const DAY_MS = 86_400_000;
 export const HOUR = 1;
 export const DAY = 24;
 export const EVER = 0;
-export type Span = typeof HOUR | typeof DAY | typeof EVER;
 
 /** `2026-11-20T10`: the hour of a time as the table has it. */
 export const hourOf = (time: string): string => time.slice(0, 13);
 /** `2026-11-20`. */
 export const dayOf = (time: string): string => time.slice(0, 10);
+
+let lastHour = { number: Number.NaN, text: '' };
+
+/** The hour of a moment in milliseconds. Most are in the hour of the one before. */
+export function hourAt(ms: number): string {
+  const number = Math.floor(ms / HOUR_MS);
+  if (number !== lastHour.number) lastHour = { number, text: hourOf(timeText(ms)) };
+  return lastHour.text;
+}
 
 export function hourMs(bucket: string): number {
   return Date.parse(`${bucket}:00:00.000Z`);

@@ -72,6 +72,13 @@ describe('an entry of the outbox', () => {
     });
   });
 
+  it('says what a limit does, where the event does', () => {
+    const limits = (more: object) => JSON.stringify([{ scope: 'user', key: 'al', max: 1, active: 1, ...more }]);
+    const told = (more: object) => historyEvent(entry({ type: 'session.rejected', limits: limits(more) }));
+    expect(told({ action: 'terminate_oldest' })).toMatchObject({ limits: [{ action: 'terminate_oldest' }] });
+    expect(told({})).toHaveProperty('limits', [{ scope: 'user', key: 'al', max: 1, active: 1 }]);
+  });
+
   it.each(['node.lost', 'fuse.tripped', 'creation.alert', ''])('of type %j is nothing to history', (type) => {
     expect(historyEvent(entry({ type }))).toBeNull();
   });
@@ -89,6 +96,7 @@ describe('an entry of the outbox', () => {
       { type: 'session.ended', sessionId: 's', startedAt: '1', endedAt: '2', reason: 'killed', bytesSent: '1e30' },
     ],
     ['limits', { type: 'session.rejected', limits: 'x' }],
+    ['from', { type: 'events.lost', to: '1', entries: '1' }],
   ])('with a wrong %s is refused by that name', (path, fields) => {
     expect(() => historyEvent(entry(fields as Record<string, string>))).toThrow(expect.objectContaining({ path }));
   });

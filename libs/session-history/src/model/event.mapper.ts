@@ -39,6 +39,11 @@ export function historyEvent({ position, shard, fields }: OutboxEntry): HistoryE
     return { kind: 'aboard', ...envelope, begins, startedAtMs, session, levels };
   }
   if (type === 'session.rejected') return { kind: 'refused', ...envelope, ...refusalIn(fields, atMs), levels: [] };
+  if (type === 'events.lost') {
+    const [fromMs, toMs] = [timeIn(fields, 'from'), timeIn(fields, 'to')];
+    const entries = numberIn(fields, 'entries', 0);
+    return { kind: 'gap', ...envelope, id: required(fields, 'id'), shard, fromMs, toMs, entries, levels: [] };
+  }
   const levels = levelsAfterEnd(fields, shard);
   if (type === 'session.moved') return { kind: 'levels', ...envelope, levels };
   if (type !== 'session.ended') return null;
@@ -109,8 +114,14 @@ function refusalIn(fields: Fields, atMs: number) {
 }
 
 function fullLimit(said: unknown): FullLimit {
-  const { scope, key, max, active } = (said ?? {}) as Record<string, unknown>;
-  return { scope: clean(String(scope)), key: clean(String(key)), max: Number(max) || 0, active: Number(active) || 0 };
+  const { scope, key, max, active, action } = (said ?? {}) as Record<string, unknown>;
+  return {
+    scope: clean(String(scope)),
+    key: clean(String(key)),
+    max: Number(max) || 0,
+    active: Number(active) || 0,
+    ...(typeof action === 'string' && { action: clean(action) }),
+  };
 }
 
 function levelsAfterStart(fields: Fields, shard: number, user: string): Level[] {

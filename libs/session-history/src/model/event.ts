@@ -84,6 +84,8 @@ export interface FullLimit {
   key: string;
   max: number;
   active: number;
+  /** What the limit does when it is full, where the event says it. */
+  action?: string;
 }
 
 /** Somebody was refused: by limits, or by a rule of a server (then `limits` is empty). */
@@ -110,5 +112,18 @@ export interface LevelsEvent extends Envelope {
   kind: 'levels';
 }
 
+/** Events that history did not get: they were trimmed away before. */
+export interface GapEvent extends Envelope {
+  kind: 'gap';
+  /** The event's own id, the same in every repeat. */
+  id: string;
+  shard: number;
+  /** Between these times all of them were added, milliseconds. */
+  fromMs: number;
+  toMs: number;
+  /** How many it is known to be; there may be more. */
+  entries: number;
+}
+
 /** What history is told. Events of one session may come in any order, any number of times. */
-export type HistoryEvent = AboardEvent | EndedEvent | TrafficEvent | RefusedEvent | LevelsEvent;
+export type HistoryEvent = AboardEvent | EndedEvent | TrafficEvent | RefusedEvent | LevelsEvent | GapEvent;

@@ -1,19 +1,13 @@
-import type { EndReason } from '#session-core';
+import { LIMIT_SCOPES, type EndReason } from '#session-core';
 
 import { hostAndPort } from './destination.js';
 import type { AboardEvent, EndedEvent, RefusedEvent, Totals, TrafficEvent } from './event.js';
-import { blankRow, isRefusal, timeText, type SessionRow, type Status } from './row.js';
+import { blankRow, isRefusal, timeText, type RowKey, type SessionRow } from './row.js';
 
 /** An event that has a row; `levels` alone has none. */
 export type RowEvent = AboardEvent | EndedEvent | TrafficEvent | RefusedEvent;
 
 const FAILED: ReadonlySet<EndReason> = new Set(['node_lost', 'node_restarted', 'reconciled', 'reservation_expired']);
-
-export interface RowKey {
-  tenant: string;
-  session_id: string;
-  start_time: string;
-}
 
 export function keyOf(event: RowEvent): RowKey {
   switch (event.kind) {
@@ -27,116 +21,116 @@ export function keyOf(event: RowEvent): RowKey {
 }
 
 /**
- * The row after one more event: the same for every order of the same events, however often each comes, so that redelivery and rows
- * that were written before change nothing.
+ * The row after one more event about it, whose key is `key`: the same for every order of the same events, however often each comes, so that
+ * redelivery and rows that were written before change nothing.
  *
  * Each register of the row takes the newest that was said; totals take the largest. A session stands above a refusal of the same id in
  * the same millisecond, and a later attempt above an earlier one that it followed within the millisecond: those leave no row.
  */
-export function merge(row: SessionRow | undefined, event: RowEvent): SessionRow {
-  if (event.kind === 'refused') return refusedRow(row, event);
+export function merge(row: SessionRow | undefined, key: RowKey, event: RowEvent): SessionRow {
+  if (event.kind === 'refused') return refusedRow(row, key, event);
   const attempt = event.kind === 'aboard' ? event.session.attempt : event.attempt;
   if (row && !isRefusal(row) && row.attempt > attempt) return row;
-  const known = row && !isRefusal(row) && row.attempt === attempt ? row : blankRow({ ...keyOf(event), attempt });
-  if (event.kind === 'aboard') return aboard(known, event);
-  const total = withTotals(known, event.totals);
-  return event.kind === 'ended' ? ended(total, event) : total;
-}
-
-function aboard(row: SessionRow, event: AboardEvent): SessionRow {
-  const { session } = event;
-  const version = event.begins ? '' : versionOf(event.position);
-  const merged = { ...row };
-  if (isNewer(version, row.facts_version)) {
-    const { host, port } = hostAndPort(session.destination);
-    Object.assign(merged, {
-      source_ip: session.sourceIp,
-      source_port: session.sourcePort,
-      dest_ip: host,
-      dest_port: port,
-      protocol: session.protocol,
-      groups: JSON.stringify(session.groups),
-      priority: session.priority,
-      from_uri: session.from,
-      to_uri: session.to,
-      direction: session.direction,
-      correlation_id: session.correlationId,
-      metadata: session.metadata,
-      epoch: session.epoch,
-      facts_version: version,
-    } satisfies Partial<SessionRow>);
+  const isKnown = row && !isRefusal(row) && row.attempt === attempt;
+  const merged = isKnown ? { ...row } : blankRow(key, attempt);
+  if (event.kind === 'aboard') {
+    board(merged, event);
+    return merged;
   }
-  if (isNewer(version, row.version)) {
-    Object.assign(merged, {
-      ...holder(session),
-      state: session.state,
-      status: 'active',
-      end_time: null,
-      duration_secs: null,
-      close_reason: null,
-      note: '',
-      version,
-    } satisfies Partial<SessionRow>);
-  }
+  raiseTotals(merged, event.totals);
+  if (event.kind === 'ended') end(merged, event);
   return merged;
 }
 
-function ended(row: SessionRow, event: EndedEvent): SessionRow {
+// What follows writes into a row that nobody else has yet: putting a row together from pieces took a third of the processor time of a batch.
+
+function board(row: SessionRow, { session, begins, position }: AboardEvent): void {
+  const version = begins ? '' : versionOf(position);
+  if (isNewer(version, row.facts_version)) {
+    setDestination(row, session.destination);
+    row.source_ip = session.sourceIp;
+    row.source_port = session.sourcePort;
+    row.protocol = session.protocol;
+    row.groups = JSON.stringify(session.groups);
+    row.priority = session.priority;
+    row.from_uri = session.from;
+    row.to_uri = session.to;
+    row.direction = session.direction;
+    row.correlation_id = session.correlationId;
+    row.metadata = session.metadata;
+    row.epoch = session.epoch;
+    row.facts_version = version;
+  }
+  if (!isNewer(version, row.version)) return;
+  setHolder(row, session);
+  row.state = session.state;
+  row.status = 'active';
+  row.end_time = null;
+  row.duration_secs = null;
+  row.close_reason = null;
+  row.note = '';
+  row.version = version;
+}
+
+function end(row: SessionRow, event: EndedEvent): void {
   const version = versionOf(event.position);
-  if (!isNewer(version, row.version)) return row;
-  return {
-    ...row,
-    ...holder(event),
-    state: 'ended',
-    status: FAILED.has(event.reason) ? 'failed' : 'closed',
-    end_time: timeText(event.endedAtMs),
-    duration_secs: Math.max(0, Math.floor((event.endedAtMs - event.startedAtMs) / 1000)),
-    close_reason: event.reason,
-    note: event.note,
-    version,
-  };
+  if (!isNewer(version, row.version)) return;
+  setHolder(row, event);
+  row.state = 'ended';
+  row.status = FAILED.has(event.reason) ? 'failed' : 'closed';
+  row.end_time = timeText(event.endedAtMs);
+  row.duration_secs = Math.max(0, Math.floor((event.endedAtMs - event.startedAtMs) / 1000));
+  row.close_reason = event.reason;
+  row.note = event.note;
+  row.version = version;
 }
 
-function refusedRow(row: SessionRow | undefined, event: RefusedEvent): SessionRow {
+function refusedRow(known: SessionRow | undefined, key: RowKey, event: RefusedEvent): SessionRow {
   // Two refusals of one id in one millisecond are the same one, or as good as that.
-  if (row && (!isRefusal(row) || row.event_id > event.id)) return row;
-  const { host, port } = hostAndPort(event.destination);
+  if (known && (!isRefusal(known) || known.event_id > event.id)) return known;
   const byLimit = event.limits.length > 0;
-  const status: Status = byLimit ? 'rejected_by_limit' : 'rejected_by_acl';
-  const at = timeText(event.atMs);
-  return {
-    ...blankRow({ ...keyOf(event), attempt: 0 }),
-    start_time: row && row.start_time < at ? row.start_time : at,
-    user: event.user,
-    authenticated: event.user === '' ? 0 : 1,
-    source_ip: event.sourceIp,
-    source_port: event.sourcePort,
-    dest_ip: host,
-    dest_port: port,
-    protocol: event.protocol,
-    status,
-    state: 'rejected',
-    acl_rule_matched: byLimit ? null : event.rule,
-    acl_decision: byLimit ? null : event.decision,
-    refusals: Math.max(event.count, row?.event_id === event.id ? row.refusals : 0),
-    refused_by: event.limits[0]?.scope ?? 'acl',
-    limits: JSON.stringify(event.limits),
-    event_id: event.id,
-  };
+  const row = blankRow(key, 0);
+  if (known && known.start_time < key.start_time) row.start_time = known.start_time;
+  setDestination(row, event.destination);
+  row.user = event.user;
+  row.authenticated = event.user === '' ? 0 : 1;
+  row.source_ip = event.sourceIp;
+  row.source_port = event.sourcePort;
+  row.protocol = event.protocol;
+  row.status = byLimit ? 'rejected_by_limit' : 'rejected_by_acl';
+  row.state = 'rejected';
+  row.acl_rule_matched = byLimit ? null : event.rule;
+  row.acl_decision = byLimit ? null : event.decision;
+  row.refusals = Math.max(event.count, known?.event_id === event.id ? known.refusals : 0);
+  row.refused_by = scopeOf(event.limits);
+  row.limits = JSON.stringify(event.limits);
+  row.event_id = event.id;
+  return row;
 }
 
-function withTotals(row: SessionRow, totals: Totals): SessionRow {
-  return {
-    ...row,
-    bytes_sent: Math.max(row.bytes_sent, totals.bytesSent ?? 0),
-    bytes_received: Math.max(row.bytes_received, totals.bytesReceived ?? 0),
-    packets_sent: Math.max(row.packets_sent, totals.packetsSent ?? 0),
-    packets_received: Math.max(row.packets_received, totals.packetsReceived ?? 0),
-  };
+/** A refusal by several limits has the name of the first of user, group, ip and total. */
+function scopeOf(limits: RefusedEvent['limits']): string {
+  const scopes = limits.map(({ scope }) => scope);
+  return LIMIT_SCOPES.find((scope) => scopes.includes(scope)) ?? scopes[0] ?? 'acl';
 }
 
-function holder({ user, node }: { user: string; node: string }) {
-  return { user, node, authenticated: user === '' ? 0 : 1 };
+function raiseTotals(row: SessionRow, totals: Totals): void {
+  row.bytes_sent = Math.max(row.bytes_sent, totals.bytesSent ?? 0);
+  row.bytes_received = Math.max(row.bytes_received, totals.bytesReceived ?? 0);
+  row.packets_sent = Math.max(row.packets_sent, totals.packetsSent ?? 0);
+  row.packets_received = Math.max(row.packets_received, totals.packetsReceived ?? 0);
+}
+
+function setHolder(row: SessionRow, { user, node }: { user: string; node: string }): void {
+  row.user = user;
+  row.node = node;
+  row.authenticated = user === '' ? 0 : 1;
+}
+
+function setDestination(row: SessionRow, destination: string): void {
+  const { host, port } = hostAndPort(destination);
+  row.dest_ip = host;
+  row.dest_port = port;
 }
 
 function keyAt({ tenant }: RowEvent, session_id: string, ms: number): RowKey {

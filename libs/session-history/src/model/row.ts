@@ -2,6 +2,9 @@
 export const STATUSES = ['active', 'closed', 'failed', 'rejected_by_acl', 'rejected_by_limit'] as const;
 export type Status = (typeof STATUSES)[number];
 
+/** What no two rows have in common. */
+export type RowKey = Pick<SessionRow, 'tenant' | 'session_id' | 'start_time'>;
+
 /** A row of the table `sessions`. Times are RFC 3339 UTC with milliseconds, so that their order is that of the text. */
 export interface SessionRow {
   session_id: string;
@@ -114,10 +117,12 @@ export const LIFE_COLUMNS = [
   'version',
 ] as const satisfies readonly (keyof SessionRow)[];
 
-/** A session of which nothing is known but its key. */
-export function blankRow(key: Pick<SessionRow, 'tenant' | 'session_id' | 'start_time' | 'attempt'>): SessionRow {
+/** A session of which nothing is known but its key; the columns in the order of the table, as in every row, so that the engine sees one shape. */
+export function blankRow({ tenant, session_id, start_time }: RowKey, attempt: number): SessionRow {
   return {
+    session_id,
     user: '',
+    start_time,
     end_time: null,
     duration_secs: null,
     source_ip: '',
@@ -133,6 +138,8 @@ export function blankRow(key: Pick<SessionRow, 'tenant' | 'session_id' | 'start_
     close_reason: null,
     acl_rule_matched: null,
     acl_decision: null,
+    tenant,
+    attempt,
     node: '',
     epoch: null,
     state: 'active',
@@ -151,7 +158,6 @@ export function blankRow(key: Pick<SessionRow, 'tenant' | 'session_id' | 'start_
     event_id: '',
     version: null,
     facts_version: null,
-    ...key,
   };
 }
 

@@ -22,10 +22,16 @@ export function writeCursor({ sort, descending, value, start, id }: Cursor): str
 export function readCursor(text: string): Cursor {
   const [version, sort, descending, value, start, id] = listIn(text);
   const known = version === 1 && typeof sort === 'string' && Object.hasOwn(SORTS, sort);
-  const placed = (typeof value === 'string' || typeof value === 'number') && typeof start === 'string';
-  if (!known || !placed || typeof id !== 'string' || (descending !== 0 && descending !== 1)) throw malformed();
-  return { sort: sort as Sort, descending: descending === 1, value, start, id };
+  if (!known || (descending !== 0 && descending !== 1) || !isText(start) || !isText(id)) throw malformed();
+  const fits = NUMBERS.has(sort as Sort) ? Number.isSafeInteger(value) : isText(value);
+  if (!fits) throw malformed();
+  return { sort: sort as Sort, descending: descending === 1, value: value as string | number, start, id };
 }
+
+const NUMBERS: ReadonlySet<Sort> = new Set(['duration_seconds', 'bytes_sent', 'bytes_received']);
+
+/** A NUL is refused by PostgreSQL, with an error that says nothing to the caller. */
+const isText = (value: unknown): value is string => typeof value === 'string' && !value.includes('\0');
 
 function listIn(text: string): unknown[] {
   if (text.length > MAX_LENGTH || !/^[\w-]+$/.test(text)) throw malformed();

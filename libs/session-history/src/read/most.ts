@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely';
 
-import { DAY_MS, dayOf, type Window } from '../model/buckets.js';
+import { DAY_MS, dayOf, hourOf, type Window } from '../model/buckets.js';
 import { timeText } from '../model/row.js';
 import type { Database, Store } from '../store/store.js';
 import { singleRows, sumByName, tenantIs, wholeBuckets, type Sums } from './sums.js';
@@ -29,7 +29,8 @@ const RANK: Record<RankedScope, (sums: Sums) => number> = {
 /**
  * The `count` largest of a window of `entries` rows, exactly; which of equals are among them is open.
  *
- * Nobody is larger in the window than in the days that cover it together, or than ever. So the tops of those lists say how large each can be at
+ * Nobody is larger in the window than in the days that cover it together, or than ever; what is in an open hour is not yet in these, and counts
+ * besides. So the tops of those lists say how large each can be at
  * most; the window itself is summed for those who can be the largest, one after the other, until nobody who is left can be larger than
  * the last of the chosen. Without this, the most of 90 days would mean adding up millions of sums.
  */
@@ -39,10 +40,10 @@ export async function mostOf(
   tenant: string,
   scope: RankedScope,
   window: Window,
-  { count, entries }: { count: number; entries: number },
+  { count, entries, open }: { count: number; entries: number; open: readonly string[] },
 ): Promise<Sums[]> {
   if (entries <= FEW_ROWS) return await mostOfRows(db, tenant, scope, window, count);
-  const lists = coveringLists(window);
+  const lists = coveringLists(window, open);
   const summed = new Map<string, Sums>();
   let chosen: Sums[] = [];
   const isBeaten = (bound: number) => {
@@ -54,15 +55,15 @@ export async function mostOf(
     for (const list of lists) tops.push(await topOf(db, tenant, scope, list, depth));
     const bounds = boundsOf(tops).filter(({ name }) => !summed.has(name));
     for (let at = 0; at < bounds.length && !isBeaten(bounds[at]?.bound ?? 0); at += SUMMED_AT_ONCE) {
-      if (summed.size >= MOST_SUMMED) return await mostOfAll(db, tenant, scope, window, count);
+      if (summed.size >= MOST_SUMMED) return await mostOfAll(db, tenant, scope, window, open, count);
       const names = bounds.slice(at, at + SUMMED_AT_ONCE).map(({ name }) => name);
       for (const name of names) summed.set(name, { ...NOTHING, name });
-      for (const sums of await sumsOf(db, store, tenant, scope, window, names)) summed.set(sums.name, sums);
+      for (const sums of await sumsOf(db, store, tenant, scope, window, open, names)) summed.set(sums.name, sums);
       chosen = largest([...summed.values()], scope, count);
     }
     if (tops.every(({ whole }) => whole) || isBeaten(sumOf(tops))) return chosen;
   }
-  return await mostOfAll(db, tenant, scope, window, count);
+  return await mostOfAll(db, tenant, scope, window, open, count);
 }
 
 async function mostOfRows(db: Database, tenant: string, scope: RankedScope, { since }: Window, count: number) {
@@ -70,9 +71,16 @@ async function mostOfRows(db: Database, tenant: string, scope: RankedScope, { si
   return largest(await sumByName(db, [singleRows({ since, rowsUntil: END }, NAME[scope], rows)]), scope, count);
 }
 
-async function mostOfAll(db: Database, tenant: string, scope: RankedScope, window: Window, count: number) {
+async function mostOfAll(
+  db: Database,
+  tenant: string,
+  scope: RankedScope,
+  window: Window,
+  open: readonly string[],
+  count: number,
+) {
   const rows = sql`${tenantIs(tenant)} and ${IS_SESSION_OF[scope]}`;
-  const all = await sumByName(db, [wholeBuckets(tenant, scope, window), singleRows(window, NAME[scope], rows)]);
+  const all = await sumByName(db, [wholeBuckets(tenant, scope, window, open), singleRows(window, NAME[scope], rows)]);
   return largest(all, scope, count);
 }
 
@@ -96,13 +104,14 @@ function boundsOf(tops: readonly Top[]): { name: string; bound: number }[] {
 }
 
 /** Spans and buckets whose rows together hold all that the window holds. */
-function coveringLists({ since }: Window): { span: number; bucket: string }[] {
+function coveringLists({ since }: Window, open: readonly string[]): { span: number; bucket: string }[] {
+  const hours = open.map((bucket) => ({ span: 1, bucket })).filter(({ bucket }) => bucket >= hourOf(since));
   const days = [];
   for (let ms = Date.parse(since); ms < Date.now() + DAY_MS; ms += DAY_MS) {
     days.push({ span: 24, bucket: dayOf(timeText(ms)) });
-    if (days.length > LISTED_DAYS) return [{ span: 0, bucket: '' }];
+    if (days.length > LISTED_DAYS) return [{ span: 0, bucket: '' }, ...hours];
   }
-  return days;
+  return [...days, ...hours];
 }
 
 async function topOf(
@@ -154,13 +163,14 @@ async function sumsOf(
   tenant: string,
   scope: RankedScope,
   window: Window,
+  open: readonly string[],
   names: readonly string[],
 ): Promise<Sums[]> {
   const chosen = sql`(select r.value->>0 from ${store.elements(JSON.stringify(names.map((name) => [name])))})`;
   // The rows of each user are found by the index of users, those of destinations by their time.
   const ofTenant = scope === 'user' ? sql`sessions.tenant = ${tenant}` : tenantIs(tenant);
   return await sumByName(db, [
-    wholeBuckets(tenant, scope, window, sql`and name in ${chosen}`),
+    wholeBuckets(tenant, scope, window, open, sql`and name in ${chosen}`),
     singleRows(window, NAME[scope], sql`${ofTenant} and ${IS_SESSION_OF[scope]} and ${NAME[scope]} in ${chosen}`),
   ]);
 }

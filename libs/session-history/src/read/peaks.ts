@@ -1,8 +1,9 @@
 import { breath } from '../breath.js';
-import { DAY, DAY_MS, dayOf, HOUR_MS, hourMs, hourOf } from '../model/buckets.js';
+import { DAY, DAY_MS, dayOf, HOUR, HOUR_MS, hourMs, hourOf } from '../model/buckets.js';
 import type { LevelScope } from '../model/event.js';
 import { timeText } from '../model/row.js';
 import type { Database } from '../store/store.js';
+import { openHours } from './open-hours.js';
 
 /** The most sessions that were live at once within an hour. */
 export interface HourPeak {
@@ -62,19 +63,24 @@ export async function highestPeaks(
   nowMs: number,
 ): Promise<{ name: string; peak: number }[]> {
   const highest = new Map<string, number>();
-  for (let ms = sinceMs - (sinceMs % DAY_MS); ms <= nowMs; ms += DAY_MS) {
-    let day = db
+  const first = dayOf(timeText(sinceMs));
+  // The open hours first: one that is closed meanwhile is then seen twice, not missed. Groups have none.
+  const open = scope === 'user' ? await openHours(db) : [];
+  const buckets = open.filter((hour) => hour >= first).map((bucket) => ({ span: HOUR, bucket }));
+  for (let ms = Date.parse(first); ms <= nowMs; ms += DAY_MS) buckets.push({ span: DAY, bucket: dayOf(timeText(ms)) });
+  for (const { span, bucket } of buckets) {
+    let listed = db
       .selectFrom('rollups')
       .select(['name', 'peak'])
       .where('tenant', '=', tenant)
       .where('scope', '=', scope)
-      .where('span', '=', DAY)
-      .where('bucket', '=', dayOf(timeText(ms)))
+      .where('span', '=', span)
+      .where('bucket', '=', bucket)
       .where('peak', '>', 0)
       .orderBy('peak', 'desc')
       .limit(count);
-    if (scope === 'user') day = day.where('rank', 'is not', null); // lets the index of the day's list serve
-    const rows = await day.execute();
+    if (scope === 'user') listed = listed.where('rank', 'is not', null); // lets the index of the list serve
+    const rows = await listed.execute();
     await breath();
     for (const { name, peak } of rows) highest.set(name, Math.max(peak, highest.get(name) ?? 0));
   }

@@ -1,9 +1,11 @@
 import { sql, type RawBuilder } from 'kysely';
 
-import { HOUR_MS, hourMs, windowSince } from '../model/buckets.js';
+import { dayOf, HOUR_MS, hourMs, windowSince } from '../model/buckets.js';
 import { timeText } from '../model/row.js';
 import type { Database } from '../store/store.js';
 import { ALL_TIME, conditionOf, scopeOf, type HistoryFilter } from './filter.js';
+import { openHours } from './open-hours.js';
+import { isOpen } from './sums.js';
 
 /** A stretch of time, as text [from, until), and how many of the filter's rows began in it. */
 interface Stretch {
@@ -62,14 +64,22 @@ async function stretchesOf(db: Database, tenant: string, filter: HistoryFilter):
     const rows = await countRows(db, sql`${conditionOf(tenant, filter)} and ${until}`);
     first.push({ from: window.since, until: window.rowsUntil, rows, whole: null });
   }
-  const buckets = await bucketsOf(
-    db,
-    tenant,
-    filter,
-    sql`(span = 1 and bucket >= ${window.firstHour}
-    and bucket < ${window.hoursUntil} or span = 24 and bucket >= ${window.firstDay})`,
-  );
-  return [...first, ...buckets];
+  const whole = sql`(span = 1 and bucket >= ${window.firstHour} and bucket < ${window.hoursUntil} or span = 24 and bucket >= ${window.firstDay})`;
+  const buckets = await bucketsOf(db, tenant, filter, whole);
+  if (scopeOf(filter)?.scope !== 'user') return [...first, ...buckets];
+  const open = (await openHours(db)).filter((hour) => hour >= window.hoursUntil);
+  const added = await bucketsOf(db, tenant, filter, isOpen(open));
+  return [...first, ...merged([...buckets, ...added.map(({ from, rows }) => dayStretch(dayOf(from), rows))])];
+}
+
+/** What an open hour holds is its day's. */
+function merged(stretches: readonly Stretch[]): Stretch[] {
+  const all = new Map<string, Stretch>();
+  for (const stretch of stretches) {
+    const rows = stretch.rows + (all.get(stretch.from)?.rows ?? 0);
+    all.set(stretch.from, { ...stretch, rows });
+  }
+  return [...all.values()].toSorted((a, b) => (a.from < b.from ? -1 : 1));
 }
 
 async function hoursOf(db: Database, tenant: string, filter: HistoryFilter, { from, until }: Stretch) {
@@ -87,11 +97,13 @@ async function bucketsOf(db: Database, tenant: string, filter: HistoryFilter, wh
     db,
   );
   return rows.map(({ span, bucket, rows: count }): Stretch => {
-    if (span === 24) return { from: bucket, until: bucket + DAY_ENDS, rows: count, whole: 'day' };
+    if (span === 24) return dayStretch(bucket, count);
     const end = timeText(hourMs(bucket) + HOUR_MS);
     return { from: bucket, until: end, rows: count, whole: 'hour' };
   });
 }
+
+const dayStretch = (day: string, rows: number): Stretch => ({ from: day, until: day + DAY_ENDS, rows, whole: 'day' });
 
 async function countRows(db: Database, condition: RawBuilder<unknown>): Promise<number> {
   const { rows } = await sql<{ count: number }>`select count(*) as count from sessions where ${condition}`.execute(db);

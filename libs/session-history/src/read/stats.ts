@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import { windowSince, type Window } from '../model/buckets.js';
 import type { Database, Store } from '../store/store.js';
 import { mostOf } from './most.js';
+import { openHours } from './open-hours.js';
 import { peakSince } from './peaks.js';
 import { singleRows, sumByName, tenantIs, wholeBuckets, type Sums } from './sums.js';
 
@@ -35,7 +36,7 @@ export async function statsSince(store: Store, tenant: string, sinceMs: number):
   const window = windowSince(sinceMs);
   return await store.read(async (db) => {
     const [total] = await named(db, tenant, 'total', window);
-    const wanted = { count: TOP, entries: total?.entries ?? 0 };
+    const wanted = { count: TOP, entries: total?.entries ?? 0, open: await openHours(db) };
     const topUsers = await mostOf(db, store, tenant, 'user', window, wanted);
     const topDestinations = await mostOf(db, store, tenant, 'destination', window, wanted);
     return {
@@ -68,7 +69,7 @@ const NAMES = {
 export async function named(db: Database, tenant: string, scope: keyof typeof NAMES, window: Window): Promise<Sums[]> {
   const { name, which } = NAMES[scope];
   return await sumByName(db, [
-    wholeBuckets(tenant, scope, window),
+    wholeBuckets(tenant, scope, window, []),
     singleRows(window, name, sql`${tenantIs(tenant)} ${which}`),
   ]);
 }

@@ -10,16 +10,23 @@ export type Sums = { name: string } & Measures;
 const MEASURES = ['entries', 'sessions', 'ended', 'bytes_sent', 'bytes_received', 'duration_secs', 'refusals'] as const;
 const COLUMNS = sql.raw(MEASURES.join(', '));
 
-/** Whole hours and days of a window, of one scope and of one name, or of a list of names, or of all. */
+/** Whole hours and days of a window, of one scope and of one name, or of a list of names, or of all. `open`: of users and destinations, `openHours`. */
 export function wholeBuckets(
   tenant: string,
   scope: Scope,
   { firstHour, firstDay, hoursUntil }: Window,
+  open: readonly string[],
   names: RawBuilder<unknown> = sql``,
 ): RawBuilder<unknown> {
-  const of = sql`from rollups where tenant = ${tenant} and scope = ${scope} ${names}`;
-  return sql`select name, ${COLUMNS} ${of} and span = 1 and bucket >= ${firstHour} and bucket < ${hoursUntil}
-    union all select name, ${COLUMNS} ${of} and span = 24 and bucket >= ${firstDay}`;
+  const of = sql`select name, ${COLUMNS} from rollups where tenant = ${tenant} and scope = ${scope} ${names}`;
+  return sql`${of} and span = 1 and bucket >= ${firstHour} and bucket < ${hoursUntil}
+    union all ${of} and span = 24 and bucket >= ${firstDay}
+    union all ${of} and ${isOpen(open.filter((hour) => hour >= hoursUntil))}`;
+}
+
+/** An hour of these that is not yet in the sums of its day. */
+export function isOpen(open: readonly string[]): RawBuilder<boolean> {
+  return open.length === 0 ? sql`1 = 0` : sql`span = 1 and bucket in (${sql.join(open)}) and rank is not null`;
 }
 
 /**

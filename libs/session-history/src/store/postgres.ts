@@ -43,6 +43,7 @@ export function postgresStore(url: string): Store {
     read: (work) =>
       guarded(() => db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute(work)),
     elements: (json) => sql`json_array_elements(${json}::json) as r(value)`,
+    entry: (at, type) => `cast(r.value->>${at} as ${type})`,
     listOfLists: (columns) => sql`json_agg(json_build_array(${sql.join(columns.map((name) => sql.ref(name)))}))::text`,
     close: () => db.destroy(),
   };

@@ -14,6 +14,7 @@ import {
 } from 'kysely';
 
 import { historyError } from '../errors.js';
+import { Checkpoints } from './checkpoints.js';
 import type { Store, Tables } from './store.js';
 
 /** How long a statement waits for another process that writes. The process stands still meanwhile, so not long. */
@@ -29,6 +30,8 @@ const BUSY_AT_OPEN_MS = 30_000;
 export function sqliteStore(path: string | null): Store {
   const file = openFile(path);
   const db = new Kysely<Tables>({ dialect: dialectOf(file) });
+  const checkpoints = path === null ? null : new Checkpoints(path, file);
+  const rowsWritten = file.prepare('select total_changes() as count');
   const within = async <T>(accessMode: 'read only' | 'read write', work: (trx: Kysely<Tables>) => Promise<T>) => {
     try {
       return await db.transaction().setAccessMode(accessMode).execute(work);
@@ -39,12 +42,19 @@ export function sqliteStore(path: string | null): Store {
   return {
     kind: path === null ? 'memory' : 'sqlite',
     db,
-    write: (work) => within('read write', work),
+    async write(work) {
+      const result = await within('read write', work);
+      checkpoints?.after((rowsWritten.get() as { count: number }).count);
+      return result;
+    },
     read: (work) => within('read only', work),
     // Each row is parsed once, and not for each of its columns; the limit keeps the planner from undoing that. Three times as fast.
     elements: (json) => sql`(select jsonb(value) as value from json_each(${json}) limit -1 offset 0) as r`,
+    // What JSON has is what the column wants: text as text, numbers as numbers.
+    entry: (at) => `r.value->>${at}`,
     listOfLists: (columns) => sql`json_group_array(json_array(${sql.join(columns.map((name) => sql.ref(name)))}))`,
     async close() {
+      await checkpoints?.close();
       // Statements live on until they are collected, so that closing alone would leave the log as it is.
       if (path !== null) emptyLog(file);
       await db.destroy();
@@ -62,7 +72,7 @@ function openFile(path: string | null): Libsql.Database {
     const file = new Libsql(path ?? ':memory:');
     file.exec(`pragma busy_timeout = ${BUSY_AT_OPEN_MS}`);
     if (path !== null)
-      file.exec('pragma journal_mode = wal; pragma synchronous = full; pragma wal_autocheckpoint = 8000');
+      file.exec('pragma journal_mode = wal; pragma synchronous = full; pragma wal_autocheckpoint = 16000');
     file.exec('pragma cache_size = -32768; pragma temp_store = memory');
     return file;
   } catch (error) {

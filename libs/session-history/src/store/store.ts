@@ -17,7 +17,7 @@ export interface RollupRow {
   bytes_received: number;
   duration_secs: number;
   refusals: number;
-  /** What the list of the most is ordered by; null where there is none. */
+  /** What the list of the most is ordered by; null where there is none. An hour has one as long as it is open. */
   rank: number | null;
   peak: number;
   /** The level after the newest event of the hour, and that event; null where there was none. */
@@ -25,9 +25,20 @@ export interface RollupRow {
   active_version: string | null;
 }
 
+/** Events that history did not get. */
+export interface GapRow {
+  tenant: string;
+  shard: number;
+  event_id: string;
+  from_time: string;
+  to_time: string;
+  entries: number;
+}
+
 export interface Tables {
   sessions: SessionRow;
   rollups: RollupRow;
+  gaps: GapRow;
 }
 
 export type Database = Kysely<Tables>;
@@ -40,8 +51,10 @@ export interface Store {
   write<T>(work: (db: Database) => Promise<T>): Promise<T>;
   /** Everything that is read in it is of one moment. Throws HistoryUnavailableError. */
   read<T>(work: (db: Database) => Promise<T>): Promise<T>;
-  /** The elements of a JSON list as rows `r` with the column `value`. */
+  /** The elements of a JSON list as rows `r` with the column `value`, itself a list. */
   elements(json: string): RawBuilder<unknown>;
+  /** SQL for an entry of `r.value`, to be put into a column of this type or compared with one. */
+  entry(at: number, type: string): string;
   /** Many rows as one JSON text, which a driver hands over several times faster: a list of a list of values a row. */
   listOfLists(columns: readonly string[]): RawBuilder<string | null>;
   close(): Promise<void>;

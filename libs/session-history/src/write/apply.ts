@@ -1,39 +1,47 @@
 import type { HistoryEvent } from '../model/event.js';
 import { keyOf, type RowEvent } from '../model/merge.js';
-import { LIFE_COLUMNS, type SessionRow } from '../model/row.js';
+import { LIFE_COLUMNS, type RowKey, type SessionRow } from '../model/row.js';
 import type { Database, Store } from '../store/store.js';
-import { isNamedByItsEvent, Ledger, type RowChange } from './ledger.js';
+import { isNamedByItsEvent, Ledger, textOf, type RowChange } from './ledger.js';
+import { writeGaps } from './gaps.js';
 import { RollupChanges } from './rollup-changes.js';
-import { addToRollups, deleteRows, insertRows, refusalsOf, rowsAt, updateLife } from './statements.js';
+import { writeRollups } from './rollups.js';
+import { deleteRows, insertRows, refusalsOf, rowsAt, updateLife } from './statements.js';
 
 /** Rows in one statement; larger batches go in pieces of the same transaction. */
 const AT_ONCE = 1_000;
+
+/** An event that has a row, and the key of that row. */
+type Keyed = readonly [event: RowEvent, key: RowKey];
 
 /**
  * Applies events in one transaction. Whatever was applied before, in whatever batches and order, and comes again changes nothing.
  * Returns how rows changed: what is counted from that is counted once. Throws HistoryUnavailableError; then nothing was applied.
  */
 export async function applyEvents(store: Store, events: readonly HistoryEvent[]): Promise<RowChange[]> {
-  const ofRows = events.filter((event): event is RowEvent => event.kind !== 'levels');
+  const keyed = events.flatMap((event): Keyed[] =>
+    event.kind === 'levels' || event.kind === 'gap' ? [] : [[event, keyOf(event)]],
+  );
   return await store.write(async (db) => {
-    const ledger = new Ledger(await knownRows(db, store, ofRows));
-    for (const event of ofRows) ledger.take(event);
+    const ledger = new Ledger(await knownRows(db, store, keyed));
+    for (const [event, key] of keyed) ledger.take(event, key);
     const changes = ledger.changes();
     await writeChanges(db, store, changes);
     const rollups = new RollupChanges();
     rollups.addRows(changes);
     for (const event of events) rollups.addLevels(event);
-    for (const some of piecesOf(rollups.all())) await addToRollups(db, store, some);
+    await writeRollups(db, store, rollups);
+    await writeGaps(db, events);
     return changes;
   });
 }
 
-async function knownRows(db: Database, store: Store, events: readonly RowEvent[]): Promise<SessionRow[]> {
+async function knownRows(db: Database, store: Store, keyed: readonly Keyed[]): Promise<SessionRow[]> {
   const keys = new Map<string, string[]>();
   const named = new Map<string, string[]>();
-  for (const event of events) {
-    const { tenant, session_id, start_time } = keyOf(event);
-    keys.set(`${tenant}\n${start_time}\n${session_id}`, [tenant, session_id, start_time]);
+  for (const [event, key] of keyed) {
+    const { tenant, session_id, start_time } = key;
+    keys.set(textOf(key), [tenant, session_id, start_time]);
     if (event.kind !== 'refused' || !isNamedByItsEvent(event)) continue;
     named.set(`${tenant}\n${session_id}\n${event.id}`, [tenant, session_id, event.id]);
   }

@@ -1,6 +1,6 @@
 import type { RefusedEvent } from '../model/event.js';
-import { keyOf, merge, type RowEvent, type RowKey } from '../model/merge.js';
-import { isRefusal, type SessionRow } from '../model/row.js';
+import { merge, type RowEvent } from '../model/merge.js';
+import { isRefusal, type RowKey, type SessionRow } from '../model/row.js';
 
 /** What a batch does to one row of the table: `before` null: it is new; `after` null: it is gone. */
 export interface RowChange {
@@ -30,14 +30,13 @@ export class Ledger {
     }
   }
 
-  take(event: RowEvent): void {
-    const key = keyOf(event);
+  take(event: RowEvent, key: RowKey): void {
     const named = event.kind === 'refused' && isNamedByItsEvent(event) ? refusalOf(key, event.id) : null;
     const place = (named !== null && this.refusals.get(named)) || textOf(key);
     const change = this.rows.get(place);
-    const after = merge(change?.after ?? undefined, event);
+    const after = merge(change?.after ?? undefined, key, event);
     if (after === change?.after) return;
-    const moved = textOf(after);
+    const moved = named === null ? place : textOf(after);
     if (change) change.after = null;
     const there = this.rows.get(moved);
     if (there) there.after = there.after ?? after;
@@ -59,6 +58,7 @@ function isSame(a: SessionRow | null, b: SessionRow | null): boolean {
   return true;
 }
 
-const textOf = ({ tenant, session_id, start_time }: RowKey): string => `${tenant}\n${start_time}\n${session_id}`;
+/** A key as one text. */
+export const textOf = ({ tenant, session_id, start_time }: RowKey): string => `${tenant}\n${start_time}\n${session_id}`;
 
 const refusalOf = ({ tenant, session_id }: RowKey, eventId: string): string => `${tenant}\n${session_id}\n${eventId}`;

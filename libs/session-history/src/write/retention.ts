@@ -4,7 +4,8 @@ import { sql } from 'kysely';
 
 import type { Database, RollupRow, Store } from '../store/store.js';
 import { RollupChanges } from './rollup-changes.js';
-import { addToRollups, deleteRows } from './statements.js';
+import { closeSomeHours, writeRollups } from './rollups.js';
+import { deleteRows } from './statements.js';
 
 /** Rows that are removed in one transaction, and sums that are looked at in one: about 20 ms each. */
 const BATCH = 500;
@@ -37,10 +38,15 @@ async function removeOldest(db: Database, store: Store, most: number, cutoff: st
   if (rows.length > 0) {
     const sums = new RollupChanges();
     sums.addRows(rows.map((row) => ({ before: row, after: null })));
-    await addToRollups(db, store, sums.all());
+    await writeRollups(db, store, sums);
     await deleteRows(db, store, rows);
   }
   return { rows: rows.length, more: rows.length === most };
+}
+
+/** Closes some of the hours that are over, so that nothing of them is lost with their sums. Returns whether there may be more. */
+export async function closeOver(store: Store): Promise<boolean> {
+  return await store.write((db) => closeSomeHours(db, store));
 }
 
 /** Where a walk through the sums stands. */
@@ -62,7 +68,7 @@ export async function removeEmptySums(store: Store, cutoffMs: number, after: Pla
     const last = rows.at(-1);
     if (!last) return null;
     await sql`delete from rollups where (${place}) in (select ${place} from rollups ${from} order by ${place} limit ${SUMS_BATCH})
-      and entries = 0 and (span = 0 or span = 1 and bucket < ${hourOf(cutoff)} or span = 24 and bucket < ${dayOf(cutoff)})`.execute(
+      and entries = 0 and (span = 0 or span = 1 and rank is null and bucket < ${hourOf(cutoff)} or span = 24 and bucket < ${dayOf(cutoff)})`.execute(
       db,
     );
     return rows.length < SUMS_BATCH ? null : last;
