@@ -18,6 +18,19 @@ import { DeadLettersController } from './dead-letters/dead-letters.controller.js
 import { DocsController } from './docs/docs.controller.js';
 import { GroupsController } from './groups/groups.controller.js';
 import { GroupsService } from './groups/groups.service.js';
+import { RustsocksMetrics } from './history/compat/rustsocks.metrics.js';
+import { HistoryCountsMetrics } from './history/history-counts.metrics.js';
+import { HistoryHealth } from './history/history.health.js';
+import { HistoryMetrics } from './history/history.metrics.js';
+import { ExportController } from './history/api/export.controller.js';
+import { HistoryController } from './history/api/history.controller.js';
+import { Questions } from './history/api/questions.js';
+import { StatisticsController } from './history/api/statistics.controller.js';
+import { Statistics } from './history/api/statistics.service.js';
+import { History } from './history/history.service.js';
+import { RetentionMetrics } from './history/keeping/retention.metrics.js';
+import { Retention } from './history/keeping/retention.service.js';
+import { Projector } from './history/projector/projector.service.js';
 import { LimitChanges } from './limits/limit-changes.service.js';
 import { LimitsController } from './limits/limits.controller.js';
 import { LimitsService } from './limits/limits.service.js';
@@ -46,11 +59,24 @@ import { UsersService } from './users/users.service.js';
     UsersController,
     NodesController,
     DeadLettersController,
+    StatisticsController,
+    HistoryController,
+    ExportController,
     SessionsController,
     DocsController,
   ],
   providers: [
     Clock,
+    History,
+    Questions,
+    Statistics,
+    HistoryHealth,
+    HistoryMetrics,
+    HistoryCountsMetrics,
+    RustsocksMetrics,
+    Retention,
+    RetentionMetrics,
+    Projector,
     Tenants,
     TenantOverview,
     LimitsService,
@@ -80,7 +106,7 @@ import { UsersService } from './users/users.service.js';
       provide: DeadLettersStore,
       inject: [CONFIG, REDIS],
       useFactory: ({ store, tenants }: BerthConfig, client: StoreClient) =>
-        new DeadLettersStore(client, store.decisionDeadlineMs, new Set(Object.keys(tenants))),
+        new DeadLettersStore(client, store.decisionDeadlineMs, Object.values(tenants)),
     },
     {
       provide: NodesStore,

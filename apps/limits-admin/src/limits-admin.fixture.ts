@@ -17,7 +17,7 @@ import { AppModule } from './app.module.js';
 export const DEFAULT_TENANT: TenantRef = { name: 'default', shards: 1 };
 
 export interface AdminOptions {
-  /** Over the configuration that an empty working directory and no environment give. */
+  /** Over the configuration that an empty working directory and no environment give, without history. */
   config?: Partial<BerthConfig>;
   /** Where log lines go. */
   log?: string[];
@@ -28,7 +28,7 @@ export async function startAdmin(redisUrl: string, { config, log = [] }: AdminOp
   const loaded = loadConfig({ env: { BERTH_REDIS_URL: redisUrl }, cwd: '/' });
   // Where a test is not about the deadline, a busy machine must not make an outage of a late answer.
   const store = { ...loaded.store, decisionDeadlineMs: 10_000 };
-  const patient = { ...loaded, store, redis: { ...loaded.redis, deadlineMs: 10_000 } };
+  const patient = { ...loaded, store, redis: { ...loaded.redis, deadlineMs: 10_000 }, history: null };
   const whole = { ...patient, ...config };
   const logger = createLogger(whole, 'limits-admin', { write: (line) => void log.push(line) });
   return new Admin(await createApp(AppModule, { config: whole, logger }));

@@ -1,29 +1,33 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { groupLag } from '#event-streams';
-import { Metrics, REDIS } from '#service-kit';
-import { INBOX_STREAMS, inboxKeys, type StoreClient } from '#session-core';
+import { groupLag, type GroupLag } from '#event-streams';
+import { CONFIG, Metrics, REDIS, type BerthConfig } from '#service-kit';
+import { historyKeys, INBOX_STREAMS, inboxKeys, type StoreClient } from '#session-core';
 
-const STREAMS = Array.from({ length: INBOX_STREAMS }, (_, number) => inboxKeys.events(number));
+import { outboxStreams } from './history/projector/outbox-streams.js';
+
+const INBOX = Array.from({ length: INBOX_STREAMS }, (_, number) => inboxKeys.events(number));
 
 /** How far the readers of the fleet's streams are behind, and what they gave up. Read at each scrape; absent while Redis is away. */
 @Injectable()
 export class StreamsMetrics {
-  constructor(metrics: Metrics, @Inject(REDIS) client: StoreClient) {
+  constructor(
+    metrics: Metrics,
+    @Inject(REDIS) client: StoreClient,
+    @Inject(CONFIG) { history, tenants }: BerthConfig,
+  ) {
+    const streamsOf: Record<string, readonly string[]> = { [inboxKeys.group]: INBOX };
+    if (history !== null) streamsOf[historyKeys.group] = [...outboxStreams(Object.values(tenants)).keys()];
     metrics.gauge({
       name: 'berth_stream_lag',
       help: 'Events that a consumer group has not done yet, of all its streams.',
       labelNames: ['group'],
       async collect() {
         this.reset();
-        const lags = await Promise.all(STREAMS.map((stream) => groupLag(client, stream, inboxKeys.group))).catch(
-          () => null,
-        );
-        if (lags === null) return;
-        this.set(
-          { group: inboxKeys.group },
-          lags.reduce((sum, lag) => sum + (lag?.entries ?? 0), 0),
-        );
+        for (const [group, streams] of Object.entries(streamsOf)) {
+          const lags = await lagsOf(client, streams, group);
+          if (lags !== null) this.set({ group }, sumOf(lags));
+        }
       },
     });
     metrics.gauge({
@@ -36,4 +40,12 @@ export class StreamsMetrics {
       },
     });
   }
+}
+
+async function lagsOf(client: StoreClient, streams: readonly string[], group: string) {
+  return await Promise.all(streams.map((stream) => groupLag(client, stream, group))).catch(() => null);
+}
+
+function sumOf(lags: readonly (GroupLag | null)[]): number {
+  return lags.reduce((sum, lag) => sum + (lag?.entries ?? 0), 0);
 }

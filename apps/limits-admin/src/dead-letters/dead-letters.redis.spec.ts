@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 
-import { inboxKeys } from '#session-core';
+import { inboxKeys, shardKeys } from '#session-core';
 import { describeWith, startRedis, type RedisServer } from '#testing';
 
-import { Admin, startAdmin } from '../limits-admin.fixture.js';
+import { Admin, DEFAULT_TENANT, startAdmin } from '../limits-admin.fixture.js';
 
 const ARRIVED_MS = 1_700_000_000_000;
 
@@ -132,12 +132,26 @@ describeWith(['redis-server'], 'dead letters over the admin API', () => {
     expect((await list())['deadLetters']).toHaveLength(1);
   });
 
-  it('never writes into a stream that is not the inbox', async () => {
-    const flat = ['v', '1', 'type', 'session.ended', 'dead.stream', 'berth:{default/0}:events', 'dead.reason', 'x'];
-    const id = (await client.xadd(inboxKeys.deadLetters, '*', ...flat)) ?? '';
+  const giveUpFrom = async (stream: string) => {
+    const flat = ['v', '1', 'type', 'session.ended', 'dead.stream', stream, 'dead.streamId', '7-1', 'dead.reason', 'x'];
+    return (await client.xadd(inboxKeys.deadLetters, '*', ...flat)) ?? '';
+  };
+
+  it('of the outbox goes back there with its place, and never ends a session as if a server had said so', async () => {
+    const stream = shardKeys(DEFAULT_TENANT, 0).events;
+    const id = await giveUpFrom(stream);
     expect((await admin.call('POST', `/dead-letters/${id}/replay`)).status).toBe(200);
-    expect(await client.exists('berth:{default/0}:events')).toBe(0);
-    const [entry] = await client.xrange(inboxKeys.events(0), '-', '+');
-    expect(entry?.[1].slice(-2)).toEqual(['arrivedAt', id.slice(0, id.indexOf('-'))]);
+    const [entry] = await client.xrange(stream, '-', '+');
+    expect(entry?.[1]).toEqual(['arrivedAs', '7-1', 'v', '1', 'type', 'session.ended']);
+    expect(await client.exists(inboxKeys.events(0))).toBe(0);
+  });
+
+  it('of a stream that is neither is refused, and writes nowhere', async () => {
+    for (const stream of ['berth:{default/7}:events', 'berth:{other/0}:events', 'somewhere', '']) {
+      const id = await giveUpFrom(stream);
+      const { status, body } = await admin.call('POST', `/dead-letters/${id}/replay`);
+      expect([status, body['detail']]).toEqual([400, expect.stringMatching(/discard it/)]);
+      expect(await client.exists(stream, inboxKeys.events(0))).toBe(0);
+    }
   });
 });

@@ -34,7 +34,7 @@ class RecordedModule {}
 
 beforeAll(async () => {
   redis = await startRedis();
-  const config = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });
+  const config = { ...loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' }), history: null };
   app = await createApp(RecordedModule, {
     config,
     logger: createLogger(config, 'limits-admin', { write: () => true }),
@@ -82,6 +82,26 @@ describe('GET /docs/openapi.json', () => {
       { name: 'page', in: 'query', schema: { type: 'integer' } },
       { name: 'limit', in: 'query', schema: { type: 'integer', maximum: 1_000, default: 50 } },
     ]);
+    expect(document.paths['/api/sessions/peaks']?.['get']?.parameters).toMatchObject([
+      { name: 'scope', schema: { enum: ['total', 'user', 'group'], default: 'total' } },
+      { name: 'name', schema: { type: 'string' } },
+      { name: 'top', schema: { type: 'integer', minimum: 1, maximum: 1_000 } },
+      { name: 'window_hours', schema: { type: 'integer' } },
+      { name: 'timeRange', schema: { type: 'string' } },
+    ]);
+  });
+
+  it('says which problems to expect where callers should, and what comes that is no JSON', () => {
+    expect(document.paths['/api/sessions/stats']?.['get']).toMatchObject({
+      responses: {
+        400: {},
+        404: {},
+        503: { description: expect.stringMatching(/history-unavailable.*store-unavail/) },
+      },
+    });
+    expect(document.paths['/api/sessions/history/export']?.['get']).toMatchObject({
+      responses: { 200: { content: { 'text/csv': {}, 'application/x-ndjson': {} } } },
+    });
   });
 
   it('refers to nothing that is not in it', () => {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-import { PROBLEMS } from '#service-kit';
+import { PROBLEMS, type ProblemCode } from '#service-kit';
 
 import type { Audience, Route } from './route.js';
 import { ROUTES } from './routes.js';
@@ -64,10 +64,27 @@ function operation(route: Route): Json {
       requestBody: { required: false, content: { 'application/json': { schema: jsonSchema(body) } } },
     }),
     responses: {
-      200: { description: answer },
-      default: { description: 'What went wrong', content: { 'application/problem+json': { schema: PROBLEM } } },
+      200: { description: answer, ...(route.media !== undefined && { content: contentOf(route.media) }) },
+      ...problemsOf(route.problems ?? []),
+      default: problem('What went wrong'),
     },
   };
+}
+
+const problem = (description: string): Json => ({
+  description,
+  content: { 'application/problem+json': { schema: PROBLEM } },
+});
+
+/** By status; two of one status stand in one description. */
+function problemsOf(codes: readonly ProblemCode[]): Record<string, Json> {
+  const said: Record<string, string[]> = {};
+  for (const code of codes) (said[PROBLEMS[code].status] ??= []).push(`\`${code}\`: ${PROBLEMS[code].title}`);
+  return Object.fromEntries(Object.entries(said).map(([status, sentences]) => [status, problem(sentences.join('; '))]));
+}
+
+function contentOf(media: readonly string[]): Json {
+  return Object.fromEntries(media.map((type) => [type, { schema: { type: 'string' } }]));
 }
 
 /** Queries are text that is read as something else; what holds when they are absent is known behind that reading only. */

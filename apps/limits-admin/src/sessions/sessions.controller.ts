@@ -16,6 +16,8 @@ const PATH_WORDS = new Set([
   'stats',
   'history',
   'violations',
+  'peaks',
+  'traffic',
   'nodes',
   'fuses',
   'dead-letters',

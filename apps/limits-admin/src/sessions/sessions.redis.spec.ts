@@ -218,7 +218,7 @@ describe.each(WAYS)('%s', (_way, terminate) => {
     expect(await fleet.store.get(DEFAULT_TENANT, { sessionId: id })).toMatchObject({ kind: 'ended' });
   });
 
-  it.each([['users'], ['active'], ['stats'], ['history'], ['violations']])(
+  it.each([['users'], ['active'], ['stats'], ['history'], ['violations'], ['peaks'], ['traffic']])(
     'never takes the word %s for an id',
     async (word) => {
       await fleet.admit('alice', word);

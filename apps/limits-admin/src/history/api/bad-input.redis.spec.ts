@@ -1,0 +1,138 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+
+import { startRedis, type RedisServer } from '#testing';
+
+import type { Admin } from '../../limits-admin.fixture.js';
+import { get, startWithHistory } from './history.fixture.js';
+
+let redis: RedisServer;
+let admin: Admin;
+
+beforeAll(async () => {
+  redis = await startRedis();
+});
+
+afterAll(async () => {
+  await redis?.stop();
+});
+
+beforeEach(async () => {
+  await redis.client().flushall();
+  ({ admin } = await startWithHistory(redis.url));
+});
+
+afterEach(async () => {
+  await admin?.close();
+});
+
+const UNKNOWN = (name: string) => [[`?${name}=1`, name]] as const;
+const WINDOW = [
+  ['?timeRange=0', 'timeRange'],
+  ['?timeRange=-1h', 'timeRange'],
+  ['?timeRange=soon', 'timeRange'],
+  ['?timeRange=91d', 'timeRange'],
+  ['?timeRange=1h&timeRange=2h', 'timeRange'],
+] as const;
+const window = (name: string) =>
+  [
+    ...WINDOW,
+    [`?${name}=0`, name],
+    [`?${name}=-1`, name],
+    [`?${name}=1.5`, name],
+    [`?${name}=ten`, name],
+    [`?${name}=2161`, name],
+    [`?${name}=1&timeRange=1h`, 'timeRange'],
+  ] as const;
+const ROWS = [
+  ...window('hours'),
+  ['?status=open', 'status'],
+  ['?status=active&status=closed', 'status'],
+  ['?dest_ip=%00', 'dest_ip'],
+  [`?dest_ip=${'d'.repeat(257)}`, 'dest_ip'],
+] as const;
+const USER = [
+  ['?user=_default', 'user'],
+  ['?username=_default', 'username'],
+  ['?user=%00', 'user'],
+  ['?user=a&user=b', 'user'],
+  ['?user=a&username=a', 'username'],
+] as const;
+const PAGE = [
+  ['?page=0', 'page'],
+  ['?page=-1', 'page'],
+  ['?page=x', 'page'],
+  ['?page_size=0', 'page_size'],
+  ['?page_size=1001', 'page_size'],
+  ['?limit=1001', 'limit'],
+  ['?page_size=10&limit=10', 'limit'],
+  ['?sort_by=colour', 'sort_by'],
+  ['?sort_by=toString', 'sort_by'],
+  ['?sort_by=session_id;drop', 'sort_by'],
+  ['?sort_dir=up', 'sort_dir'],
+  ['?cursor=nonsense', 'cursor'],
+  [`?cursor=${Buffer.from('[1,"colour",1,"","",""]').toString('base64url')}`, 'cursor'],
+  [`?cursor=${Buffer.from('{}').toString('base64url')}`, 'cursor'],
+  [`?cursor=${'x'.repeat(4_000)}`, 'cursor'],
+] as const;
+
+const SESSIONS = '/api/sessions';
+const BAD: [string, readonly (readonly [string, string])[]][] = [
+  [`${SESSIONS}/history`, [...ROWS, ...USER, ...PAGE, ...UNKNOWN('windowhours'), ...UNKNOWN('constructor')]],
+  ['/api/users/alice/sessions', [...ROWS, ...PAGE, ...UNKNOWN('user')]],
+  [`${SESSIONS}/history/export`, [...ROWS, ...USER, ['?format=xml', 'format'], ...UNKNOWN('page')]],
+  [`${SESSIONS}/stats`, [...window('window_hours'), ...UNKNOWN('hours')]],
+  [`${SESSIONS}/violations`, [...WINDOW, ['?page=0', 'page'], ['?limit=1001', 'limit'], ...UNKNOWN('hours')]],
+  [`${SESSIONS}/traffic`, [...window('window_hours'), ['?user=_default', 'user'], ...UNKNOWN('scope')]],
+  [
+    `${SESSIONS}/peaks`,
+    [
+      ...window('window_hours'),
+      ['?scope=node', 'scope'],
+      ['?name=alice', 'name'],
+      ['?scope=user&name=_default', 'name'],
+      ['?scope=group&name=west', 'name'],
+      ['?scope=group&name=trunk:%00', 'name'],
+      ['?top=5', 'top'],
+      ['?scope=user&name=alice&top=5', 'top'],
+      ['?scope=user&top=0', 'top'],
+      ['?scope=user&top=1001', 'top'],
+      ...UNKNOWN('users'),
+    ],
+  ],
+];
+
+describe('bad input', () => {
+  it.each(BAD)('to %s is refused with the path', async (path, cases) => {
+    for (const [query, name] of cases) {
+      const reply = await get(admin, `${path}${query}`);
+      expect([query, reply]).toMatchObject([
+        query,
+        { status: 400, body: { code: 'invalid-request', errors: [{ path: name }], error: expect.any(String) } },
+      ]);
+    }
+  });
+
+  it('over the retention is told what that is, and all of it may be asked for', async () => {
+    const message = 'must be more than 0, and at most 2160 hours, for so long history is kept';
+    const { body } = await get(admin, `${SESSIONS}/stats?window_hours=2161`);
+    expect(body['errors']).toEqual([{ path: 'window_hours', message }]);
+    expect(await get(admin, `${SESSIONS}/stats?window_hours=2160`)).toMatchObject({ body: { window_hours: 2160 } });
+    expect(await get(admin, `${SESSIONS}/stats?timeRange=90d`)).toMatchObject({ body: { window_hours: 2160 } });
+  });
+
+  it('that is a misspelt filter is told which there are', async () => {
+    const { body } = await get(admin, `${SESSIONS}/violations?user=alice&time_range=1h`);
+    const message = 'is not known here; known are timeRange, page, limit';
+    expect(body['errors']).toEqual([
+      { path: 'user', message },
+      { path: 'time_range', message },
+    ]);
+  });
+
+  it.each([['%00'], ['_default'], ['%0A'], ['a'.repeat(257)]])('names nobody: /api/users/%s/sessions', async (name) => {
+    expect(await get(admin, `/api/users/${name}/sessions`)).toMatchObject({
+      status: 400,
+      body: { errors: [{ path: 'user' }], error: expect.any(String) },
+    });
+  });
+});

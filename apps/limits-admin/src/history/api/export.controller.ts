@@ -1,0 +1,53 @@
+import { Readable } from 'node:stream';
+
+import { Controller, Get, Inject, Query, Res, StreamableFile } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+
+import { Caller, LOGGER, parseQuery, rfc3339, Roles, type Logger, type Principal } from '#service-kit';
+
+import { Tenants } from '../../tenants.service.js';
+import { History } from '../history.service.js';
+import { begun, CountedText } from './export-text.js';
+import { exportQuery } from './history.schema.js';
+import { Questions } from './questions.js';
+
+const FORMATS = {
+  csv: { name: 'csv', type: 'text/csv; charset=utf-8; header=present' },
+  jsonl: { name: 'json-lines', type: 'application/x-ndjson; charset=utf-8' },
+} as const;
+
+/** All rows of a filter as a file, however many. */
+@Controller('api/sessions/history')
+@Roles('viewer', 'operator')
+export class ExportController {
+  constructor(
+    private readonly history: History,
+    private readonly questions: Questions,
+    private readonly tenants: Tenants,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  /**
+   * Reads on as the caller does, and stops with the caller. What fails before the first row is a problem; later the connection breaks,
+   * and the trailer with the number of rows is missing.
+   */
+  @Get('export')
+  async export(
+    @Caller() caller: Principal,
+    @Query() query: unknown,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<StreamableFile> {
+    const tenant = this.tenants.of(caller);
+    const { format, ...asked } = parseQuery(exportQuery, query);
+    const { name, type } = FORMATS[format];
+    const filter = this.questions.filter(tenant, asked);
+    const chunks = this.history.readable.export(tenant.name, filter, name);
+    const text = new CountedText(await begun(chunks), this.logger);
+    reply.trailer('Berth-Rows', async () => String(text.rows));
+    const at = rfc3339(Date.now()).replaceAll(/[-:]|\.\d+/g, '');
+    return new StreamableFile(Readable.from(text, { objectMode: false }), {
+      type,
+      disposition: `attachment; filename="berth-history-${tenant.name}-${at}.${format}"`,
+    });
+  }
+}

@@ -1,0 +1,54 @@
+import { Controller, Get, Param, Query } from '@nestjs/common';
+
+import { Caller, parseQuery, Roles, type Principal, type TenantConfig } from '#service-kit';
+import type { HistoryQuery } from '#session-history';
+
+import { Tenants } from '../../tenants.service.js';
+import { History } from '../history.service.js';
+import { historyQuery, userHistoryQuery, violationsQuery } from './history.schema.js';
+import { gapsView, pageView, violationsView } from './history.view.js';
+import { Questions } from './questions.js';
+
+/** Who was aboard, and who was refused, row by row. */
+@Controller('api')
+@Roles('viewer', 'operator')
+export class HistoryController {
+  constructor(
+    private readonly history: History,
+    private readonly questions: Questions,
+    private readonly tenants: Tenants,
+  ) {}
+
+  @Get('sessions/history')
+  async list(@Caller() caller: Principal, @Query() query: unknown) {
+    const tenant = this.tenants.of(caller);
+    const asked = parseQuery(historyQuery, query);
+    const filter = this.questions.filter(tenant, asked);
+    return await this.page(tenant, { ...filter, ...this.questions.page(asked) });
+  }
+
+  @Get('users/:user/sessions')
+  async ofUser(@Caller() caller: Principal, @Param('user') written: string, @Query() query: unknown) {
+    const tenant = this.tenants.of(caller);
+    const user = this.tenants.user(tenant, written, 'user');
+    const asked = parseQuery(userHistoryQuery, query);
+    const filter = { ...this.questions.filter(tenant, asked), user };
+    return await this.page(tenant, { ...filter, ...this.questions.page(asked) });
+  }
+
+  @Get('sessions/violations')
+  async violations(@Caller() caller: Principal, @Query() query: unknown) {
+    const tenant = this.tenants.of(caller);
+    const { timeRange, page, limit: pageSize } = parseQuery(violationsQuery, query);
+    const { sinceMs } = this.questions.filter(tenant, { timeRange });
+    const { readable } = this.history;
+    const found = await readable.violations(tenant.name, { sinceMs, page, pageSize });
+    return { ...violationsView(found), ...gapsView(await readable.gaps(tenant.name, sinceMs)) };
+  }
+
+  private async page(tenant: TenantConfig, query: HistoryQuery) {
+    const { readable } = this.history;
+    const found = await readable.history(tenant.name, query);
+    return { ...pageView(found), ...gapsView(await readable.gaps(tenant.name, query.sinceMs)) };
+  }
+}

@@ -1,0 +1,123 @@
+import type { HistoryConfig } from '#service-kit';
+import { HistoryDatabase, historyEvent, type HistoryEvent } from '#session-history';
+
+import { type Admin, startAdmin, type AdminOptions } from '../../limits-admin.fixture.js';
+import { History } from '../history.service.js';
+
+const DAY_MS = 86_400_000;
+
+export const SETTINGS: HistoryConfig = {
+  url: 'memory:',
+  batchSize: 100,
+  batchIntervalMs: 20,
+  retentionMs: 90 * DAY_MS,
+  cleanupIntervalMs: DAY_MS,
+  statsWindowHours: 24,
+};
+
+/** The app with history at this URL, and its database. */
+export async function startWithHistory(redisUrl: string, url = 'memory:', { config, ...options }: AdminOptions = {}) {
+  const history = { ...SETTINGS, url };
+  const admin = await startAdmin(redisUrl, { ...options, config: { history, ...config } });
+  return { admin, database: admin.app.get(History).database };
+}
+
+/** A session as a test says it; what it leaves out is nothing special. */
+export interface Told {
+  id: string;
+  user?: string;
+  tenant?: string;
+  /** Part of its name in history, so that its end finds it. */
+  startedAtMs: number;
+  /** Right after its admission. */
+  active?: { total?: number; user?: number; groups?: Record<string, number> };
+  destination?: string | null;
+  metadata?: Record<string, unknown>;
+}
+
+let position = 0;
+
+function event(type: string, tenant: string, atMs: number, fields: Record<string, string | number>): HistoryEvent {
+  position += 1;
+  const all = { v: 1, id: `e${position}`, type, tenant, at: atMs, ...fields };
+  const written = Object.entries(all).map(([name, value]) => [name, String(value)]);
+  const read = historyEvent({ position: `${atMs}-${position}`, shard: 0, fields: Object.fromEntries(written) });
+  if (read === null) throw new Error(`${type} is nothing to history`);
+  return read;
+}
+
+export function admitted(told: Told): HistoryEvent {
+  const { id, user = 'alice', tenant = 'default', startedAtMs, active = {}, metadata = null } = told;
+  const { destination = '198.51.100.7:5060' } = told;
+  const session = {
+    id,
+    attempt: 1,
+    user: user === '' ? null : user,
+    node: 'b2bua-1',
+    epoch: 1,
+    state: 'active',
+    groups: Object.keys(active.groups ?? {}),
+    priority: 'normal',
+    sourceIp: '192.0.2.10',
+    sourcePort: 5060,
+    destination,
+    protocol: 'sip',
+    metadata,
+  };
+  return event('session.admitted', tenant, startedAtMs, {
+    session: JSON.stringify(session),
+    ...(active.total !== undefined && { totalActive: active.total }),
+    ...(active.user !== undefined && { userActive: active.user }),
+    ...(active.groups !== undefined && { groupsActive: JSON.stringify(active.groups) }),
+  });
+}
+
+/** Its end, so many seconds after its start. */
+export function ended(told: Told, lastedSecs: number, reason = 'completed', totals: Record<string, number> = {}) {
+  const { id, user = 'alice', tenant = 'default', startedAtMs: startedAt } = told;
+  const endedAt = startedAt + 1_000 * lastedSecs;
+  const fields = { sessionId: id, attempt: 1, user, node: 'b2bua-1', startedAt, endedAt, reason, note: '', ...totals };
+  return event('session.ended', tenant, endedAt, fields);
+}
+
+export interface Refused {
+  atMs?: number;
+  sessionId?: string;
+  user?: string;
+  tenant?: string;
+  limits?: { scope: string; key: string; max: number; active: number }[];
+  count?: number;
+  rule?: string;
+}
+
+export function refused({
+  atMs = Date.now(),
+  sessionId = '',
+  user = 'alice',
+  tenant = 'default',
+  limits = [],
+  count = 1,
+  rule,
+}: Refused): HistoryEvent {
+  return event('session.rejected', tenant, atMs, {
+    sessionId,
+    user,
+    limits: JSON.stringify(limits),
+    count,
+    ...(rule !== undefined && { rule, decision: 'block' }),
+  });
+}
+
+/** Calls a path outside of `/api/sessions`. */
+export async function get(admin: Admin, url: string, headers: Record<string, string> = {}) {
+  const reply = await admin.app.inject({ method: 'GET', url, headers });
+  return { status: reply.statusCode, body: reply.json<Record<string, unknown>>() };
+}
+
+/** Many sessions at once, a second apart and all ended. */
+export async function fill(database: HistoryDatabase, tolds: readonly Told[]): Promise<void> {
+  for (let from = 0; from < tolds.length; from += 2_000) {
+    const some = tolds.slice(from, from + 2_000);
+    await database.apply(some.flatMap((told) => [admitted(told), ended(told, 60)]));
+  }
+}

@@ -1,0 +1,206 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+
+import type { HistoryDatabase } from '#session-history';
+import { startRedis, type RedisServer } from '#testing';
+
+import { type Admin, encoded } from '../../limits-admin.fixture.js';
+import { admitted, ended, fill, get, refused, startWithHistory } from './history.fixture.js';
+
+const HOUR_MS = 3_600_000;
+
+let redis: RedisServer;
+let dir: string;
+let admin: Admin;
+let database: HistoryDatabase;
+let nowMs: number;
+
+beforeAll(async () => {
+  redis = await startRedis();
+});
+
+afterAll(async () => {
+  await redis?.stop();
+});
+
+beforeEach(async () => {
+  await redis.client().flushall();
+  dir = await mkdtemp(join(tmpdir(), 'berth-admin-'));
+  nowMs = Date.now();
+});
+
+afterEach(async () => {
+  await admin?.close();
+  await rm(dir, { recursive: true, force: true });
+});
+
+const ids = (body: Record<string, unknown>) => (body['data'] as { id: string }[]).map(({ id }) => id);
+
+async function idsOf(query: string): Promise<string[]> {
+  return ids((await admin.call('GET', `/history${query}`)).body);
+}
+
+describe.each(['memory', 'sqlite'])('history in %s', (kind) => {
+  beforeEach(async () => {
+    const url = kind === 'sqlite' ? `sqlite://${join(dir, 'history.db')}` : 'memory:';
+    ({ admin, database } = await startWithHistory(redis.url, url));
+  });
+
+  it('shows a session as the row of the contract, live and ended', async () => {
+    const told = { id: 'call@host', startedAtMs: nowMs - 60_000 };
+    await database.apply([admitted(told)]);
+    const row = {
+      id: 'call@host',
+      user: 'alice',
+      source_ip: '192.0.2.10',
+      source_port: 5060,
+      dest_ip: '198.51.100.7',
+      dest_port: 5060,
+      protocol: 'sip',
+      status: 'active',
+      acl_decision: null,
+      acl_rule: null,
+      bytes_sent: 0,
+      bytes_received: 0,
+      packets_sent: 0,
+      packets_received: 0,
+      start_time: new Date(nowMs - 60_000).toISOString(),
+      end_time: null,
+      duration_seconds: null,
+      close_reason: null,
+    };
+    const page = { total: 1, page: 1, page_size: 50, total_pages: 1, nextCursor: null };
+    expect(await admin.call('GET', '/history')).toMatchObject({ status: 200 });
+    expect((await admin.call('GET', '/history')).body).toEqual({ data: [row], ...page });
+    const totals = { bytesSent: 10, bytesReceived: 20, packetsSent: 3, packetsReceived: 4 };
+    await database.apply([ended(told, 30, 'node_lost', totals)]);
+    const after = {
+      ...row,
+      status: 'failed',
+      bytes_sent: 10,
+      bytes_received: 20,
+      packets_sent: 3,
+      packets_received: 4,
+      end_time: new Date(nowMs - 30_000).toISOString(),
+      duration_seconds: 30,
+      close_reason: 'node_lost',
+    };
+    expect((await admin.call('GET', '/history')).body).toEqual({ data: [after], ...page });
+    expect((await get(admin, '/api/users/alice/sessions')).body).toEqual({ data: [after], ...page });
+  });
+
+  it('filters by user in any spelling, host, status and age, alone and together', async () => {
+    const at = (hours: number) => nowMs - hours * HOUR_MS;
+    await database.apply([
+      admitted({ id: 'a1', user: 'alice', startedAtMs: at(1), destination: 'example.com:443' }),
+      admitted({ id: 'a2', user: 'alice', startedAtMs: at(30) }),
+      ended({ id: 'a2', user: 'alice', startedAtMs: at(30) }, 60),
+      admitted({ id: 'b1', user: 'bob', startedAtMs: at(2), destination: 'example.com:443' }),
+      refused({ sessionId: 'r1', user: 'bob', atMs: at(3), rule: 'no east' }),
+      refused({ sessionId: 'r2', atMs: at(4), limits: [{ scope: 'user', key: 'alice', max: 1, active: 1 }] }),
+    ]);
+    expect(await idsOf('')).toEqual(['a1', 'b1', 'r1', 'r2', 'a2']);
+    expect(await idsOf('?user=&status=&hours=&page_size=&cursor=&sort_by=')).toHaveLength(5);
+    expect(await idsOf('?user=ALICE')).toEqual(['a1', 'r2', 'a2']);
+    expect(await idsOf(`?username=${encoded('sip:bob@example.com')}`)).toEqual(['b1', 'r1']);
+    expect(await idsOf('?dest_ip=example.com')).toEqual(['a1', 'b1']);
+    expect(await idsOf('?status=active')).toEqual(['a1', 'b1']);
+    expect(await idsOf('?status=rejected_by_acl')).toEqual(['r1']);
+    expect(await idsOf('?status=rejected_by_limit')).toEqual(['r2']);
+    expect(await idsOf('?hours=24')).toEqual(['a1', 'b1', 'r1', 'r2']);
+    expect(await idsOf('?timeRange=90m')).toEqual(['a1']);
+    expect(await idsOf('?timeRange=9000')).toEqual(['a1', 'b1']);
+    expect(await idsOf('?user=alice&dest_ip=example.com&status=active&hours=2')).toEqual(['a1']);
+    expect(await idsOf('?user=nobody')).toEqual([]);
+    expect(ids((await get(admin, '/api/users/ALICE/sessions?status=closed')).body)).toEqual(['a2']);
+    const { body } = await admin.call('GET', '/history?status=rejected_by_acl');
+    expect(body['data']).toMatchObject([{ acl_rule: 'no east', acl_decision: 'block', user: 'bob' }]);
+  });
+
+  it('has each row on one page by number, by either name of the size, and by cursor while others come in', async () => {
+    const all = Array.from({ length: 25 }, (_, i) => ({ id: `s${i}`, startedAtMs: nowMs - i * 1_000 - 60_000 }));
+    await fill(database, all);
+    const numbered = [];
+    for (const page of [1, 2, 3, 4]) numbered.push(...(await idsOf(`?page=${page}&page_size=10`)));
+    expect(numbered).toEqual(all.map(({ id }) => id));
+    expect((await admin.call('GET', '/history?limit=10&page=3')).body).toMatchObject({
+      total: 25,
+      page: 3,
+      page_size: 10,
+      total_pages: 3,
+    });
+    const seen = [];
+    for (let cursor: string | null = ''; cursor !== null;) {
+      const { body } = await admin.call('GET', `/history?page_size=10&cursor=${cursor}`);
+      seen.push(...ids(body));
+      cursor = body['nextCursor'] as string | null;
+      await database.apply([admitted({ id: `late${seen.length}`, startedAtMs: nowMs })]);
+    }
+    expect(seen).toEqual(all.map(({ id }) => id));
+  });
+
+  it.each([
+    ['start_time', ['c', 'b', 'a']],
+    ['end_time', ['b', 'c', 'a']],
+    ['duration_seconds', ['b', 'a', 'c']],
+    ['duration_secs', ['b', 'a', 'c']],
+    ['bytes_sent', ['a', 'c', 'b']],
+    ['bytes_received', ['c', 'a', 'b']],
+    ['user', ['b', 'a', 'c']],
+    ['status', ['b', 'c', 'a']],
+    ['dest_ip', ['a', 'c', 'b']],
+  ])('sorts by %s, both ways, and goes on by cursor in that order', async (column, falling) => {
+    const tolds = [
+      { id: 'a', user: 'bob', startedAtMs: nowMs - 900_000, destination: 'z.example:1' },
+      { id: 'b', user: 'carol', startedAtMs: nowMs - 800_000, destination: 'a.example:1' },
+      { id: 'c', user: 'alice', startedAtMs: nowMs - 700_000, destination: 'm.example:1' },
+    ] as const;
+    const [a, b, c] = tolds;
+    await database.apply([
+      ...tolds.map(admitted),
+      ended(a, 200, 'completed', { bytesSent: 9, bytesReceived: 5 }),
+      ended(b, 700, 'node_lost', { bytesSent: 1, bytesReceived: 1 }),
+      ended(c, 100, 'completed', { bytesSent: 5, bytesReceived: 9 }),
+    ]);
+    expect(await idsOf(`?sort_by=${column}`)).toEqual(falling);
+    expect(await idsOf(`?sort_by=${column}&sort_dir=desc`)).toEqual(falling);
+    expect(await idsOf(`?sort_by=${column}&sort_dir=asc`)).toEqual(falling.toReversed());
+    const { body } = await admin.call('GET', `/history?sort_by=${column}&sort_dir=asc&limit=2`);
+    expect(await idsOf(`?limit=2&cursor=${String(body['nextCursor'])}`)).toEqual(falling.toReversed().slice(2));
+  });
+
+  it('has refusals by limits under the first of user, group, ip and total, newest first', async () => {
+    const user = { scope: 'user', key: 'alice', max: 5, active: 5 };
+    const total = { scope: 'total', key: '*', max: 9, active: 9 };
+    await database.apply([
+      refused({ sessionId: 'v1', atMs: nowMs - 2 * HOUR_MS, limits: [total, user] }),
+      refused({ atMs: nowMs - HOUR_MS, limits: [user], count: 40 }),
+      refused({ sessionId: 'v3', atMs: nowMs - 1_000, limits: [total], user: 'bob' }),
+      refused({ sessionId: 'v4', atMs: nowMs - 1_000, rule: 'no east' }),
+      admitted({ id: 'no refusal', startedAtMs: nowMs }),
+    ]);
+    const at = (agoMs: number) => new Date(nowMs - agoMs).toISOString();
+    const all = [
+      { at: at(1_000), username: 'bob', ...total, action: 'reject', call_id: 'v3' },
+      { at: at(HOUR_MS), username: 'alice', ...user, action: 'reject', call_id: null, count: 40 },
+      {
+        at: at(2 * HOUR_MS),
+        username: 'alice',
+        ...user,
+        action: 'reject',
+        call_id: 'v1',
+        limits: [
+          { ...total, action: 'reject' },
+          { ...user, action: 'reject' },
+        ],
+      },
+    ];
+    const violations = async (query: string) => (await admin.call('GET', `/violations${query}`)).body;
+    expect(await violations('')).toEqual({ violations: all, total: 3, page: 1, limit: 50 });
+    expect(await violations('?timeRange=90m')).toEqual({ violations: all.slice(0, 2), total: 2, page: 1, limit: 50 });
+    expect(await violations('?page=2&limit=2')).toEqual({ violations: all.slice(2), total: 3, page: 2, limit: 2 });
+  });
+});

@@ -1,0 +1,99 @@
+import { z } from 'zod';
+
+import { STATUSES, type Sort } from '#session-history';
+import { text } from '#session-wire';
+
+import { pageNumber, pageSize, queryText } from '../../query.schema.js';
+
+const MAX_NAME_BYTES = 256;
+const MAX_CURSOR_BYTES = 2_048;
+const MAX_PAGE_SIZE = 1_000;
+/** A user may come as an address, which `canonicalUser` bounds. */
+const MAX_WRITTEN_USER_BYTES = 8_192;
+const MAX_WRITTEN_DURATION_BYTES = 32;
+
+/** The columns that rows can be sorted by, in the names of the answer and of the table. */
+const SORTS = {
+  start_time: 'start_time',
+  end_time: 'end_time',
+  duration_seconds: 'duration_seconds',
+  duration_secs: 'duration_seconds',
+  bytes_sent: 'bytes_sent',
+  bytes_received: 'bytes_received',
+  user: 'user',
+  status: 'status',
+  dest_ip: 'dest_ip',
+} as const satisfies Record<Sort | 'duration_secs', Sort>;
+const SORT_NAMES = Object.keys(SORTS) as (keyof typeof SORTS)[];
+
+const FORMATS = ['csv', 'jsonl'] as const;
+const PEAK_SCOPES = ['total', 'user', 'group'] as const;
+
+/** As forms send what nobody filled in. */
+const emptyIsAbsent = (value: unknown) => (value === '' ? undefined : value);
+
+function maybe<T extends z.ZodType>(schema: T) {
+  return z.preprocess(emptyIsAbsent, schema.optional()).optional();
+}
+
+function oneOf<const T extends readonly string[]>(words: T) {
+  return z.enum(words, { error: () => `must be one of ${words.join(', ')}` });
+}
+
+const readNumber = (value: unknown) =>
+  typeof value === 'string' && /^-?\d{1,15}$/.test(value) ? Number(value) : value;
+
+function wholeNumber(message: string, min = Number.MIN_SAFE_INTEGER, max = Number.MAX_SAFE_INTEGER) {
+  const expected = { error: () => message };
+  return z.preprocess(readNumber, z.int(expected).min(min, expected).max(max, expected));
+}
+
+/** How far back; what is out of range is refused where the retention is known. */
+const hours = () => maybe(wholeNumber('must be a whole number of hours'));
+const timeRange = () => queryText(MAX_WRITTEN_DURATION_BYTES);
+const upToMax = () => maybe(wholeNumber(`must be a whole number from 1 to ${MAX_PAGE_SIZE}`, 1, MAX_PAGE_SIZE));
+const user = () => queryText(MAX_WRITTEN_USER_BYTES);
+const printable = () => maybe(text(MAX_NAME_BYTES));
+
+/**
+ * A query of these parameters alone: a misspelt filter, left out, would answer a question that nobody asked. Each of the others is refused
+ * under its own name, so that none is in what is parsed.
+ */
+function only<T extends z.ZodRawShape>(shape: T): z.ZodObject<T> {
+  const message = `is not known here; known are ${Object.keys(shape).join(', ')}`;
+  return z.object(shape).catchall(z.unknown().refine(() => false, message));
+}
+
+const rows = { dest_ip: printable(), status: maybe(oneOf(STATUSES)), hours: hours(), timeRange: timeRange() };
+const users = { user: user(), username: user() };
+const paging = {
+  page: pageNumber(),
+  page_size: upToMax(),
+  limit: upToMax(),
+  sort_by: maybe(oneOf(SORT_NAMES).transform((name): Sort => SORTS[name])),
+  sort_dir: maybe(oneOf(['asc', 'desc'])),
+  cursor: queryText(MAX_CURSOR_BYTES),
+};
+const window = { window_hours: hours(), timeRange: timeRange() };
+
+export const historyQuery = only({ ...users, ...rows, ...paging });
+export const userHistoryQuery = only({ ...rows, ...paging });
+export const exportQuery = only({
+  format: z.preprocess((value) => (value === '' ? 'csv' : value), oneOf(FORMATS)).default('csv'),
+  ...users,
+  ...rows,
+});
+export const violationsQuery = only({ timeRange: timeRange(), page: pageNumber(), limit: pageSize() });
+export const statsQuery = only(window);
+export const peaksQuery = only({
+  scope: z.preprocess((value) => (value === '' ? 'total' : value), oneOf(PEAK_SCOPES)).default('total'),
+  name: user(),
+  top: upToMax(),
+  ...window,
+});
+export const trafficQuery = only({ user: user(), ...window });
+
+/** Which rows are asked for. */
+export type Asked = Omit<z.output<typeof exportQuery>, 'format'>;
+/** Which page of them. */
+export type AskedPage = z.output<typeof userHistoryQuery>;

@@ -1,0 +1,114 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Counter, Histogram } from 'prom-client';
+
+import { CONFIG, Metrics, type BerthConfig } from '#service-kit';
+import { Books, StoreUnavailableError } from '#session-core';
+import type { RowChange } from '#session-history';
+
+import { Tenants } from '../../tenants.service.js';
+import { countsOf, userCountsOf } from '../history-counts.js';
+import { TopUsers } from './top-users.js';
+
+/** How users are told apart here; only one of another tenant than `default` has its name as label. */
+const keyOf = (tenant: string, user: string): string => `${tenant}\n${user}`;
+
+/**
+ * The metrics of the SOCKS proxy whose dashboards go on with Berth, under their names there; none unless `metrics.compat` says so. Counters are
+ * those of the process that writes history, and count each row once.
+ */
+@Injectable()
+export class RustsocksMetrics {
+  private readonly counters: Counters | null;
+
+  constructor(metrics: Metrics, books: Books, tenants: Tenants, @Inject(CONFIG) config: BerthConfig) {
+    const { compat, topUsers } = config.metrics;
+    this.counters = compat === 'rustsocks' ? new Counters(metrics, topUsers) : null;
+    if (this.counters === null) return;
+    metrics.gauge({
+      name: 'rustsocks_active_sessions',
+      help: 'Live sessions.',
+      async collect() {
+        try {
+          const totals = await Promise.all(tenants.all().map((tenant) => books.total(tenant)));
+          this.set(totals.reduce((sum, total) => sum + total, 0));
+        } catch (error) {
+          if (!(error instanceof StoreUnavailableError)) throw error;
+          this.remove();
+        }
+      },
+    });
+  }
+
+  /** To be called with each batch of rows, after it is committed. */
+  applied(changes: readonly RowChange[]): void {
+    this.counters?.count(changes);
+  }
+}
+
+class Counters {
+  private readonly sessions: Counter;
+  private readonly rejected: Counter;
+  private readonly durations: Histogram;
+  private readonly sent: Counter;
+  private readonly received: Counter;
+  private readonly bySessions: TopUsers;
+  private readonly byBytes: TopUsers;
+
+  constructor(metrics: Metrics, topUsers: number) {
+    this.sessions = metrics.counter({ name: 'rustsocks_sessions_total', help: 'Sessions that began.' });
+    this.rejected = metrics.counter({
+      name: 'rustsocks_sessions_rejected_total',
+      help: 'Sessions that were refused, by a limit or by a rule of a server.',
+    });
+    this.durations = metrics.histogram({
+      name: 'rustsocks_session_duration_seconds',
+      help: 'How long sessions lasted that ended.',
+      buckets: [0.1, 0.5, 1, 5, 10, 30, 60, 300],
+    });
+    this.sent = metrics.counter({ name: 'rustsocks_bytes_sent_total', help: 'Bytes sent.' });
+    this.received = metrics.counter({ name: 'rustsocks_bytes_received_total', help: 'Bytes received.' });
+    const bySessions = (this.bySessions = new TopUsers(topUsers));
+    metrics.counter({
+      name: 'rustsocks_user_sessions_total',
+      help: 'Sessions that began, of the users with the most, metrics.top_users of them.',
+      labelNames: ['user', 'tenant'],
+      collect() {
+        this.reset();
+        for (const [key, [sessions = 0]] of bySessions.top()) this.inc(labelsOf(key), sessions);
+      },
+    });
+    const byBytes = (this.byBytes = new TopUsers(topUsers));
+    metrics.counter({
+      name: 'rustsocks_user_bandwidth_bytes_total',
+      help: 'Bytes of the users with the most, metrics.top_users of them.',
+      labelNames: ['user', 'direction', 'tenant'],
+      collect() {
+        this.reset();
+        for (const [key, [sent = 0, received = 0]] of byBytes.top()) {
+          this.inc({ ...labelsOf(key), direction: 'sent' }, sent);
+          this.inc({ ...labelsOf(key), direction: 'received' }, received);
+        }
+      },
+    });
+  }
+
+  count(changes: readonly RowChange[]): void {
+    const { sessions, rejected, bytesSent, bytesReceived, durations } = countsOf(changes);
+    this.sessions.inc(sessions);
+    this.rejected.inc(rejected);
+    this.sent.inc(bytesSent);
+    this.received.inc(bytesReceived);
+    for (const seconds of durations) this.durations.observe(seconds);
+    for (const counts of userCountsOf(changes)) {
+      const key = keyOf(counts.tenant, counts.user);
+      this.bySessions.add(key, counts.sessions);
+      this.byBytes.add(key, counts.bytesSent, counts.bytesReceived);
+    }
+  }
+}
+
+function labelsOf(key: string): { user: string; tenant?: string } {
+  const at = key.indexOf('\n');
+  const [tenant, user] = [key.slice(0, at), key.slice(at + 1)];
+  return tenant === 'default' ? { user } : { user, tenant };
+}

@@ -1,0 +1,36 @@
+import { Injectable } from '@nestjs/common';
+import type { Counter, Histogram } from 'prom-client';
+
+import { Metrics } from '#service-kit';
+import type { RowChange } from '#session-history';
+
+import { countsOf } from './history-counts.js';
+
+/** What sessions came to, counted by the process that writes history, once each. */
+@Injectable()
+export class HistoryCountsMetrics {
+  private readonly durations: Histogram;
+  private readonly bytes: Counter<'direction'>;
+
+  constructor(metrics: Metrics) {
+    this.durations = metrics.histogram({
+      name: 'berth_session_duration_seconds',
+      help: 'How long sessions lasted that ended.',
+      buckets: [1, 5, 10, 30, 60, 300, 900, 3_600, 14_400, 86_400],
+    });
+    this.bytes = metrics.counter({
+      name: 'berth_session_bytes_total',
+      help: 'Bytes that sessions reported.',
+      labelNames: ['direction'],
+    });
+    for (const direction of ['sent', 'received']) this.bytes.inc({ direction }, 0);
+  }
+
+  /** To be called with each batch of rows, after it is committed. */
+  applied(changes: readonly RowChange[]): void {
+    const { bytesSent, bytesReceived, durations } = countsOf(changes);
+    this.bytes.inc({ direction: 'sent' }, bytesSent);
+    this.bytes.inc({ direction: 'received' }, bytesReceived);
+    for (const seconds of durations) this.durations.observe(seconds);
+  }
+}

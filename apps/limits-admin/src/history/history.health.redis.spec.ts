@@ -1,0 +1,95 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
+
+import { ReadinessChecks, type HistoryConfig } from '#service-kit';
+import { OUTBOX_BOUNDS, shardKeys } from '#session-core';
+import { eventually, freePort, startRedis, type RedisServer } from '#testing';
+
+import { DEFAULT_TENANT, Fleet, startAdmin, type Admin } from '../limits-admin.fixture.js';
+
+const KEYS = shardKeys(DEFAULT_TENANT, 0);
+const SETTINGS = {
+  batchSize: 100,
+  batchIntervalMs: 20,
+  retentionMs: 1e10,
+  cleanupIntervalMs: 1e8,
+  statsWindowHours: 24,
+};
+
+let redis: RedisServer;
+let client: Redis;
+let dir: string;
+let admin: Admin | undefined;
+
+const start = async (history: HistoryConfig | null) => {
+  admin = await startAdmin(redis.url, { config: { history } });
+  return admin;
+};
+const health = async () => (await admin!.app.get(ReadinessChecks).run()).checks['history'];
+const metric = async (name: string) => {
+  const { payload } = await admin!.app.inject({ method: 'GET', url: '/metrics' });
+  const line = payload.split('\n').find((one) => one.startsWith(`${name} `) || one.startsWith(`${name}{`));
+  return line === undefined ? null : Number(line.split(' ').at(-1));
+};
+
+beforeAll(async () => {
+  redis = await startRedis();
+  client = redis.client();
+});
+beforeEach(async () => {
+  await client.flushall();
+  dir = await mkdtemp(join(tmpdir(), 'berth-health-'));
+});
+afterEach(async () => {
+  await admin?.close();
+  admin = undefined;
+  await rm(dir, { recursive: true, force: true });
+});
+afterAll(() => redis?.stop());
+
+describe('the health of history', () => {
+  it('says who writes it and how far it is behind', async () => {
+    await start({ url: 'memory:', ...SETTINGS });
+    await eventually(async () => expect(await health()).toEqual({ status: 'ok', writer: 'here', behind_seconds: 0 }));
+    expect(await metric('berth_history_behind_seconds')).toBe(0);
+    expect(await metric('berth_outbox_fill_ratio')).toBe(0);
+  });
+
+  it('is not there where none is kept', async () => {
+    await start(null);
+    expect(await health()).toBeUndefined();
+    expect(await metric('berth_history_behind_seconds')).toBeNull();
+  });
+
+  it('tells that the database is away, without its address, while the process serves everything else', async () => {
+    const url = `postgres://berth:secret@127.0.0.1:${await freePort()}/history`;
+    await start({ url, ...SETTINGS });
+    await new Fleet(client).admit('alice');
+    await eventually(async () => expect(await health()).toMatchObject({ status: 'degraded' }));
+    await eventually(async () => expect(await metric('berth_stream_lag{group="history"}')).toBeGreaterThan(0));
+    expect(JSON.stringify(await health())).not.toMatch(/secret|127\.0\.0\.1/);
+    expect((await admin!.call('GET', '/users')).status).toBe(200);
+    expect(await admin!.call('GET', '/history')).toMatchObject({ status: 503, body: { code: 'history-unavailable' } });
+  });
+
+  it('warns of an outbox that fills up', async () => {
+    await writeFile(join(dir, 'file'), '');
+    await start({ url: `sqlite://${join(dir, 'file', 'history.db')}`, ...SETTINGS });
+    const pipeline = client.pipeline();
+    // The bound of refusals is the smaller one; entries of one field are quick to write.
+    for (let i = 0; i < 0.8 * OUTBOX_BOUNDS.read.rejections.maxLength; i += 1)
+      pipeline.xadd(KEYS.rejections, '*', 'i', i);
+    await pipeline.exec();
+    await eventually(async () =>
+      expect(await health()).toMatchObject({
+        status: 'degraded',
+        warnings: expect.arrayContaining([expect.stringMatching(/outbox is 80 % full/)]),
+      }),
+    );
+    expect(await metric('berth_outbox_fill_ratio')).toBeCloseTo(0.8);
+  });
+});

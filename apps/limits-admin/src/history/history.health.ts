@@ -1,0 +1,92 @@
+import { Inject, Injectable } from '@nestjs/common';
+
+import { groupLag } from '#event-streams';
+import { CONFIG, Metrics, ReadinessChecks, REDIS, type BerthConfig, type CheckResult } from '#service-kit';
+import { historyKeys, OUTBOX_BOUNDS, type StoreClient } from '#session-core';
+
+import { History } from './history.service.js';
+import { outboxStreams } from './projector/outbox-streams.js';
+
+/** A projector that works is seconds behind; after a minute somebody should look. */
+const BEHIND_MS = 60_000;
+/** As the reaper's alarm: well before anything is lost. */
+const FULL_SHARE = 0.8;
+
+/** Whether history is kept, and how far it is behind. Never `failed`: admissions do not wait for it. */
+@Injectable()
+export class HistoryHealth {
+  private readonly streams: readonly string[];
+
+  constructor(
+    @Inject(CONFIG) { tenants, history: settings }: BerthConfig,
+    @Inject(REDIS) private readonly client: StoreClient,
+    private readonly history: History,
+    metrics: Metrics,
+    readiness: ReadinessChecks,
+  ) {
+    this.streams = [...outboxStreams(Object.values(tenants)).keys()];
+    if (settings === null) return;
+    readiness.add({ name: 'history', run: () => this.check() });
+    const behindMs = () => this.behindMs();
+    metrics.gauge({
+      name: 'berth_history_behind_seconds',
+      help: 'The age of the oldest event that is not in history.',
+      async collect() {
+        const ms = await behindMs();
+        if (ms === null) this.remove();
+        else this.set(ms / 1_000);
+      },
+    });
+    const fill = () => this.fill();
+    metrics.gauge({
+      name: 'berth_outbox_fill_ratio',
+      help: 'How full the fullest stream of the outbox is; at 1 the oldest events are lost.',
+      async collect() {
+        const share = await fill();
+        if (share === null) this.remove();
+        else this.set(share);
+      },
+    });
+  }
+
+  private async check(): Promise<CheckResult> {
+    const { trouble, writer } = this.history;
+    const [behindMs, share] = await Promise.all([this.behindMs(), this.fill()]);
+    const facts = { writer, behind_seconds: behindMs === null ? null : Math.round(behindMs / 1_000) };
+    const warnings: string[] = [];
+    if (trouble !== null) warnings.push(`The database cannot serve (${trouble.reason}); events wait in Redis`);
+    if (behindMs !== null && behindMs > BEHIND_MS) {
+      warnings.push(`History is ${Math.round(behindMs / 1_000)} s behind`);
+    }
+    if (share !== null && share >= FULL_SHARE) {
+      warnings.push(`The outbox is ${Math.round(100 * share)} % full; at 100 % the oldest events are lost`);
+    }
+    return warnings.length === 0 ? { status: 'ok', ...facts } : { status: 'degraded', warnings, ...facts };
+  }
+
+  /** Null while Redis does not say. */
+  private async fill(): Promise<number | null> {
+    const { events, rejections } = OUTBOX_BOUNDS.read;
+    try {
+      const lengths = await Promise.all(this.streams.map((stream) => this.client.xlen(stream)));
+      return Math.max(
+        ...lengths.map((length, i) => {
+          const { maxLength } = this.streams[i]!.endsWith(':events') ? events : rejections;
+          return length / maxLength;
+        }),
+      );
+    } catch {
+      return null;
+    }
+  }
+
+  /** Null while Redis does not say. */
+  private async behindMs(): Promise<number | null> {
+    try {
+      const lags = await Promise.all(this.streams.map((stream) => groupLag(this.client, stream, historyKeys.group)));
+      return Math.max(0, ...lags.map((lag) => lag?.oldestAgeMs ?? 0));
+    } catch {
+      return null;
+    }
+  }
+}

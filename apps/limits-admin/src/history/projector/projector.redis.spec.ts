@@ -1,0 +1,210 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Redis } from 'ioredis';
+
+import type { HistoryConfig } from '#service-kit';
+import { historyKeys, inboxKeys, shardKeys } from '#session-core';
+import { eventually, startRedis, type RedisServer } from '#testing';
+
+import { DEFAULT_TENANT, Fleet, startAdmin, type Admin } from '../../limits-admin.fixture.js';
+import { History } from '../history.service.js';
+
+const KEYS = shardKeys(DEFAULT_TENANT, 0);
+
+let redis: RedisServer;
+let client: Redis;
+let dir: string;
+let history: HistoryConfig;
+let fleet: Fleet;
+const started: Admin[] = [];
+
+const start = async (log: string[] = []) => {
+  const admin = await startAdmin(redis.url, { config: { history }, log });
+  started.push(admin);
+  return admin;
+};
+const rowsOf = async (admin: Admin) =>
+  (await admin.app.get(History).database.history('default', { pageSize: 1_000 })).rows;
+const writers = () => started.map(({ app }) => app.get(History).writer);
+const isDone = async () => {
+  const groups = (await client.xinfo('GROUPS', KEYS.events).catch(() => [])) as unknown[][];
+  return (
+    groups.length > 0 &&
+    groups.every((group) => group[group.indexOf('lag') + 1] === 0 && group[group.indexOf('pending') + 1] === 0)
+  );
+};
+
+beforeAll(async () => {
+  redis = await startRedis();
+  client = new Redis(redis.url);
+});
+
+afterAll(async () => {
+  client?.disconnect();
+  await redis?.stop();
+});
+
+beforeEach(async () => {
+  await client.flushall();
+  dir = await mkdtemp(join(tmpdir(), 'berth-projector-'));
+  history = {
+    url: `sqlite://${join(dir, 'history.db')}`,
+    batchSize: 100,
+    batchIntervalMs: 20,
+    retentionMs: 90 * 86_400_000,
+    cleanupIntervalMs: 86_400_000,
+    statsWindowHours: 24,
+  };
+  fleet = new Fleet(client);
+});
+
+afterEach(async () => {
+  await Promise.all(started.splice(0).map((admin) => admin.close()));
+  await rm(dir, { recursive: true, force: true });
+});
+
+describe('the projector', () => {
+  it('shows who is aboard, and afterwards when and why it ended', async () => {
+    const admin = await start();
+    await fleet.admit('alice', 'call-1');
+    await eventually(async () =>
+      expect(await rowsOf(admin)).toMatchObject([{ session_id: 'call-1', status: 'active' }]),
+    );
+    await fleet.store.end(DEFAULT_TENANT, { sessionId: 'call-1' }, { reason: 'completed', by: 'node' });
+    await eventually(async () =>
+      expect(await rowsOf(admin)).toMatchObject([
+        { session_id: 'call-1', user: 'alice', status: 'closed', close_reason: 'completed' },
+      ]),
+    );
+  });
+
+  it('shows what live sessions have carried so far', async () => {
+    await fleet.admit('alice', 'call-1');
+    await fleet.store.renew(DEFAULT_TENANT, { sessionId: 'call-1' }, { bytesSent: 700, bytesReceived: 30 });
+    const admin = await start();
+    await eventually(async () =>
+      expect(await rowsOf(admin)).toMatchObject([
+        { user: 'alice', status: 'active', bytes_sent: 700, bytes_received: 30 },
+      ]),
+    );
+  });
+
+  it('acknowledges what is committed, and holds nothing back then', async () => {
+    await start();
+    await fleet.admitAll('alice', 5);
+    await eventually(async () => expect(await isDone()).toBe(true));
+  });
+
+  it('takes what was there before it was, and what came while it was away', async () => {
+    await fleet.admit('alice', 'before');
+    const first = await start();
+    await eventually(async () => expect(await rowsOf(first)).toHaveLength(1));
+    await first.close();
+    await fleet.admit('alice', 'meanwhile');
+    const second = await start();
+    await eventually(async () => expect(await rowsOf(second)).toHaveLength(2));
+  });
+
+  it('is one at a time, and the next one begins when it stops', async () => {
+    const first = await start();
+    await eventually(() => expect(writers()).toEqual(['here']));
+    await start();
+    await eventually(() => expect(writers()).toEqual(['here', 'elsewhere']));
+    await started.shift()!.close();
+    await eventually(() => expect(writers()).toEqual(['here']), { timeoutMs: 15_000 });
+    expect(first.app.get(History).writer).toBe('here');
+  });
+
+  it('flushes at a stop what it has read', async () => {
+    history = { ...history, batchIntervalMs: 3_600_000 };
+    const admin = await start();
+    await fleet.admit('alice', 'first');
+    await eventually(async () => expect(await rowsOf(admin)).toHaveLength(1));
+    await fleet.admit('alice', 'waits for more');
+    await eventually(async () => expect((await client.xpending(KEYS.events, historyKeys.group))[0]).toBe(1));
+    await admin.close();
+    started.splice(0);
+    const next = await start();
+    expect(await rowsOf(next)).toHaveLength(2);
+    expect(await isDone()).toBe(true);
+  });
+
+  it('gives up an event that can never be right, and goes on', async () => {
+    const admin = await start();
+    await client.xadd(
+      KEYS.events,
+      '*',
+      'v',
+      '1',
+      'id',
+      'x',
+      'type',
+      'session.ended',
+      'tenant',
+      'default',
+      'at',
+      'soon',
+    );
+    await fleet.admit('alice', 'after');
+    await eventually(async () => expect(await rowsOf(admin)).toHaveLength(1));
+    await eventually(async () => expect(await client.xlen(inboxKeys.deadLetters)).toBe(1));
+    await eventually(async () => expect(await isDone()).toBe(true));
+  });
+
+  it('takes an event that comes again later for as old as it was', async () => {
+    const admin = await start();
+    await fleet.admit('alice', 'call-1');
+    await fleet.store.end(DEFAULT_TENANT, { sessionId: 'call-1' }, { reason: 'completed', by: 'node' });
+    const [[position, fields] = ['', []]] = await client.xrange(KEYS.events, '-', '+', 'COUNT', 1);
+    await client.xadd(KEYS.events, '*', 'arrivedAs', position, ...fields);
+    await fleet.admit('alice', 'call-2');
+    await eventually(async () =>
+      expect((await rowsOf(admin)).map(({ session_id, status }) => [session_id, status])).toEqual([
+        ['call-2', 'active'],
+        ['call-1', 'closed'],
+      ]),
+    );
+  });
+
+  it('passes over events of types that it does not know', async () => {
+    await start();
+    await client.xadd(
+      KEYS.events,
+      '*',
+      'v',
+      '1',
+      'id',
+      randomUUID(),
+      'type',
+      'of.tomorrow',
+      'tenant',
+      'default',
+      'at',
+      '1',
+    );
+    await eventually(async () => expect(await isDone()).toBe(true));
+    expect(await client.xlen(inboxKeys.deadLetters)).toBe(0);
+  });
+
+  it('sets a damaged file aside and goes on in a new one', async () => {
+    const log: string[] = [];
+    const admin = await start(log);
+    await fleet.admit('alice', 'lost');
+    await eventually(async () => expect(await rowsOf(admin)).toHaveLength(1));
+    await admin.close();
+    started.splice(0);
+    const { writeFile } = await import('node:fs/promises');
+    await writeFile(
+      join(dir, 'history.db'),
+      'no database at all, but long enough for a header of one hundred bytes '.repeat(100),
+    );
+    const next = await start(log);
+    await fleet.admit('alice', 'found');
+    await eventually(async () => expect((await rowsOf(next)).map(({ session_id }) => session_id)).toEqual(['found']));
+    expect(log.join('')).toContain('set aside');
+  });
+});
