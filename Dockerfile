@@ -13,10 +13,16 @@ RUN npm run build \
 
 FROM node:20-slim
 ENV NODE_ENV=production
+# History, where it is a SQLite file: mount a volume here, or give limits-admin a PostgreSQL.
+ENV BERTH_DATA_DIR=/var/lib/berth
+RUN install -d -o node -g node /var/lib/berth
 WORKDIR /berth
 COPY --from=build /berth/package.json ./
 COPY --from=build /berth/node_modules ./node_modules
 COPY --from=build /berth/dist ./dist
+# npm run history: backup, restore and check of a SQLite file.
+COPY --from=build /berth/scripts/history.mjs ./scripts/history.mjs
+COPY --from=build /berth/scripts/lib/node-version.mjs ./scripts/lib/node-version.mjs
 USER node
 EXPOSE 8080 8081 8082
 CMD ["node", "--enable-source-maps", "dist/apps/admission-gateway/src/main.js"]
