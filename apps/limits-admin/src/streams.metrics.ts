@@ -11,11 +11,7 @@ const INBOX = Array.from({ length: INBOX_STREAMS }, (_, number) => inboxKeys.eve
 /** How far the readers of the fleet's streams are behind, and what they gave up. Read at each scrape; absent while Redis is away. */
 @Injectable()
 export class StreamsMetrics {
-  constructor(
-    metrics: Metrics,
-    @Inject(REDIS) client: StoreClient,
-    @Inject(CONFIG) { history, tenants }: BerthConfig,
-  ) {
+  constructor(metrics: Metrics, @Inject(REDIS) client: StoreClient, @Inject(CONFIG) { history, tenants }: BerthConfig) {
     const streamsOf: Record<string, readonly string[]> = { [inboxKeys.group]: INBOX };
     if (history !== null) streamsOf[historyKeys.group] = [...outboxStreams(Object.values(tenants)).keys()];
     metrics.gauge({
