@@ -44,7 +44,7 @@ const OF_POSTGRES: readonly (readonly [RegExp, UnavailableReason])[] = [
 
 /** What pg says in words alone when a connection ends, or none can be had. */
 const LOST_CONNECTION =
-  /connection (terminated|ended)|timeout (exceeded|expired)|not queryable|unable to open connection/i;
+  /connection (terminated|ended)|timeout (exceeded|expired)|read timeout|not queryable|unable to open connection/i;
 
 /** What a driver threw, as HistoryUnavailableError where it is the database's state; anything else stays as it is. */
 export function historyError(error: unknown): unknown {

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, rename, stat } from 'node:fs/promises';
+import { access, constants, mkdir, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 import { sql } from 'kysely';
@@ -30,6 +30,7 @@ export async function openStore(address: HistoryAddress, suspect = false): Promi
   if (address.kind === 'memory') return { store: await migrated(sqliteStore(null)), setAside: null };
   const { path } = address;
   await makeFolder(path);
+  await mustBeWritable(path);
   try {
     return { store: await checked(path, suspect), setAside: null };
   } catch (error) {
@@ -78,6 +79,15 @@ async function orClosed<T>(store: Store, work: () => Promise<T>): Promise<T> {
   } catch (error) {
     await store.close().catch(() => {}); // what matters is why it could not be opened
     throw historyError(error);
+  }
+}
+
+async function mustBeWritable(path: string): Promise<void> {
+  try {
+    await access(dirname(path), constants.W_OK);
+    if (existsSync(path)) await access(path, constants.W_OK);
+  } catch (error) {
+    throw new HistoryUnavailableError('read-only', { cause: error });
   }
 }
 

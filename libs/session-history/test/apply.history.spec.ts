@@ -131,6 +131,38 @@ describeDatabases('applying events', ({ open, url, query, kind }) => {
     }
   });
 
+  it('counts what a session has carried once when it goes on under another id, whenever its totals were read', async () => {
+    const place = { tenant: 'default', atMs: NOON, levels: [], attempt: 1, startedAtMs: NOON };
+    const carried = { bytesSent: 700, bytesReceived: 30, packetsSent: 7, packetsReceived: 3 };
+    const admitted = new World(NOON).run([{ what: 'admit', who: 0, which: 0, afterMs: 0 }]).events;
+    const read = { kind: 'traffic' as const, ...place, position: '0-0', sessionId: 'call-1@pc', totals: carried };
+    const end = { kind: 'ended' as const, ...place, user: 'alice', node: 'b2bua-1', endedAtMs: NOON + 5_000, note: '' };
+    const left = {
+      ...end,
+      position: `${NOON + 5_000}-0`,
+      sessionId: 'call-1@pc',
+      reason: 'transferred' as const,
+      totals: {},
+    };
+    const over = {
+      ...end,
+      position: `${NOON + 9_000}-0`,
+      sessionId: 'call-2',
+      reason: 'completed' as const,
+      totals: carried,
+    };
+    for (const order of [
+      [read, left, over],
+      [left, read, over],
+      [over, left, read],
+      [left, over, read, left, read],
+    ]) {
+      const database = await open();
+      for (const event of [...admitted, ...order]) await database.apply([event]);
+      expect(await database.stats('default', NOON - 1)).toMatchObject({ bytesSent: 700, bytesReceived: 30 });
+    }
+  });
+
   it('takes a batch of thousands, and names and texts of any kind', async () => {
     const world = new World(NOON).run(
       Array.from({ length: 2_500 }, (_, at) => ({ what: 'admit' as const, who: at % 8, which: at, afterMs: 1 })),

@@ -41,7 +41,7 @@ export class History implements OnModuleInit, OnApplicationShutdown {
   async onApplicationShutdown(): Promise<void> {
     this.stopping.abort();
     await this.opening;
-    await this.open?.close();
+    await Promise.race([this.open?.close(), elapsed(2_000, undefined, { ref: false })]);
     this.open = null;
   }
 

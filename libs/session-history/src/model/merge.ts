@@ -37,7 +37,7 @@ export function merge(row: SessionRow | undefined, key: RowKey, event: RowEvent)
     board(merged, event);
     return merged;
   }
-  raiseTotals(merged, event.totals);
+  if (merged.close_reason !== 'transferred') raiseTotals(merged, event.totals);
   if (event.kind === 'ended') end(merged, event);
   return merged;
 }
@@ -81,6 +81,7 @@ function end(row: SessionRow, event: EndedEvent): void {
   row.end_time = timeText(event.endedAtMs);
   row.duration_secs = Math.max(0, Math.floor((event.endedAtMs - event.startedAtMs) / 1000));
   row.close_reason = event.reason;
+  if (event.reason === 'transferred') row.bytes_sent = row.bytes_received = row.packets_sent = row.packets_received = 0;
   row.note = event.note;
   row.version = version;
 }

@@ -9,7 +9,7 @@ const WRITER_LOCK = 7_216_411_208;
 const CONNECTIONS = 4;
 const CONNECT_MS = 5_000;
 /** A statement that takes longer is given up, so that a database that hangs is one that is away. */
-const STATEMENT_MS = 30_000;
+const STATEMENT_MS = 10_000;
 
 /** Sums and times of the size that occur here are exact as numbers. */
 const NUMERIC_TYPES = new Set<number>([pg.types.builtins.INT8, pg.types.builtins.NUMERIC, pg.types.builtins.FLOAT8]);
@@ -29,6 +29,7 @@ export function postgresStore(url: string): Store {
     types,
   });
   pool.on('error', () => {}); // an idle connection that breaks is dropped; whoever needs one hears of it
+  pool.on('connect', (client) => client.on('error', () => {}));
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   return {
     kind: 'postgres',
