@@ -6,6 +6,7 @@ import { sql } from 'kysely';
 
 import type { HistoryAddress } from './address.js';
 import { HistoryUnavailableError, historyError } from './errors.js';
+import { PARTS } from './file/in-use.js';
 import { migrate } from './migrations/index.js';
 import { postgresStore } from './store/postgres.js';
 import { settle, sqliteStore } from './store/sqlite.js';
@@ -13,7 +14,6 @@ import type { Store } from './store/store.js';
 
 /** A file up to this size is looked through whenever it is opened (about a second); a larger one when it is suspect. */
 const ALWAYS_CHECKED_BYTES = 256 * 1024 * 1024;
-const PARTS = ['', '-wal', '-shm'];
 
 export interface OpenedStore {
   store: Store;
