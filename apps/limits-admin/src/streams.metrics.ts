@@ -2,9 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 
 import { groupLag, type GroupLag } from '#event-streams';
 import { CONFIG, Metrics, REDIS, type BerthConfig } from '#service-kit';
-import { historyKeys, INBOX_STREAMS, inboxKeys, type StoreClient } from '#session-core';
-
-import { outboxStreams } from './history/projector/outbox-streams.js';
+import { historyKeys, INBOX_STREAMS, inboxKeys, outboxOf, type StoreClient } from '#session-core';
 
 const INBOX = Array.from({ length: INBOX_STREAMS }, (_, number) => inboxKeys.events(number));
 
@@ -13,7 +11,10 @@ const INBOX = Array.from({ length: INBOX_STREAMS }, (_, number) => inboxKeys.eve
 export class StreamsMetrics {
   constructor(metrics: Metrics, @Inject(REDIS) client: StoreClient, @Inject(CONFIG) { history, tenants }: BerthConfig) {
     const streamsOf: Record<string, readonly string[]> = { [inboxKeys.group]: INBOX };
-    if (history !== null) streamsOf[historyKeys.group] = [...outboxStreams(Object.values(tenants)).keys()];
+    if (history !== null)
+      streamsOf[historyKeys.group] = Object.values(tenants)
+        .flatMap(outboxOf)
+        .map(({ stream }) => stream);
     metrics.gauge({
       name: 'berth_stream_lag',
       help: 'Events that a consumer group has not done yet, of all its streams.',

@@ -23,7 +23,6 @@ import { OutboxTrimmer } from './outbox/outbox-trimmer.service.js';
 import { ReaperReportService } from './reaper-report.service.js';
 import { ReaperMetrics } from './reaper.metrics.js';
 import { ShardSweepService } from './shard-sweep.service.js';
-import { allShards } from './shards.js';
 import { SweepService } from './sweep.service.js';
 import { WatchdogService } from './watchdog.service.js';
 
@@ -60,7 +59,7 @@ import { WatchdogService } from './watchdog.service.js';
         new OutboxTrimmer({
           client,
           logger,
-          shards: allShards(config).values(),
+          tenants: Object.values(config.tenants),
           isRead: config.history !== null,
           bounds: OUTBOX_BOUNDS[config.history === null ? 'unread' : 'read'],
           isOpen: (tenant) => registry.isOpen(tenant),

@@ -33,6 +33,15 @@ export async function groupLag(client: RedisClient, stream: string, group: strin
   return { entries: unread + pending, unread, pending, exact: exact === 1, oldestUnreadAgeMs, oldestAgeMs };
 }
 
+/**
+ * The age of the oldest entry of these streams that the group has not done, milliseconds; 0 where it has done all. What a consumer has read
+ * counts as well: it may be in hand, wait to be tried again, or its consumer may be dead. Rejects with what ioredis rejects with.
+ */
+export async function groupBehindMs(client: RedisClient, streams: readonly string[], group: string): Promise<number> {
+  const lags = await Promise.all(streams.map((stream) => groupLag(client, stream, group)));
+  return Math.max(0, ...lags.map((lag) => lag?.oldestAgeMs ?? 0));
+}
+
 /** A clock that stepped back makes no entry younger than new. */
 function ageOf(id: string, nowMs: number): number | null {
   return id === '' ? null : Math.max(0, nowMs - timeOf(id));

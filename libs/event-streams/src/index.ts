@@ -9,7 +9,7 @@ export {
   NoAnswerError,
   StreamsDoNotAnswerError,
 } from './errors.js';
-export { groupLag, type GroupLag } from './group-lag.js';
+export { groupBehindMs, groupLag, type GroupLag } from './group-lag.js';
 export { groupsKey } from './keys.js';
 export type { GroupLoss, StreamsObserver } from './observer.js';
 export type { StreamsServerOptions } from './options.js';

@@ -1,5 +1,5 @@
 import { InvalidInputError } from './errors.js';
-import { INBOX_STREAMS, inboxKeys, shardKeys, shardNumbers, type TenantRef } from './keys.js';
+import { INBOX_STREAMS, inboxKeys, outboxOf, type TenantRef } from './keys.js';
 import type { StoreClient } from './scripts/script.js';
 import { withDeadline } from './store-call.js';
 
@@ -43,7 +43,9 @@ export class DeadLettersStore {
     private readonly deadlineMs: number,
     tenants: readonly TenantRef[],
   ) {
-    this.outboxes = new Map(tenants.map((tenant) => [tenant.name, new Set(outboxOf(tenant))]));
+    this.outboxes = new Map(
+      tenants.map((tenant) => [tenant.name, new Set(outboxOf(tenant).map(({ stream }) => stream))]),
+    );
   }
 
   /** The oldest first, at most `limit`. Throws InvalidInputError for a cursor that is none. */
@@ -125,13 +127,6 @@ export class DeadLettersStore {
   private async call<T>(verb: () => Promise<T>): Promise<T> {
     return await withDeadline(this.deadlineMs, verb);
   }
-}
-
-function outboxOf(tenant: TenantRef): string[] {
-  return shardNumbers(tenant).flatMap((shard) => {
-    const { events, rejections } = shardKeys(tenant, shard);
-    return [events, rejections];
-  });
 }
 
 /** By the clock of Redis; of an event that was replayed before, when it came for the first time. Never after it was given up. */

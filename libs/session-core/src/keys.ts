@@ -197,6 +197,21 @@ export const historyKeys = {
   lease: 'berth:{history}:projector',
 };
 
+/** A stream that tells what happened in a shard: admissions and endings, or refusals. */
+export interface OutboxStream {
+  stream: string;
+  shard: number;
+  kind: 'events' | 'rejections';
+}
+
+/** The outbox of a tenant, shard by shard. */
+export function outboxOf(tenant: TenantRef): OutboxStream[] {
+  return shardNumbers(tenant).flatMap((shard) => {
+    const keys = shardKeys(tenant, shard);
+    return (['events', 'rejections'] as const).map((kind) => ({ stream: keys[kind], shard, kind }));
+  });
+}
+
 /** How long a stream of the outbox may get. */
 export interface StreamBounds {
   /** Entries; beyond it the oldest go, whoever still needs them. */

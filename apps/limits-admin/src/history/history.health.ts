@@ -1,11 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { groupLag } from '#event-streams';
+import { groupBehindMs } from '#event-streams';
 import { CONFIG, Metrics, ReadinessChecks, REDIS, type BerthConfig, type CheckResult } from '#service-kit';
-import { historyKeys, OUTBOX_BOUNDS, type StoreClient } from '#session-core';
+import { historyKeys, OUTBOX_BOUNDS, outboxOf, type OutboxStream, type StoreClient } from '#session-core';
 
 import { History } from './history.service.js';
-import { outboxStreams } from './projector/outbox-streams.js';
 
 /** A projector that works is seconds behind; after a minute somebody should look. */
 const BEHIND_MS = 60_000;
@@ -15,7 +14,7 @@ const FULL_SHARE = 0.8;
 /** Whether history is kept, and how far it is behind. Never `failed`: admissions do not wait for it. */
 @Injectable()
 export class HistoryHealth {
-  private readonly streams: readonly string[];
+  private readonly streams: readonly OutboxStream[];
 
   constructor(
     @Inject(CONFIG) { tenants, history: settings }: BerthConfig,
@@ -24,7 +23,7 @@ export class HistoryHealth {
     metrics: Metrics,
     readiness: ReadinessChecks,
   ) {
-    this.streams = [...outboxStreams(Object.values(tenants)).keys()];
+    this.streams = Object.values(tenants).flatMap(outboxOf);
     if (settings === null) return;
     readiness.add({ name: 'history', run: () => this.check() });
     const behindMs = () => this.behindMs();
@@ -66,15 +65,10 @@ export class HistoryHealth {
 
   /** Null while Redis does not say. */
   private async fill(): Promise<number | null> {
-    const { events, rejections } = OUTBOX_BOUNDS.read;
+    const share = async ({ stream, kind }: OutboxStream) =>
+      (await this.client.xlen(stream)) / OUTBOX_BOUNDS.read[kind].maxLength;
     try {
-      const lengths = await Promise.all(this.streams.map((stream) => this.client.xlen(stream)));
-      return Math.max(
-        ...lengths.map((length, i) => {
-          const { maxLength } = this.streams[i]!.endsWith(':events') ? events : rejections;
-          return length / maxLength;
-        }),
-      );
+      return Math.max(...(await Promise.all(this.streams.map(share))));
     } catch {
       return null;
     }
@@ -82,9 +76,9 @@ export class HistoryHealth {
 
   /** Null while Redis does not say. */
   private async behindMs(): Promise<number | null> {
+    const names = this.streams.map(({ stream }) => stream);
     try {
-      const lags = await Promise.all(this.streams.map((stream) => groupLag(this.client, stream, historyKeys.group)));
-      return Math.max(0, ...lags.map((lag) => lag?.oldestAgeMs ?? 0));
+      return await groupBehindMs(this.client, names, historyKeys.group);
     } catch {
       return null;
     }

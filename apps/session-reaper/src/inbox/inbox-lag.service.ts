@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { groupLag } from '#event-streams';
+import { groupBehindMs } from '#event-streams';
 import { REDIS } from '#service-kit';
 import { INBOX_STREAMS, inboxKeys, type StoreClient } from '#session-core';
 
@@ -15,7 +15,6 @@ export class InboxLagService {
    */
   async behindMs(): Promise<number> {
     const streams = Array.from({ length: INBOX_STREAMS }, (_, number) => inboxKeys.events(number));
-    const lags = await Promise.all(streams.map((stream) => groupLag(this.client, stream, inboxKeys.group)));
-    return Math.max(...lags.map((lag) => lag?.oldestAgeMs ?? 0));
+    return await groupBehindMs(this.client, streams, inboxKeys.group);
   }
 }

@@ -20,7 +20,7 @@ const trimmer = (options: { isRead?: boolean; isOpen?: boolean } = {}) =>
   new OutboxTrimmer({
     client,
     logger: createLogger(loadConfig({ env: {}, cwd: '/' }), 'test', { write: (line) => void log.push(line) }),
-    shards: [{ key: 'default/0', tenant: TENANT, shard: 0 }],
+    tenants: [TENANT],
     isRead: options.isRead ?? true,
     bounds: BOUNDS,
     isOpen: () => options.isOpen ?? true,

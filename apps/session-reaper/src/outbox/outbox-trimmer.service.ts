@@ -2,9 +2,7 @@ import type { OnApplicationBootstrap, OnModuleDestroy } from '@nestjs/common';
 
 import { trimStream, type StreamsObserver } from '#event-streams';
 import type { Logger } from '#service-kit';
-import { shardKeys, type StoreClient, type StreamBounds } from '#session-core';
-
-import type { ShardRef } from '../shards.js';
+import { outboxOf, type StoreClient, type StreamBounds, type TenantRef } from '#session-core';
 
 const TRIM_EVERY_MS = 5_000;
 /** A projector that was not seen for so long is gone for good, and what it had not read is not kept for it. */
@@ -17,7 +15,7 @@ const MEMORY_SHARE = 0.9;
 export interface TrimmerOptions {
   client: StoreClient;
   logger: Logger;
-  shards: Iterable<ShardRef>;
+  tenants: readonly TenantRef[];
   /** Whether anybody reads: else what waits is not kept for anybody. */
   isRead: boolean;
   bounds: Record<'events' | 'rejections', StreamBounds>;
@@ -41,14 +39,9 @@ export class OutboxTrimmer implements OnApplicationBootstrap, OnModuleDestroy {
   private trimming: Promise<void> | null = null;
 
   constructor(private readonly options: TrimmerOptions) {
-    const { events, rejections } = options.bounds;
-    this.trimmings = Array.from(options.shards, ({ tenant, shard }) => {
-      const keys = shardKeys(tenant, shard);
-      return [
-        { stream: keys.events, tenant: tenant.name, ...events },
-        { stream: keys.rejections, tenant: tenant.name, ...rejections },
-      ];
-    }).flat();
+    this.trimmings = options.tenants.flatMap((tenant) =>
+      outboxOf(tenant).map(({ stream, kind }) => ({ stream, tenant: tenant.name, ...options.bounds[kind] })),
+    );
   }
 
   onApplicationBootstrap(): void {

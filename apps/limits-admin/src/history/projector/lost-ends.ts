@@ -2,12 +2,18 @@ import { setTimeout as elapsed } from 'node:timers/promises';
 
 import { groupLag } from '#event-streams';
 import type { Logger } from '#service-kit';
-import { historyKeys, StoreUnavailableError, type Books, type StoreClient, type TenantRef } from '#session-core';
+import {
+  historyKeys,
+  outboxOf,
+  StoreUnavailableError,
+  type Books,
+  type StoreClient,
+  type TenantRef,
+} from '#session-core';
 import { HistoryUnavailableError, type EndedEvent, type SessionRow } from '#session-history';
 
 import type { History } from '../history.service.js';
 import type { HistoryWriter } from './history-writer.js';
-import { outboxStreams } from './outbox-streams.js';
 
 const FIRST_PASS_MS = 60_000;
 const PASS_EVERY_MS = 600_000;
@@ -84,7 +90,7 @@ const placeOf = (row: SessionRow): string => `${Date.parse(row.start_time)} ${ro
 
 /** Whether history has all that happened until then: what is missing may just have ended. */
 async function allApplied(tenant: TenantRef, untilAt: number, { client, signal }: LostEndsOptions): Promise<boolean> {
-  for (const stream of outboxStreams([tenant]).keys()) {
+  for (const { stream } of outboxOf(tenant)) {
     for (;;) {
       if (signal.aborted) return false;
       const lag = await groupLag(client, stream, historyKeys.group);

@@ -5,7 +5,7 @@ import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationB
 
 import type { StreamsObserver, StreamsServer } from '#event-streams';
 import { CONFIG, LOGGER, REDIS, TenantRegistryService, type BerthConfig, type Logger } from '#service-kit';
-import { Books, historyKeys, Lease, StoreUnavailableError, type StoreClient } from '#session-core';
+import { Books, historyKeys, Lease, outboxOf, StoreUnavailableError, type StoreClient } from '#session-core';
 
 import { History } from '../history.service.js';
 import { HistoryMetrics } from '../history.metrics.js';
@@ -13,7 +13,6 @@ import { HistoryWriter } from './history-writer.js';
 import { endLost } from './lost-ends.js';
 import { readOpenTraffic } from './open-traffic.js';
 import { readOutbox } from './outbox-reader.js';
-import { outboxStreams } from './outbox-streams.js';
 
 /** So long after a crash of the one that projects another one begins. */
 const LEASE_MS = 5_000;
@@ -93,7 +92,7 @@ export class Projector implements OnApplicationBootstrap, BeforeApplicationShutd
     const onWritten = metrics.written.bind(metrics);
     const writer = new HistoryWriter({ history, batchSize, batchIntervalMs, onWritten, logger });
     const tenants = Object.values(config.tenants);
-    const streams = outboxStreams(tenants);
+    const streams = new Map(tenants.flatMap(outboxOf).map(({ stream, shard }) => [stream, shard]));
     const reader = readOutbox({ redis: config.redis, settings, streams, writer, observer: this.observer() });
     const ending = new AbortController();
     const { signal } = ending;
