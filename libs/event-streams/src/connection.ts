@@ -40,7 +40,8 @@ export class Connection {
     const client = this.open();
     const limitMs = ANSWER_MS + blockMs;
     const { promise: gaveUp, reject: giveUp } = deferred<never>();
-    const timer = setTimeout(() => giveUp(new NoAnswerError(limitMs)), limitMs);
+    // After the sockets were read once more: where this process stood still, the answer may have come long ago.
+    const timer = setTimeout(() => setImmediate(() => giveUp(new NoAnswerError(limitMs))), limitMs);
     this.waiting.add(giveUp);
     try {
       if (client.status !== 'ready') {

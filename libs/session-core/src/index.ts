@@ -8,6 +8,7 @@ export {
 } from './errors.js';
 export { Books, type GroupCount, type Refusal, type SessionFilter, type SessionPage, type UserCount } from './books.js';
 export { COMMAND_LIFE_MS, CommandsStore, type CommandedNode, type CommandsStoreOptions } from './commands-store.js';
+export { startDeadline } from './deadline.js';
 export { DeadLettersStore, type DeadLetter, type DeadLetterPage } from './dead-letters-store.js';
 export {
   escapeKeyPart,

@@ -1,6 +1,7 @@
 import { Redis, type Cluster, type RedisOptions } from 'ioredis';
 
 import type { RedisConfig } from '../config/berth.config.js';
+import { limitAnswers } from './answer-deadlines.js';
 import { batchWrites } from './batch-writes.js';
 import { DeadlineCluster, type ClusterSettings } from './deadline-cluster.js';
 import { EndingCluster } from './ending-cluster.js';
@@ -27,6 +28,9 @@ const retryDelayMs = (attempt: number) =>
 /** Where a server can be away for long, its address is tried again soon after it is back: attempts must not hang. */
 const CONNECT_TIMEOUT_MS = 2_000;
 
+/** A peer that vanished without closing (power, a cut cable) would hold the connection for minutes. */
+const silenceMs = ({ deadlineMs }: RedisConfig) => Math.max(4 * deadlineMs, 2_000);
+
 /**
  * A connection to the Redis of the configuration. It connects in the background, for ever, and again after every loss.
  * The caller closes it, with `closeRedis`.
@@ -34,8 +38,12 @@ const CONNECT_TIMEOUT_MS = 2_000;
 export function connectRedis(config: RedisConfig, { purpose, onError }: ConnectOptions): Redis | Cluster {
   const redis = config.mode === 'cluster' ? connectCluster(config, purpose) : new Redis(nodeOptions(config, purpose));
   if (purpose === 'decisions') {
-    if (redis instanceof Redis) batchWrites(redis);
-    else redis.on('+node', batchWrites);
+    const prepare = (node: Redis) => {
+      batchWrites(node);
+      limitAnswers(node, config.deadlineMs, silenceMs(config));
+    };
+    if (redis instanceof Redis) prepare(redis);
+    else redis.on('+node', prepare);
   }
   redis.on('error', onError);
   let connected = false;
@@ -57,7 +65,7 @@ function nodeOptions(config: RedisConfig, purpose: RedisPurpose): ConnectionSett
 }
 
 function commonOptions(config: RedisConfig, purpose: RedisPurpose): ConnectionSettings {
-  const { username, password, tls, deadlineMs } = config;
+  const { username, password, tls } = config;
   return {
     ...(username !== null && { username }),
     ...(password !== null && { password }),
@@ -79,9 +87,8 @@ function commonOptions(config: RedisConfig, purpose: RedisPurpose): ConnectionSe
           autoResendUnfulfilledCommands: false,
           // 0: what is unanswered when the connection breaks fails right then, not at the first attempt to reconnect that works.
           maxRetriesPerRequest: 0,
-          commandTimeout: deadlineMs,
-          // A peer that vanished without closing (power, a cut cable) would hold the connection for minutes.
-          socketTimeout: Math.max(4 * deadlineMs, 2_000),
+          // See `limitAnswers`, which also bounds each command.
+          socketTimeout: silenceMs(config),
         }
       : { maxRetriesPerRequest: null }),
   };

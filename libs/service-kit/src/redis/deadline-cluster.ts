@@ -1,5 +1,6 @@
 import type { Cluster, ClusterNode, ClusterOptions, RedisOptions } from 'ioredis';
 
+import { limitCommand } from './answer-deadlines.js';
 import { EndingCluster } from './ending-cluster.js';
 
 /** What ioredis asks of connections to single nodes: it knows their addresses itself. */
@@ -12,7 +13,7 @@ type ClusterCommand = Parameters<Cluster['sendCommand']>[0];
 /**
  * A cluster client for decisions: a command fails at once while the cluster is unknown, and by the deadline in any case.
  *
- * ioredis starts `commandTimeout` when a command reaches a node, so redirections and waits before that would not count; and its
+ * The deadline of a node's connection starts when a command reaches it, so redirections and waits before that would not count; and its
  * own way not to queue (`enableOfflineQueue: false`) also refuses commands for a node whose connection is only being made,
  * which is every node at its first command and after a slot has moved.
  */
@@ -31,7 +32,7 @@ export class DeadlineCluster extends EndingCluster {
       command.reject(new Error(`The Redis cluster cannot be used now (${this.status})`));
       return command.promise;
     }
-    command.setTimeout(this.deadlineMs);
+    limitCommand(command, this.deadlineMs);
     return super.sendCommand(command, ...rest);
   }
 }
