@@ -132,12 +132,16 @@ export class CrossShardHandover {
   }
 
   private async endClaimed(handover: Crossing, ended: EndedSession | null): Promise<void> {
-    const { endReason: reason, note } = ended ?? { endReason: 'completed' as const, note: null };
+    const {
+      endReason: reason,
+      note,
+      endedBy,
+    } = ended ?? { endReason: 'completed' as const, note: null, endedBy: null };
     const ofItsNode = OF_ITS_NODE.has(reason);
     if (ofItsNode && handover.offer.to.node !== undefined) return;
     const by = ofItsNode || reason === 'completed' ? 'node' : 'berth';
     const { tombstoneMs } = this.options;
-    const ending = { ...claimedOf(handover), reason, note: note ?? '', by, tombstoneMs } as const;
+    const ending = { ...claimedOf(handover), reason, note: note ?? '', by, endedBy, tombstoneMs } as const;
     await this.call(async () => await end(this.context(handover.tenant, handover.to), ending));
   }
 

@@ -91,7 +91,10 @@ export function shardKeys(tenant: TenantRef, shard: number) {
      * lose-node, and the first admission of a newer run; before anything of the old run ends. Ends: with forget-node.
      */
     nodes: `${prefix}nodes`,
-    /** zset `<reason>:<node>:<epoch>` -> since (ms). Runs that are over and whose sessions are still to be ended. Ends: when empty. */
+    /**
+     * zset `<reason>:<node>:<epoch>`, or `<reason>=<by>:…` with the key or person that had it end -> since (ms). Runs that are over and
+     * whose sessions are still to be ended. Ends: when empty.
+     */
     departed: `${prefix}departed`,
     /**
      * zset id -> when a complete list of this run first lacked it (ms), written by the verbs of snapshots. Ends: its members when

@@ -38,6 +38,8 @@ export interface EndRequest {
   reason: EndReason;
   note?: string | undefined;
   by: 'node' | 'berth';
+  /** The key or person that has it ended. */
+  endedBy?: string | undefined;
 }
 
 /** An admission together with the means to take it back. */
@@ -151,9 +153,9 @@ export class SessionStore {
    * it is refused there.
    */
   async end(tenant: TenantRef, ref: SessionRef, request: EndRequest): Promise<EndOutcome> {
-    const { attempt, reason, note = '', by } = request;
+    const { attempt, reason, note = '', by, endedBy } = request;
     const { tombstoneMs } = this.options;
-    const ending = { sessionId: ref.sessionId, attempt, reason, note, by, tombstoneMs };
+    const ending = { sessionId: ref.sessionId, attempt, reason, note, by, endedBy, tombstoneMs };
     const shards = await this.shardsToEnd(tenant, ref, request);
     const outcomes = await Promise.all(
       shards.map((shard) => this.call(async () => await end(this.context(tenant, shard), ending))),
@@ -172,9 +174,9 @@ export class SessionStore {
     return await sweep(this.context(tenant, shard), batch);
   }
 
-  /** Ends sessions that are above one limit, see `trimLimit`. Not bounded by the decision deadline. */
-  async trim(tenant: TenantRef, key: LimitKey, batch: number): Promise<Trim> {
-    return await trimLimit((of, shard) => this.context(of, shard), tenant, key, batch);
+  /** Ends sessions that are above one limit, see `trimLimit`; `by` is who lowered it. Not bounded by the decision deadline. */
+  async trim(tenant: TenantRef, key: LimitKey, batch: number, by: string): Promise<Trim> {
+    return await trimLimit((of, shard) => this.context(of, shard), tenant, key, batch, by);
   }
 
   /** What a shard needs done once a second besides; see `upkeep.lua`. */

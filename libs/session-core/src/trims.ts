@@ -18,12 +18,13 @@ export async function trimLimit(
   tenant: TenantRef,
   key: LimitKey,
   batch: number,
+  by: string,
 ): Promise<Trim> {
   const limit = trimmedLimit(key);
   const shard = limit.scope === 'user' ? shardOf(tenant, limit.name) : 0;
   const context = contextOf(tenant, shard);
   const ids = await candidates(context.client, shardKeys(tenant, shard), limit, batch);
-  return await trim(context, limit, ids);
+  return await trim(context, limit, ids, by);
 }
 
 function trimmedLimit(key: LimitKey): TrimmedLimit {

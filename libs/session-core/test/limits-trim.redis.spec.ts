@@ -9,7 +9,7 @@ const ids = (count: number) => Array.from({ length: count }, (_, i) => `call-${S
 describe('trim', () => {
   const { books, limits, aboard, end, events } = useLimits();
   const trim = async (key: string, batch = 100) => {
-    const { ended, over } = await books.store.trim(tenant, key, batch);
+    const { ended, over } = await books.store.trim(tenant, key, batch, 'ops');
     return { ended: ended.map(({ id }) => id), over };
   };
 

@@ -180,7 +180,7 @@ async function expectModel(database: HistoryDatabase, world: World): Promise<voi
   const told = sessions.map((row) => ({
     at: [row.tenant, row.session_id, Date.parse(row.start_time), row.attempt],
     who: [row.user, row.node],
-    end: row.end_time && { at: Date.parse(row.end_time), reason: row.close_reason },
+    end: row.end_time && { at: Date.parse(row.end_time), reason: row.close_reason, by: row.ended_by },
     bytes: [row.bytes_sent, row.bytes_received],
     facts: [row.groups, row.source_ip, row.metadata],
   }));

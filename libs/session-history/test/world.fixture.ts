@@ -49,6 +49,12 @@ interface Live {
   traffic: Record<string, number>;
 }
 
+interface End {
+  at: number;
+  reason: string;
+  by: string | null;
+}
+
 /** A plain Berth: it keeps who is live, counts them, and writes the events that the scripts write, in the order of one stream. */
 export class World {
   readonly events: HistoryEvent[] = [];
@@ -68,7 +74,7 @@ export class World {
   }
 
   /** Every session, as it is now, by plain bookkeeping. */
-  readonly sessions = new Map<string, Live & { end: { at: number; reason: string } | null }>();
+  readonly sessions = new Map<string, Live & { end: End | null }>();
   readonly refusals = new Map<string, { tenant: string; at: number; user: string; count: number; by: string }>();
 
   run(happenings: readonly Happening[]): this {
@@ -186,7 +192,8 @@ export class World {
 
   private end(one: Live, reason: string): void {
     this.live.splice(this.live.indexOf(one), 1);
-    this.remember(one, { at: this.ms, reason });
+    const by = reason === 'killed' ? `ops-${this.n % 3}` : null;
+    this.remember(one, { at: this.ms, reason, by });
     this.tell(one, 'session.ended', {
       sessionId: one.id,
       attempt: one.attempt,
@@ -196,6 +203,7 @@ export class World {
       endedAt: this.ms,
       reason,
       note: 'why; not',
+      ...(by !== null && { by }),
       ...one.traffic,
       ...this.counts(one, one.user),
     });
@@ -292,7 +300,7 @@ export class World {
     this.levels.push({ atMs: this.ms, scope, tenant, name, active });
   }
 
-  private remember(one: Live, end: { at: number; reason: string } | null): void {
+  private remember(one: Live, end: End | null): void {
     this.sessions.set(`${one.tenant}\n${one.id}`, { ...one, end });
   }
 

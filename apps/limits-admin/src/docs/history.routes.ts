@@ -17,7 +17,7 @@ const history = {
 } as const satisfies Partial<Route>;
 
 const PAGE =
-  '{data: [{id, user, source_ip, source_port, dest_ip, dest_port, protocol, status, acl_decision, acl_rule, bytes_sent, bytes_received, packets_sent, packets_received, start_time, end_time, duration_seconds, close_reason}], total, page, page_size, total_pages, nextCursor, gaps?}';
+  '{data: [{id, user, source_ip, source_port, dest_ip, dest_port, protocol, status, acl_decision, acl_rule, bytes_sent, bytes_received, packets_sent, packets_received, start_time, end_time, duration_seconds, close_reason, ended_by}], total, page, page_size, total_pages, nextCursor, gaps?}';
 
 /** Who was aboard, who was refused, and what that adds up to. */
 export const HISTORY_ROUTES: Route[] = [

@@ -157,10 +157,10 @@ export class LimitChanges {
   }
 
   private async make(tenant: TenantConfig, request: ChangeRequest, change: Change): Promise<MadeChange> {
-    const { by, reason = null, on_lower } = request;
+    const { by, reason = null } = request;
     const { keys, ...edit } = change;
     const edited = await this.limits.change(tenant, { by, reason, ...edit });
-    const consequences = await this.use.after(tenant, edited, keys, on_lower);
+    const consequences = await this.use.after(tenant, edited, keys, request);
     return { limits: edited.after, nowMs: edited.nowMs, consequences };
   }
 }

@@ -6,6 +6,7 @@ import { Books, type LimitKey } from '#session-core';
 import { TerminationService } from '../sessions/termination.service.js';
 import type { OnLower } from './fields.schema.js';
 import { groupLimit, totalLimit, userLimit, type LimitInForce } from './in-force.js';
+import type { ChangeRequest } from './limit-changes.service.js';
 import type { EditedLimits } from './limits.service.js';
 
 /** A limit that has more live sessions than it allows. */
@@ -44,14 +45,19 @@ export class LimitUse {
     private readonly termination: TerminationService,
   ) {}
 
-  async after(tenant: TenantConfig, edited: EditedLimits, keys: LimitKey[], onLower: OnLower): Promise<Consequences> {
+  async after(
+    tenant: TenantConfig,
+    edited: EditedLimits,
+    keys: LimitKey[],
+    { on_lower: onLower, by }: ChangeRequest,
+  ): Promise<Consequences> {
     const over = (await this.overUsed(tenant, edited, keys)).toSorted((a, b) => b.over - a.over);
     const in_use = over.slice(0, MOST_SHOWN);
     const shown = { in_use, ...(over.length > in_use.length && { in_use_omitted: over.length - in_use.length }) };
     if (onLower === 'drain') return { ...shown, on_lower: onLower };
     let terminated = 0;
     for (const { key, observed = false, class_unknown: unsure = false } of over) {
-      if (!observed && !unsure) terminated += await this.termination.ofLimit(tenant, key);
+      if (!observed && !unsure) terminated += await this.termination.ofLimit(tenant, key, by);
     }
     return { ...shown, on_lower: onLower, terminated };
   }

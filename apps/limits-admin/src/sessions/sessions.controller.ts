@@ -72,7 +72,7 @@ export class SessionsController {
     const { user: written } = parseQuery(terminateQuery, query);
     const { reason } = parseBody(terminateBody, body);
     const user = written === undefined ? undefined : this.tenants.user(tenant, written, 'user');
-    if (!(await this.termination.ofSession(tenant, { sessionId, user }, reason ?? ''))) {
+    if (!(await this.termination.ofSession(tenant, { sessionId, user }, { by: caller, note: reason ?? '' }))) {
       throw new ProblemException('session-unknown', 'No live session has this id');
     }
     return { success: true, message: `Session ${sessionId} terminated` };

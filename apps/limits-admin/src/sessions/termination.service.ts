@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { LOGGER, logSessionKilled, Metrics, peerOf, type Logger } from '#service-kit';
+import { LOGGER, logSessionKilled, Metrics, peerOf, type Logger, type Principal } from '#service-kit';
 import {
   Books,
   SessionStore,
@@ -14,7 +14,14 @@ import {
 /** Ended side by side; each is one script of its own, so that no other call waits for more than one. */
 const BATCH = 100;
 
-/** Ends sessions because an operator says so; their nodes get the command to hang up. */
+/** Who has sessions ended, and why. */
+export interface Kill {
+  by: Principal;
+  /** As the operator wrote it; empty for nothing. */
+  note: string;
+}
+
+/** Ends sessions because an operator says so; their nodes get the command to hang up. Log, event and history name the operator. */
 @Injectable()
 export class TerminationService {
   private readonly ended;
@@ -33,10 +40,11 @@ export class TerminationService {
   }
 
   /** Ends one session. Returns false if it is not live. */
-  async ofSession(tenant: TenantRef, ref: SessionRef, note: string): Promise<boolean> {
-    const outcome: EndOutcome = await this.store.end(tenant, ref, { reason: 'killed', note, by: 'berth' });
+  async ofSession(tenant: TenantRef, ref: SessionRef, { by, note }: Kill): Promise<boolean> {
+    const ending = { reason: 'killed', note, by: 'berth', endedBy: by.id } as const;
+    const outcome: EndOutcome = await this.store.end(tenant, ref, ending);
     if (outcome.kind !== 'now') return false;
-    this.record(outcome.session);
+    this.record(outcome.session, by);
     return true;
   }
 
@@ -45,10 +53,10 @@ export class TerminationService {
    *
    * A failure half-way leaves those ended that were; the call may be repeated.
    */
-  async ofLimit(tenant: TenantRef, key: LimitKey): Promise<number> {
+  async ofLimit(tenant: TenantRef, key: LimitKey, by: Principal): Promise<number> {
     for (let terminated = 0; ;) {
-      const { ended, over } = await this.store.trim(tenant, key, BATCH);
-      ended.forEach((session) => this.record(session));
+      const { ended, over } = await this.store.trim(tenant, key, BATCH, by.id);
+      ended.forEach((session) => this.record(session, by));
       terminated += ended.length;
       if (over <= 0 || ended.length === 0) return terminated;
     }
@@ -59,12 +67,12 @@ export class TerminationService {
    *
    * A failure half-way leaves those ended that were; the call may be repeated.
    */
-  async ofUser(tenant: TenantRef, user: string, note: string): Promise<number> {
+  async ofUser(tenant: TenantRef, user: string, kill: Kill): Promise<number> {
     const newestMs = await this.books.newestStartOfUser(tenant, user);
     if (newestMs === null) return 0;
     for (let terminated = 0; ;) {
       const ids = await this.books.oldestOfUser(tenant, user, newestMs, BATCH);
-      const ended = await Promise.all(ids.map((sessionId) => this.ofSession(tenant, { sessionId, user }, note)));
+      const ended = await Promise.all(ids.map((sessionId) => this.ofSession(tenant, { sessionId, user }, kill)));
       const now = ended.filter(Boolean).length;
       terminated += now;
       // A full batch of which this call ended none is in other hands: another operator's, or the sweep's.
@@ -72,8 +80,8 @@ export class TerminationService {
     }
   }
 
-  private record(session: EndedSession): void {
+  private record(session: EndedSession, { id }: Principal): void {
     this.ended.inc({ reason: session.endReason });
-    logSessionKilled(this.logger, { sessionId: session.id, user: session.user, peer: peerOf(session) });
+    logSessionKilled(this.logger, { sessionId: session.id, user: session.user, peer: peerOf(session) }, id);
   }
 }

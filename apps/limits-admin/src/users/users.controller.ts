@@ -32,7 +32,7 @@ export class UsersController {
     const tenant = this.tenants.of(caller);
     const username = this.tenants.user(tenant, written);
     const { reason } = parseBody(terminateBody, body);
-    const terminated = await this.termination.ofUser(tenant, username, reason ?? '');
+    const terminated = await this.termination.ofUser(tenant, username, { by: caller, note: reason ?? '' });
     return { success: true, terminated, message: `Terminated ${terminated} sessions of user ${username}` };
   }
 }

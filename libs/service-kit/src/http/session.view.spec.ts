@@ -48,7 +48,7 @@ describe('sessionView', () => {
   });
 
   it('says of an ended one that it ended, when and why', () => {
-    const ended: EndedSession = { ...session, endedAtMs: 1_000, endReason: 'killed', note: 'fraud' };
+    const ended: EndedSession = { ...session, endedAtMs: 1_000, endReason: 'killed', note: 'fraud', endedBy: 'ops' };
     expect(sessionView(ended)).toMatchObject({
       state: 'ended',
       endedAt: '1970-01-01T00:00:01.000Z',

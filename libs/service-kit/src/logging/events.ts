@@ -67,8 +67,9 @@ export function logIdleSessionTerminated(logger: Logger, event: SessionEvent): v
   logger.info(fields(event), 'Terminating idle session');
 }
 
-export function logSessionKilled(logger: Logger, event: SessionEvent): void {
-  logger.info(fields(event), 'Session killed by admin');
+/** `by`: the key or person that had it ended. */
+export function logSessionKilled(logger: Logger, event: SessionEvent, by: string): void {
+  logger.info({ ...fields(event), by }, 'Session killed by admin');
 }
 
 export function logLimitExceeded(logger: Logger, event: LimitExceededEvent): void {

@@ -42,7 +42,8 @@ type RecordList = [
   note?: string,
   lastActivity?: number,
   traffic?: PackedTraffic,
-  movedTo?: [id: string, user: string],
+  movedTo?: [id: string, user: string] | false,
+  by?: string,
 ];
 
 type PackedTraffic = Record<string, string>;
@@ -130,8 +131,23 @@ export function readSession(tenant: string, id: string, packed: Buffer, parts: L
 /** Reads an ended session from its tombstone. */
 export function readEnded(tenant: string, id: string, packed: Buffer): EndedSession {
   const record = unpackRecord(packed);
-  const [endedAtMs = 0, endReason = 'completed', note = '', lastActivityAtMs = 0, traffic = {}, movedTo] =
-    record.list.slice(13) as [number?, EndReason?, string?, number?, PackedTraffic?, [string, string]?];
+  const [
+    endedAtMs = 0,
+    endReason = 'completed',
+    note = '',
+    lastActivityAtMs = 0,
+    traffic = {},
+    movedTo = false,
+    endedBy,
+  ] = record.list.slice(13) as [
+    number?,
+    EndReason?,
+    string?,
+    number?,
+    PackedTraffic?,
+    ([string, string] | false)?,
+    string?,
+  ];
   return {
     ...base(tenant, id, record),
     lastActivityAtMs,
@@ -140,7 +156,8 @@ export function readEnded(tenant: string, id: string, packed: Buffer): EndedSess
     endedAtMs,
     endReason,
     note: note === '' ? null : note,
-    movedTo: movedTo === undefined ? null : { sessionId: movedTo[0], user: movedTo[1] },
+    movedTo: movedTo === false ? null : { sessionId: movedTo[0], user: movedTo[1] },
+    endedBy: endedBy ?? null,
   };
 }
 

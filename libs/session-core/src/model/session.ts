@@ -86,6 +86,8 @@ export interface EndedSession extends Session {
   endedAtMs: number;
   endReason: EndReason;
   note: string | null;
+  /** The key or person that had it ended; null where nobody did. */
+  endedBy: string | null;
   /** Where the session goes on after a handover: under another id, or with another user in another shard. */
   movedTo?: { sessionId: string; user: string } | null;
 }

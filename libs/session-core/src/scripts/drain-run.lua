@@ -12,7 +12,7 @@
 local left = redis.call('ZCARD', DEPARTED)
 if left == 0 then return { 0 } end
 local departed = redis.call('ZRANGE', DEPARTED, 0, 0)[1]
-local reason, node, epoch = string.match(departed, '^([a-z_]+):(.*):(%d+)$')
+local reason, by, node, epoch = string.match(departed, '^([a-z_]+)=?([^:]*):(.*):(%d+)$')
 local run_key = key('node_sessions:', node) .. ':' .. epoch
 local ids, held = redis.call('SRANDMEMBER', run_key, ARGV[2]), redis.call('SCARD', run_key)
 
@@ -28,7 +28,7 @@ if #ids == held then
 end
 if #orphans > 0 then redis.call('SREM', run_key, unpack(orphans)) end
 for _, plan in ipairs(plans) do
-  apply_end(plan, length, reason, '', reason == 'node_restarted' and ARGV[3] or nil)
+  apply_end(plan, length, reason, '', reason == 'node_restarted' and ARGV[3] or nil, by ~= '' and by or nil)
   reply[#reply + 1] = { plan.id, plan.session.packed }
 end
 return reply

@@ -4,7 +4,7 @@
 --
 --   ARGV[2] sessionId   ARGV[3] attempt, '' for whichever lives; it ends that attempt and earlier ones, never a later one
 --   ARGV[4] reason      ARGV[5] note      ARGV[6] by: node | berth (then the node gets a command)
---   ARGV[7] tombstone (ms)
+--   ARGV[7] tombstone (ms)   ARGV[8] the key or person that has it ended, '' for none
 --
 -- Reply: live (it ended now: record) | ended (it had ended: record) | superseded (a later attempt lives) | unknown
 
@@ -26,7 +26,7 @@ if state == 'live' then
     acknowledge(attempt)
     return { 'superseded' }
   end
-  apply_end(plan, length, ARGV[4], ARGV[5], by_node and tombstone_ms or nil)
+  apply_end(plan, length, ARGV[4], ARGV[5], by_node and tombstone_ms or nil, ARGV[8] ~= '' and ARGV[8] or nil)
   if attempt and attempt > list[ATTEMPT] then
     list[ATTEMPT] = attempt
     redis.call('SET', session_key, pack_session(session), 'KEEPTTL')

@@ -13,6 +13,8 @@ export interface Ending {
   note: string;
   /** `node`: the server says that it is over. `berth`: Berth decided it, and the node has to be told. */
   by: 'node' | 'berth';
+  /** The key or person that has it ended, where there is one. */
+  endedBy?: string | null | undefined;
   tombstoneMs: number;
 }
 
@@ -25,9 +27,9 @@ export type EndOutcome =
 
 /** Ends a session. Repeatable: ending one that is gone changes nothing. */
 export async function end(context: ShardContext, ending: Ending): Promise<EndOutcome> {
-  const { sessionId, attempt, reason, note, by, tombstoneMs } = ending;
+  const { sessionId, attempt, reason, note, by, endedBy, tombstoneMs } = ending;
   const reply = new ReplyReader(
-    await script.inShard(context, [sessionId, attempt ?? '', reason, note, by, tombstoneMs]),
+    await script.inShard(context, [sessionId, attempt ?? '', reason, note, by, tombstoneMs, endedBy ?? '']),
   );
   switch (reply.text()) {
     case 'live':

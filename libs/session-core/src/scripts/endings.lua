@@ -124,7 +124,8 @@ local function take_off_books(p)
 end
 
 -- What ended because its node was silent, or did not name it, may still be alive there: its ending is provisional.
-local function apply_end(p, length, reason, note, tombstone_ms)
+-- `by`: the key or person that had it ended, where there is one.
+local function apply_end(p, length, reason, note, tombstone_ms, by)
   local id, session, list, traffic = p.id, p.session, p.session.list, p.traffic
   local user, attempt, started = list[USER], string.format('%d', list[ATTEMPT]), string.format('%d', session.started)
   local user_active = take_off_books(p)
@@ -132,6 +133,7 @@ local function apply_end(p, length, reason, note, tombstone_ms)
   local provisional = reason == 'node_lost' or reason == 'reconciled'
   list[STATE], list[ENDED_AT], list[REASON], list[NOTE] = provisional and PROVISIONAL or ENDED, now, reason, note
   list[LAST_ACTIVITY], list[TRAFFIC] = p.last_activity, traffic
+  if by then list[MOVED_TO], list[BY] = false, by end -- a list without holes: those would make it a map
   redis.call('SET', key('session:', id), pack_session(session), 'PX', tombstone_ms or HELD_TOMBSTONE_MS)
   if p.commands_key then
     redis.call('HSET', p.commands_key, id, cjson.encode({ sessionId = id, attempt = list[ATTEMPT], startedAt = session.started,
@@ -141,6 +143,7 @@ local function apply_end(p, length, reason, note, tombstone_ms)
   end
   local more = groups_active(list)
   if note ~= '' then more[#more + 1], more[#more + 2] = 'note', note end
+  if by then more[#more + 1], more[#more + 2] = 'by', by end
   if next(traffic) then
     for _, total in ipairs({ 'bytesSent', 'bytesReceived', 'packetsSent', 'packetsReceived' }) do
       if traffic[total] then more[#more + 1], more[#more + 2] = total, traffic[total] end

@@ -36,6 +36,7 @@ local TENANT, USERS, EVENTS = string.match(PREFIX, '{(.-)/'), PREFIX .. 'users',
 -- @const LAST_ACTIVITY 17
 -- @const TRAFFIC 18
 -- @const MOVED_TO 19
+-- @const BY 20
 -- @const RESERVED 'r'
 -- @const ACTIVE 'a'
 -- @const ENDED 'e'

@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
 -- Ends sessions that are above one limit, of those that are named, until the limit holds: never more, whoever else is at it.
 --
---   ARGV[2] scope: user | group | total   ARGV[3] user or group, '' for the total   ARGV[4...] ids, in the order in which they go
+--   ARGV[2] scope: user | group | total   ARGV[3] user or group, '' for the total   ARGV[4] the key or person that lowered the limit
+--   ARGV[5...] ids, in the order in which they go
 --
 -- Reply: how many sessions are above the limit still, then {sessionId, record} of each that ended.
 
@@ -20,7 +21,7 @@ local enforced = redis.call('HGET', PREFIX .. 'limits', 'enabled') == '1' and no
 local over = enforced and redis.call('ZCARD', set) - max or 0
 
 local plans, reply = {}, { 0 }
-for i = 4, #ARGV do
+for i = 5, #ARGV do
   if over <= 0 then break end
   local session = redis.call('ZSCORE', set, ARGV[i]) and read_session(ARGV[i])
   if session and session.live and not session.list[EMERGENCY] then
@@ -30,7 +31,7 @@ for i = 4, #ARGV do
 end
 local length = touch_shard()
 for _, plan in ipairs(plans) do
-  apply_end(plan, length, 'evicted', 'limit lowered to ' .. string.format('%d', max))
+  apply_end(plan, length, 'evicted', 'limit lowered to ' .. string.format('%d', max), nil, ARGV[4])
   reply[#reply + 1] = { plan.id, plan.session.packed }
 end
 reply[1] = math.max(0, over)

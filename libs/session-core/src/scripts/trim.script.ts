@@ -18,13 +18,14 @@ export interface Trim {
   over: number;
 }
 
-/** Ends sessions of these that are above the limit, in this order, until it holds; never emergency sessions. */
+/** Ends sessions of these that are above the limit, in this order, until it holds; never emergency sessions. `by` is who lowered the limit. */
 export async function trim(
   context: ShardContext,
   { scope, name }: TrimmedLimit,
   ids: readonly string[],
+  by: string,
 ): Promise<Trim> {
-  const reply = new ReplyReader(await script.inShard(context, [scope, name, ...ids]));
+  const reply = new ReplyReader(await script.inShard(context, [scope, name, by, ...ids]));
   const over = reply.integer();
   return { ended: [...endedIn(context.tenant, reply.rest())], over };
 }

@@ -60,6 +60,7 @@ export function historyEvent({ position, shard, fields }: OutboxEntry): HistoryE
     endedAtMs: timeIn(fields, 'endedAt'),
     reason,
     note: textIn(fields, 'note'),
+    by: textIn(fields, 'by') || undefined,
     totals: totalsIn(fields),
     levels,
   };

@@ -71,6 +71,8 @@ export interface EndedEvent extends OfSession {
   endedAtMs: number;
   reason: EndReason;
   note: string;
+  /** The key or person that had it ended; absent where nobody did. */
+  by?: string | undefined;
 }
 
 /** Totals of a live session, for whoever reads them from the books now and then. */

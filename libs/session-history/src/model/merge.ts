@@ -69,6 +69,7 @@ function board(row: SessionRow, { session, begins, position }: AboardEvent): voi
   row.duration_secs = null;
   row.close_reason = null;
   row.note = '';
+  row.ended_by = null;
   row.version = version;
 }
 
@@ -83,6 +84,7 @@ function end(row: SessionRow, event: EndedEvent): void {
   row.close_reason = event.reason;
   if (event.reason === 'transferred') row.bytes_sent = row.bytes_received = row.packets_sent = row.packets_received = 0;
   row.note = event.note;
+  row.ended_by = event.by ?? null;
   row.version = version;
 }
 

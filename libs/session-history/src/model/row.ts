@@ -54,6 +54,8 @@ export interface SessionRow {
   version: string | null;
   /** The newest event that said all about it. */
   facts_version: string | null;
+  /** The key or person that had the session ended; null where nobody did. */
+  ended_by: string | null;
 }
 
 type Type = 'text' | 'bigint';
@@ -98,6 +100,7 @@ export const COLUMNS = {
   event_id: 'text',
   version: 'text',
   facts_version: 'text',
+  ended_by: 'text',
 } as const satisfies Record<keyof SessionRow, Type>;
 
 export const COLUMN_NAMES = Object.keys(COLUMNS) as (keyof SessionRow)[];
@@ -114,6 +117,7 @@ export const LIFE_COLUMNS = [
   'close_reason',
   'state',
   'note',
+  'ended_by',
   'version',
 ] as const satisfies readonly (keyof SessionRow)[];
 
@@ -158,6 +162,7 @@ export function blankRow({ tenant, session_id, start_time }: RowKey, attempt: nu
     event_id: '',
     version: null,
     facts_version: null,
+    ended_by: null,
   };
 }
 

@@ -71,6 +71,7 @@ describe.each(['memory', 'sqlite'])('history in %s', (kind) => {
       end_time: null,
       duration_seconds: null,
       close_reason: null,
+      ended_by: null,
     };
     const page = { total: 1, page: 1, page_size: 50, total_pages: 1, nextCursor: null };
     expect(await admin.call('GET', '/history')).toMatchObject({ status: 200 });

@@ -23,6 +23,7 @@ export function rowView(row: SessionRow) {
     end_time: row.end_time,
     duration_seconds: row.duration_secs,
     close_reason: row.close_reason,
+    ended_by: row.ended_by,
   };
 }
 
