@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Redis } from 'ioredis';
 
 import { describeWith, startRedis, type RedisServer } from '#testing';
@@ -186,6 +186,40 @@ describeWith(['redis-server'], 'trimming', () => {
     await redis.config('SET', 'maxmemory', '0');
     expect(await redis.xlen(STREAM)).toBeGreaterThanOrEqual(200);
     expect(await redis.xlen(STREAM)).toBeLessThan(300);
+  });
+
+  describe('when memory is short', () => {
+    const options = { memoryShare: 0.9, keepLength: 400 };
+    const fillMemory = async () => await redis.config('SET', 'maxmemory', '1');
+    afterEach(async () => {
+      await redis.config('SET', 'maxmemory', '0');
+    });
+
+    it('lets go all that every reader is done with, down to nothing', async () => {
+      await publish(1_000);
+      await group('only', 1_000);
+      await trim(options);
+      expect(await redis.xlen(STREAM)).toBeGreaterThanOrEqual(400);
+      await fillMemory();
+      expect(await trim(options)).toMatchObject({ cut: 0, losses: [], short: false });
+      expect(await redis.xlen(STREAM)).toBe(0);
+      expect(told.map(([name]) => name)).toEqual(['trimmed', 'trimmed']);
+    });
+
+    it('lets go all of what nobody reads', async () => {
+      await publish(1_000);
+      await fillMemory();
+      expect(await trim(options)).toMatchObject({ losses: [] });
+      expect(await redis.xlen(STREAM)).toBe(0);
+    });
+
+    it('keeps what is pending or unread of the newest', async () => {
+      await publish(1_000);
+      await group('only', 900, [800]);
+      await fillMemory();
+      expect(await trim(options)).toMatchObject({ behind: 800, cut: 0, losses: [] });
+      expect(await redis.xlen(STREAM)).toBe(200);
+    });
   });
 
   it('raises no alarm for what nobody needed', async () => {

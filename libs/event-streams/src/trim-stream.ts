@@ -16,8 +16,9 @@ export interface TrimOptions {
   /** So many of the newest entries stay for whoever reads without a group, up to a node of the stream (100) more; 0 unless said. */
   keepLength?: number;
   /**
-   * Above this share of the maxmemory of Redis the oldest entries go as by the bound, down to `keepLength`, until it is below: full memory
-   * would refuse all writes. Not looked at unless said, nor where INFO may not be asked.
+   * Above this share of the maxmemory of Redis, full memory being near, which would refuse all writes: entries that no registered group
+   * needs go, down to none, whatever `keepLength` says; if that does not suffice, the oldest that are still needed go as by the bound,
+   * down to `keepLength`. Not looked at unless set, nor where INFO may not be asked.
    */
   memoryShare?: number;
   /**

@@ -6,7 +6,8 @@
 --   ARGV[1] groupAgeMs  a group that was not seen for longer holds nothing back, and is forgotten
 --   ARGV[2] maxLength   the hard bound
 --   ARGV[3] keepLength  so many of the newest stay although nobody needs them any more, up to a node of the stream more
---   ARGV[4] memoryShare when Redis has used more than this share of its maxmemory, the stream is cut to keepLength if need be; 0: never
+--   ARGV[4] memoryShare when Redis has used more than this share of its maxmemory, memory is short: what no group needs goes, down to
+--                       nothing, then what groups still need, down to keepLength; 0: never
 --   ARGV[5] ...         fields of an entry that marks what a cut took from somebody, in turn; none: it is not marked
 --
 -- Reply {behind, cut, more, aged, losses, short}: entries trimmed behind all groups, entries cut by the bound, 1 when there is more to do,
@@ -64,16 +65,9 @@ end
 if #aged > 0 then redis.call('HDEL', groups, unpack(aged)) end
 if length == 0 then return { 0, 0, 0, aged, {}, 0 } end
 
-local behind, more = 0, 0
-if boundary ~= nil and length > keep then
-  local id = string.format('%.0f-%.0f', boundary[1], boundary[2])
-  behind = redis.call('XTRIM', stream, 'MINID', '~', id, 'LIMIT', math.min(TRIM_LIMIT, length - keep))
-  -- No whole node is left behind the boundary: what remains is a part of one node, so that an exact trim is cheap too.
-  if behind > 0 then more = 1 elseif keep == 0 then behind = redis.call('XTRIM', stream, 'MINID', '=', id) end
-end
-
 -- Full memory would refuse whatever Redis is needed for; some may not ask how full it is.
-local function memory_is_short(share)
+local function memory_is_short()
+  local share = tonumber(ARGV[4])
   if share <= 0 then return false end
   local info = redis.pcall('INFO', 'memory')
   if type(info) ~= 'string' then return false end
@@ -81,13 +75,23 @@ local function memory_is_short(share)
   return max > 0 and tonumber(string.match(info, 'used_memory:(%d+)') or 0) > share * max
 end
 
+local short = memory_is_short()
+local tail, floor = short and 0 or keep, short and #live == 0 and 0 or keep
+local behind, more = 0, 0
+if boundary ~= nil and length > tail then
+  local id = string.format('%.0f-%.0f', boundary[1], boundary[2])
+  behind = redis.call('XTRIM', stream, 'MINID', '~', id, 'LIMIT', math.min(TRIM_LIMIT, length - tail))
+  -- No whole node is left behind the boundary: what remains is a part of one node, so that an exact trim is cheap too.
+  if behind > 0 then more = 1 elseif tail == 0 then behind = redis.call('XTRIM', stream, 'MINID', '=', id) end
+end
+
 local left = redis.call('XLEN', stream)
-local short = more == 0 and left > keep and memory_is_short(tonumber(ARGV[4]))
-local excess = left - (short and math.min(bound, math.max(keep, left - CUT_LIMIT)) or bound)
+short = short and more == 0 and left > floor and memory_is_short()
+local excess = left - (short and math.min(bound, math.max(floor, left - CUT_LIMIT)) or bound)
 if excess > 0 and #ARGV > 4 and #live > 0 then excess = excess + 1 end -- room for the mark
 local cut = math.min(math.max(excess, 0), CUT_LIMIT)
 if cut > 0 and more == 0 then
-  local first = redis.call('XRANGE', stream, '-', '+', 'COUNT', cut + 1)
+  local first = redis.call('XRANGE', stream, '-', '+', 'COUNT', cut)
   for _, group in ipairs(live) do
     for i = 1, cut do
       if before(group.delivered, parse(first[i][1])) then group.unread = group.unread + 1 end
@@ -95,7 +99,7 @@ if cut > 0 and more == 0 then
     -- What an earlier cut took is still on the pending list, and was counted then.
     if group.exists then group.pending = #redis.call('XPENDING', stream, group.name, first[1][1], first[cut][1], cut) end
   end
-  redis.call('XTRIM', stream, 'MINID', '=', first[cut + 1][1])
+  redis.call('XTRIM', stream, 'MAXLEN', '=', left - cut)
   -- Since the last entry that it has read: of what earlier cuts took, the marks may be gone too.
   local since
   for _, group in ipairs(live) do
