@@ -45,6 +45,7 @@ export function shardKeys(tenant: TenantRef, shard: number) {
     prefix,
     /**
      * string, written by admit, withdraw, confirm, authenticate, transfer, claim, close-offer, end, sweep. The packed record of a session; after the end, its tombstone.
+     * A tombstone keeps at most 300 bytes beside id and user, unless the ending was provisional.
      * Ends: the tombstone expires (60 s if its node reported the end, at most 24 h if Berth decided it).
      */
     session: (id: string) => `${prefix}session:${escapeKeyPart(id)}`,
@@ -219,7 +220,7 @@ export function outboxOf(tenant: TenantRef): OutboxStream[] {
 export interface StreamBounds {
   /** Entries; beyond it the oldest go, whoever still needs them. */
   maxLength: number;
-  /** So many of the newest stay although they are in history: a user's last refusal is read from there. */
+  /** So many of the newest stay although they are in history, unless memory is short: a user's last refusal is read from there. */
   keepLength: number;
 }
 

@@ -48,12 +48,37 @@ describe('sessionView', () => {
   });
 
   it('says of an ended one that it ended, when and why', () => {
-    const ended: EndedSession = { ...session, endedAtMs: 1_000, endReason: 'killed', note: 'fraud', endedBy: 'ops' };
+    const ended: EndedSession = {
+      ...session,
+      endedAtMs: 1_000,
+      endReason: 'killed',
+      note: 'fraud',
+      endedBy: 'ops',
+      whole: true,
+    };
     expect(sessionView(ended)).toMatchObject({
       state: 'ended',
       endedAt: '1970-01-01T00:00:01.000Z',
       endReason: 'killed',
     });
+  });
+
+  it('lacks what the tombstone of a final ending does not keep, and shows the rest', () => {
+    const ended: EndedSession = {
+      ...session,
+      endedAtMs: 1_000,
+      endReason: 'killed',
+      note: null,
+      endedBy: null,
+      whole: false,
+    };
+    const shown = Object.keys(sessionView(ended));
+    expect(shown).toEqual(
+      expect.arrayContaining(['id', 'user', 'node', 'bytesSent', 'startedAt', 'endedAt', 'endReason']),
+    );
+    for (const gone of ['from', 'to', 'sourceIp', 'destination', 'protocol', 'groups', 'channels', 'metadata']) {
+      expect(shown).not.toContain(gone);
+    }
   });
 
   it('shows nobody as null', () => {

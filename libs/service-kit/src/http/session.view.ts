@@ -1,7 +1,42 @@
-import type { EndedSession, Session } from '#session-core';
+import type { EndedSession, EndReason, Session } from '#session-core';
 
-/** A session as JSON shows it, on every surface. An ended one has `endedAt` and `endReason` in addition. */
-export function sessionView(session: Session | EndedSession) {
+/** What the tombstone of a final ending does not keep. */
+const NOT_KEPT: ReadonlySet<string> = new Set([
+  'from',
+  'to',
+  'sourceIp',
+  'sourcePort',
+  'destination',
+  'protocol',
+  'direction',
+  'correlationId',
+  'groups',
+  'channels',
+  'metadata',
+]);
+
+/** A session as JSON shows it. An ended one has `endedAt` and `endReason` in addition, and lacks what its tombstone does not keep. */
+export function sessionView(session: Session | EndedSession): SessionView {
+  const view = liveView(session);
+  if (!isEnded(session)) return view;
+  const kept = Object.entries(view).filter(([name]) => session.whole || !NOT_KEPT.has(name));
+  return {
+    ...(Object.fromEntries(kept) as SessionView),
+    state: 'ended',
+    endedAt: rfc3339(session.endedAtMs),
+    endReason: session.endReason,
+  };
+}
+
+type LiveView = ReturnType<typeof liveView>;
+
+export type SessionView = Omit<LiveView, 'state'> & {
+  state: LiveView['state'] | 'ended';
+  endedAt?: string;
+  endReason?: EndReason;
+};
+
+function liveView(session: Session) {
   return {
     id: session.id,
     attempt: session.attempt,
@@ -10,7 +45,7 @@ export function sessionView(session: Session | EndedSession) {
     user: session.user === '' ? null : session.user,
     node: session.node,
     epoch: session.epoch,
-    state: isEnded(session) ? ('ended' as const) : session.state,
+    state: session.state,
     from: session.from,
     to: session.to,
     sourceIp: session.sourceIp,
@@ -32,14 +67,8 @@ export function sessionView(session: Session | EndedSession) {
     packetsReceived: session.packetsReceived,
     channels: session.channels,
     metadata: session.metadata,
-    ...(isEnded(session) && {
-      endedAt: rfc3339(session.endedAtMs),
-      endReason: session.endReason,
-    }),
   };
 }
-
-export type SessionView = ReturnType<typeof sessionView>;
 
 /** A time of the Redis clock as JSON has it: RFC 3339, UTC. */
 export function rfc3339(ms: number): string {

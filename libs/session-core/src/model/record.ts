@@ -25,7 +25,7 @@ const NO_FACTS: PackedFacts = [null, null, null, null, null, 'sip', null, null, 
 /** Positions of a record, as `prelude.lua` names them. */
 type RecordList = [
   version: 1,
-  state: 'r' | 'a' | 'e' | 'w',
+  state: 'r' | 'a' | 'e' | 'p' | 'w',
   attempt: number,
   user: string,
   node: string,
@@ -41,12 +41,15 @@ type RecordList = [
   reason?: EndReason,
   note?: string,
   lastActivity?: number,
-  traffic?: PackedTraffic,
+  traffic?: PackedTraffic | TombstoneTotals,
   movedTo?: [id: string, user: string] | false,
   by?: string,
 ];
 
 type PackedTraffic = Record<string, string>;
+
+/** As the tombstone of a final ending has them; or none, since Lua packs an empty map as an empty list. */
+type TombstoneTotals = [bytesSent: number, bytesReceived: number, packetsSent: number, packetsReceived: number] | [];
 
 /** The start stands in front of a record, in so many bytes, big end first. */
 const START_BYTES = 6;
@@ -86,22 +89,24 @@ export function packSession(request: AdmissionRequest, token: AdmissionToken): B
 interface UnpackedRecord {
   startedAtMs: number;
   list: RecordList;
-  facts: PackedFacts;
+  /** A tombstone of a final ending has none. */
+  facts: PackedFacts | undefined;
 }
 
 function unpackRecord(packed: Buffer): UnpackedRecord {
   const startedAtMs = packed.readUIntBE(0, START_BYTES);
-  const [list, facts = NO_FACTS] = unpackr.unpackMultiple(packed.subarray(START_BYTES)) as [
-    unknown,
-    PackedFacts | undefined,
-  ];
+  const [list, facts] = unpackr.unpackMultiple(packed.subarray(START_BYTES)) as [unknown, PackedFacts | undefined];
   if (!Array.isArray(list) || list[0] !== 1) {
     throw new CorruptReplyError('A session record has a version that this release does not know');
   }
   return { startedAtMs, list: list as RecordList, facts };
 }
 
-function trafficOf(traffic: PackedTraffic) {
+function trafficOf(traffic: PackedTraffic | TombstoneTotals) {
+  if (Array.isArray(traffic)) {
+    const [bytesSent = 0, bytesReceived = 0, packetsSent = 0, packetsReceived = 0] = traffic;
+    return { bytesSent, bytesReceived, packetsSent, packetsReceived, channels: [] };
+  }
   return {
     bytesSent: Number(traffic['bytesSent'] ?? 0),
     bytesReceived: Number(traffic['bytesReceived'] ?? 0),
@@ -144,7 +149,7 @@ export function readEnded(tenant: string, id: string, packed: Buffer): EndedSess
     EndReason?,
     string?,
     number?,
-    PackedTraffic?,
+    (PackedTraffic | TombstoneTotals)?,
     ([string, string] | false)?,
     string?,
   ];
@@ -156,6 +161,7 @@ export function readEnded(tenant: string, id: string, packed: Buffer): EndedSess
     endedAtMs,
     endReason,
     note: note === '' ? null : note,
+    whole: record.facts !== undefined,
     movedTo: movedTo === false ? null : { sessionId: movedTo[0], user: movedTo[1] },
     endedBy: endedBy ?? null,
   };
@@ -168,7 +174,7 @@ export function readDue(due: string): number | null {
 
 function base(tenant: string, id: string, { startedAtMs, list, facts }: UnpackedRecord) {
   const [, state, attempt, user, node, epoch, longestMs, , , emergency, groups] = list;
-  const [from, to, sourceIp, sourcePort, destination, protocol, direction, correlationId, metadata] = facts;
+  const [from, to, sourceIp, sourcePort, destination, protocol, direction, correlationId, metadata] = facts ?? NO_FACTS;
   return {
     id,
     attempt: Math.max(attempt, 0),

@@ -88,6 +88,11 @@ export interface EndedSession extends Session {
   note: string | null;
   /** The key or person that had it ended; null where nobody did. */
   endedBy: string | null;
+  /**
+   * Whether the record is as it was. The tombstone of a final ending keeps no facts, groups, channels and, where they are long, no note:
+   * these are empty then.
+   */
+  whole: boolean;
   /** Where the session goes on after a handover: under another id, or with another user in another shard. */
   movedTo?: { sessionId: string; user: string } | null;
 }

@@ -22,7 +22,7 @@ if command and command.attempt == attempt and command.startedAt == started then 
 if session and not session.live and session.started == started and list[ATTEMPT] == attempt and list[NODE] == node then
   if list[STATE] == PROVISIONAL then
     list[STATE] = ENDED
-    redis.call('SET', session_key, pack_session(session), 'PX', tombstone_ms)
+    redis.call('SET', session_key, pack_tombstone(session), 'PX', tombstone_ms)
   elseif left > tonumber(tombstone_ms) then
     redis.call('PEXPIRE', session_key, tombstone_ms)
   end

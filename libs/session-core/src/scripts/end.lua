@@ -29,7 +29,7 @@ if state == 'live' then
   apply_end(plan, length, ARGV[4], ARGV[5], by_node and tombstone_ms or nil, ARGV[8] ~= '' and ARGV[8] or nil)
   if attempt and attempt > list[ATTEMPT] then
     list[ATTEMPT] = attempt
-    redis.call('SET', session_key, pack_session(session), 'KEEPTTL')
+    redis.call('SET', session_key, pack_tombstone(session), 'KEEPTTL')
   end
   return { 'live', session.packed }
 end
@@ -45,7 +45,7 @@ if state == 'ended' then
   if later or list[STATE] == PROVISIONAL then
     if later then list[ATTEMPT] = attempt end
     list[STATE] = ENDED
-    redis.call('SET', session_key, pack_session(session), 'PX', tombstone_ms)
+    redis.call('SET', session_key, pack_tombstone(session), 'PX', tombstone_ms)
   elseif left > tonumber(tombstone_ms) then
     redis.call('PEXPIRE', session_key, tombstone_ms)
   end
@@ -59,5 +59,5 @@ if list then
 end
 local tombstone = { started = now, facts = '', list = { 1, ENDED, through, '', '', 0, 0, 0, 0, false, {}, {}, revoked, now,
   ARGV[4], ARGV[5], now, {} } }
-redis.call('SET', session_key, pack_session(tombstone), 'PX', tombstone_ms)
+redis.call('SET', session_key, pack_tombstone(tombstone), 'PX', tombstone_ms)
 return { 'unknown' }

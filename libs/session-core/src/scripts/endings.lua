@@ -12,6 +12,30 @@ local function pack_session(session)
   return session.packed
 end
 
+-- What is kept of an ended session. A provisional ending may be restored, so its record stays whole. A final one keeps what retries,
+-- handovers and acknowledgements need: at most 300 bytes beside ids and user, so that no caller can fill Redis with what is over.
+local TOMBSTONE_BYTES = 300
+local TOTALS = { 'bytesSent', 'bytesReceived', 'packetsSent', 'packetsReceived' }
+local function pack_tombstone(session)
+  local list = session.list
+  if list[STATE] == PROVISIONAL then return pack_session(session) end
+  list[GROUPS], list[OWNERS], list[IDLE], list[RESERVATION] = {}, {}, 0, 0
+  local traffic, totals = list[TRAFFIC], {}
+  if not traffic[1] then
+    for i, name in ipairs(TOTALS) do totals[i] = tonumber(traffic[name] or 0) end
+    list[TRAFFIC] = totals
+  end
+  local function pack() return struct.pack(START, session.started) .. cmsgpack.pack(list) end
+  local tombstone, names = pack(), #list[USER]
+  if list[MOVED_TO] then names = names + #list[MOVED_TO][1] + #list[MOVED_TO][2] end
+  if #tombstone - names > TOMBSTONE_BYTES then
+    list[NOTE], list[BY] = '', nil
+    tombstone = pack()
+  end
+  session.packed = tombstone .. session.facts -- whoever ended it learns what it was
+  return tombstone
+end
+
 -- Who was answered that the session is on the books, and whose admission is refused should it still arrive: tokens, at most so
 -- many of each. One more owner than that cannot withdraw any more; of the refused the oldest is forgotten.
 local MOST_TOKENS = 8
@@ -134,18 +158,18 @@ local function apply_end(p, length, reason, note, tombstone_ms, by)
   list[STATE], list[ENDED_AT], list[REASON], list[NOTE] = provisional and PROVISIONAL or ENDED, now, reason, note
   list[LAST_ACTIVITY], list[TRAFFIC] = p.last_activity, traffic
   if by then list[MOVED_TO], list[BY] = false, by end -- a list without holes: those would make it a map
-  redis.call('SET', key('session:', id), pack_session(session), 'PX', tombstone_ms or HELD_TOMBSTONE_MS)
+  local more = groups_active(list)
+  redis.call('SET', key('session:', id), pack_tombstone(session), 'PX', tombstone_ms or HELD_TOMBSTONE_MS)
   if p.commands_key then
     redis.call('HSET', p.commands_key, id, cjson.encode({ sessionId = id, attempt = list[ATTEMPT], startedAt = session.started,
       epoch = string.format('%d', list[EPOCH]), reason = reason, at = now }))
     redis.call('PEXPIRE', p.commands_key, HELD_TOMBSTONE_MS)
     redis.call('ZADD', COMMANDED, now_text, list[NODE])
   end
-  local more = groups_active(list)
   if note ~= '' then more[#more + 1], more[#more + 2] = 'note', note end
   if by then more[#more + 1], more[#more + 2] = 'by', by end
   if next(traffic) then
-    for _, total in ipairs({ 'bytesSent', 'bytesReceived', 'packetsSent', 'packetsReceived' }) do
+    for _, total in ipairs(TOTALS) do
       if traffic[total] then more[#more + 1], more[#more + 2] = total, traffic[total] end
     end
   end

@@ -20,6 +20,6 @@ local function leave(plan, length, to_id, to_user, tombstone_ms)
       'userActive', left, 'totalActive', string.format('%d', counts[DEADLINES]), unpack(groups_active(list)))
   end
   list[MOVED_TO] = { to_id, to_user }
-  redis.call('SET', key('session:', plan.id), pack_session(session), 'PX', tombstone_ms)
+  redis.call('SET', key('session:', plan.id), pack_tombstone(session), 'PX', tombstone_ms)
   return left
 end

@@ -45,7 +45,7 @@ describe('the session in an event carries the metadata of its admission to the l
       ['session.ended', false],
       ['session.transferred', true],
     ]);
-    expect([await stored('a'), await stored('b')]).toEqual([METADATA, METADATA]);
+    expect([await stored('a'), await stored('b')]).toEqual([null, METADATA]);
   });
 
   it('when it is authenticated', async () => {

@@ -23,6 +23,6 @@ end
 if #back > 0 then redis.call('SREM', staged('hang_up'), unpack(back)) end
 for _, f in ipairs(final) do
   f[2].list[STATE] = ENDED
-  redis.call('SET', key('session:', f[1]), pack_session(f[2]), 'KEEPTTL')
+  redis.call('SET', key('session:', f[1]), pack_tombstone(f[2]), 'KEEPTTL')
 end
 return reply
