@@ -1,11 +1,12 @@
 import { BerthError } from '#session-core';
 
 /** Why the database cannot do what it is asked; a closed set, fit for metrics and health. */
-export type UnavailableReason = 'away' | 'busy' | 'full' | 'read-only' | 'io' | 'damaged';
+export type UnavailableReason = 'away' | 'busy' | 'full' | 'read-only' | 'io' | 'damaged' | 'replaced';
 
 /**
  * The history's database cannot serve just now. Nothing of the call was done: its transaction was rolled back, and the same call may be
- * repeated. Only `damaged` does not mend by waiting: opened again as suspect, a SQLite file is set aside.
+ * repeated. Only `damaged` and `replaced` (another database than the one that was opened, or none) do not mend by waiting: opened again as suspect, a
+ * damaged SQLite file is set aside, and what stands in the place of a replaced database is used.
  */
 export class HistoryUnavailableError extends BerthError {
   readonly code = 'history-unavailable';
@@ -38,13 +39,14 @@ const OF_POSTGRES: readonly (readonly [RegExp, UnavailableReason])[] = [
   [/^(55P03|57014|40001|40P01)$/, 'busy'],
   [/^XX00[12]$/, 'damaged'],
   [/^58/, 'io'],
+  [/^42P01$/, 'replaced'],
   [/^(08|53|57P|28|3D)/, 'away'],
   [/^E(CONN|HOST|NET|PIPE|TIMEDOUT|AI_AGAIN|NOTFOUND)/, 'away'],
 ];
 
 /** What pg says in words alone when a connection ends, or none can be had. */
 const LOST_CONNECTION =
-  /connection (terminated|ended)|timeout (exceeded|expired)|read timeout|not queryable|unable to open connection/i;
+  /connection (terminated|ended)|timeout (exceeded|expired)|read timeout|not queryable|unable to open connection|database connection is not open|already been destroyed/i;
 
 /** What a driver threw, as HistoryUnavailableError where it is the database's state; anything else stays as it is. */
 export function historyError(error: unknown): unknown {

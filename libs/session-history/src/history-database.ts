@@ -5,6 +5,7 @@ import { exportRows, type ExportChunk, type ExportFormat } from './export/export
 import type { HistoryEvent } from './model/event.js';
 import { timeText } from './model/row.js';
 import { openStore } from './open-store.js';
+import { extentOf, type Extent } from './read/extent.js';
 import type { HistoryFilter } from './read/filter.js';
 import { gapsSince, type Gap } from './read/gaps.js';
 import { historyPage, violationPage, type HistoryPage, type HistoryQuery, type ViolationPage } from './read/history.js';
@@ -22,6 +23,8 @@ export interface HistoryOptions {
   url: string;
   /** Look a SQLite file through whatever its size: the database was found damaged. False unless said. */
   suspect?: boolean;
+  /** What SQLite keeps beside the file was removed while it was open in this process. False unless said. */
+  lostLog?: boolean;
   /** How many rows memory holds; the oldest go. 100,000 unless said. */
   memoryRows?: number;
 }
@@ -45,9 +48,9 @@ export class HistoryDatabase {
   ) {}
 
   /** Opens the database and brings it to the present shape; a damaged SQLite file is set aside and a new one begun. */
-  static async open({ url, suspect, memoryRows = MEMORY_ROWS }: HistoryOptions): Promise<HistoryDatabase> {
+  static async open({ url, suspect, lostLog, memoryRows = MEMORY_ROWS }: HistoryOptions): Promise<HistoryDatabase> {
     const address = historyAddress(url);
-    const { store, setAside } = await openStore(address, suspect);
+    const { store, setAside } = await openStore(address, { suspect, lostLog });
     return new HistoryDatabase(store, address.kind === 'sqlite' ? address.path : null, setAside, memoryRows);
   }
 
@@ -137,6 +140,25 @@ export class HistoryDatabase {
       await breath();
     } while (place !== null);
     return removed;
+  }
+
+  /** Throws HistoryUnavailableError where the database does not answer, `replaced` where it is another one than was opened, or none. */
+  async mustBeKept(): Promise<void> {
+    await this.store.mustBeKept();
+  }
+
+  /** True where only what SQLite keeps beside the file is gone: all that was written is written back into the file when this is closed. */
+  get hasLostLog(): boolean {
+    return this.store.change === 'log';
+  }
+
+  /** What there is of a tenant, also in a SQLite file that is open and gone from its place. */
+  async extent(tenant: string): Promise<Extent> {
+    try {
+      return await extentOf(this.store.db, tenant);
+    } catch (error) {
+      throw historyError(error);
+    }
   }
 
   /** Whether the database answers, and takes writes. Throws HistoryUnavailableError. */

@@ -20,6 +20,7 @@ export type {
   TrafficEvent,
 } from './model/event.js';
 export { STATUSES, type SessionRow, type Status } from './model/row.js';
+export type { Extent } from './read/extent.js';
 export type { Gap } from './read/gaps.js';
 export { isStatus, sortNamed, type HistoryFilter, type Sort } from './read/filter.js';
 export {

@@ -7,9 +7,10 @@ import { sql } from 'kysely';
 import type { HistoryAddress } from './address.js';
 import { HistoryUnavailableError, historyError } from './errors.js';
 import { PARTS } from './file/in-use.js';
+import { renewFile } from './file/renew.js';
 import { migrate } from './migrations/index.js';
 import { postgresStore } from './store/postgres.js';
-import { settle, sqliteStore } from './store/sqlite.js';
+import { sqliteStore } from './store/sqlite.js';
 import type { Store } from './store/store.js';
 
 /** A file up to this size is looked through whenever it is opened (about a second); a larger one when it is suspect. */
@@ -23,14 +24,19 @@ export interface OpenedStore {
 
 /**
  * Opens the database and brings it to the present shape. A SQLite file that is damaged is moved aside, as it is, and a new one begun; it is
- * looked through when it is small or `suspect`, else damage shows where it is met. Throws HistoryUnavailableError.
+ * looked through when it is small or `suspect`, else damage shows where it is met. One whose log was removed while it was open is renewed first. Throws
+ * HistoryUnavailableError.
  */
-export async function openStore(address: HistoryAddress, suspect = false): Promise<OpenedStore> {
+export async function openStore(
+  address: HistoryAddress,
+  { suspect = false, lostLog = false } = {},
+): Promise<OpenedStore> {
   if (address.kind === 'postgres') return { store: await migrated(postgresStore(address.url)), setAside: null };
   if (address.kind === 'memory') return { store: await migrated(sqliteStore(null)), setAside: null };
   const { path } = address;
   await makeFolder(path);
   await mustBeWritable(path);
+  if (lostLog && existsSync(path)) await renewFile(path);
   try {
     return { store: await checked(path, suspect), setAside: null };
   } catch (error) {
@@ -68,7 +74,7 @@ async function quickCheck({ db }: Store): Promise<void> {
 async function migrated(store: Store): Promise<Store> {
   return await orClosed(store, async () => {
     await migrate(store);
-    if (store.kind !== 'postgres') await settle(store);
+    await store.keep();
     return store;
   });
 }

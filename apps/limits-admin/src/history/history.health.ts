@@ -49,11 +49,17 @@ export class HistoryHealth {
   }
 
   private async check(): Promise<CheckResult> {
-    const { trouble, writer } = this.history;
+    const { trouble, writer, lackingSinceMs } = this.history;
     const [behindMs, share] = await Promise.all([this.behindMs(), this.fill()]);
     const facts = { writer, behind_seconds: behindMs === null ? null : Math.round(behindMs / 1_000) };
     const warnings: string[] = [];
     if (trouble !== null) warnings.push(`The database cannot serve (${trouble.reason}); events wait in Redis`);
+    if (lackingSinceMs !== null) {
+      const since = new Date(lackingSinceMs).toISOString();
+      warnings.push(
+        `At ${since} the database was found damaged, removed or replaced: what it lacks is marked as a gap. Restore a backup, or restart this process to accept it`,
+      );
+    }
     if (behindMs !== null && behindMs > BEHIND_MS) {
       warnings.push(`History is ${Math.round(behindMs / 1_000)} s behind`);
     }

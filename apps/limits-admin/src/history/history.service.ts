@@ -3,10 +3,18 @@ import { setTimeout as elapsed } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 
 import { CONFIG, LOGGER, ProblemException, type BerthConfig, type HistoryConfig, type Logger } from '#service-kit';
-import { HistoryDatabase, HistoryUnavailableError } from '#session-history';
+import type { TenantRef } from '#session-core';
+import { HistoryDatabase, HistoryUnavailableError, type HistoryOptions } from '#session-history';
+
+import { holdingsOf, lastHoldings, missingIn, unknownHoldings, type Holdings } from './missing.js';
 
 const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 5_000;
+const LOOK_EVERY_MS = 1_000;
+/** Of so many looks one also asks how much there is. */
+const HOLDINGS_EVERY = 10;
+
+type HowToOpen = Pick<HistoryOptions, 'suspect' | 'lostLog'>;
 
 /**
  * The database of history, open for as long as this process runs: opened in the background where it is away at the start, and opened anew
@@ -20,28 +28,36 @@ export class History implements OnModuleInit, OnApplicationShutdown {
   writer: 'here' | 'elsewhere' | 'unknown' = 'unknown';
   /** Why it could not be opened, or written, when that was tried last; null if it could. */
   trouble: HistoryUnavailableError | null = null;
+  /** When the database was last found to lack what it had held, milliseconds; null for never since this process started. */
+  lackingSinceMs: number | null = null;
   private open: HistoryDatabase | null = null;
   private opening: Promise<void> = Promise.resolve();
+  private watching: Promise<void> = Promise.resolve();
   private readonly stopping = new AbortController();
+  private readonly tenants: readonly TenantRef[];
+  /** What the database held when it was last looked at. */
+  private holdings: Holdings = new Map();
 
   constructor(
-    @Inject(CONFIG) { history }: BerthConfig,
+    @Inject(CONFIG) { history, tenants }: BerthConfig,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
     this.settings = history;
+    this.tenants = Object.values(tenants);
   }
 
   /** Waits for the first attempt alone: a database that is away keeps nobody from starting. */
   async onModuleInit(): Promise<void> {
     if (this.settings === null) return;
-    if (!(await this.tryToOpen(false))) this.opening = this.openUntilStopped(false);
+    if (!(await this.tryToOpen({}))) this.opening = this.openUntilStopped({});
+    this.watching = this.watch();
   }
 
   /** After everything that may still write. */
   async onApplicationShutdown(): Promise<void> {
     this.stopping.abort();
-    await this.opening;
-    await Promise.race([this.open?.close(), elapsed(2_000, undefined, { ref: false })]);
+    const closing = Promise.all([this.watching, this.opening]).then(() => this.open?.close());
+    await Promise.race([closing, elapsed(2_000, undefined, { ref: false })]);
     this.open = null;
   }
 
@@ -69,29 +85,86 @@ export class History implements OnModuleInit, OnApplicationShutdown {
     return database;
   }
 
-  /** The database was found damaged: it is closed, and opened as one that may have to be set aside. */
+  /** The database was found damaged, or to be another one: it is closed, and what stands in its place is opened, or a new one begun. */
   async reopen(): Promise<void> {
-    const damaged = this.open;
-    if (damaged === null) return this.opening;
+    const left = this.open;
+    if (left === null) return this.opening;
     this.open = null;
-    this.opening = (async () => {
-      await damaged.close().catch((error: unknown) => this.logger.debug({ err: error }, 'Damaged history not closed'));
-      await this.openUntilStopped(true);
-    })();
+    this.opening = this.change(left);
     return this.opening;
   }
 
-  private async openUntilStopped(suspect: boolean): Promise<void> {
+  private async change(left: HistoryDatabase): Promise<void> {
+    this.holdings = await lastHoldings(left, this.tenants, this.holdings);
+    const lostLog = left.hasLostLog;
+    await left.close().catch((error: unknown) => this.logger.debug({ err: error }, 'Former history not closed'));
+    await this.openUntilStopped({ suspect: true, lostLog });
+  }
+
+  /** Notices within seconds, also while nothing is written, that the database is not the one that was opened. */
+  private async watch(): Promise<void> {
+    const { signal } = this.stopping;
+    for (let looks = 1; ; looks += 1) {
+      await elapsed(LOOK_EVERY_MS, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+      try {
+        await this.look(looks % HOLDINGS_EVERY === 1);
+      } catch (error) {
+        if (!(error instanceof HistoryUnavailableError)) this.logger.error({ err: error }, 'History not looked after');
+      }
+    }
+  }
+
+  private async look(alsoHoldings: boolean): Promise<void> {
+    const { open } = this;
+    if (open === null) return;
+    try {
+      await open.mustBeKept();
+      if (!alsoHoldings) return;
+      const holdings = await holdingsOf(open, this.tenants);
+      if (this.open === open) this.holdings = holdings;
+    } catch (error) {
+      const isReplaced = error instanceof HistoryUnavailableError && error.reason === 'replaced';
+      if (!isReplaced || this.open !== open) throw error;
+      this.trouble = error;
+      this.logger.error({ err: error, reason: error.reason }, 'History is not where it was opened; the stream waits');
+      await this.reopen();
+    }
+  }
+
+  private async openUntilStopped(how: HowToOpen): Promise<void> {
     const { signal } = this.stopping;
     for (let pauseMs = FIRST_RETRY_MS; !signal.aborted; pauseMs = Math.min(2 * pauseMs, LONGEST_RETRY_MS)) {
-      if (await this.tryToOpen(suspect)) return;
+      if (await this.tryToOpen(how)) return;
       await elapsed(pauseMs, undefined, { signal }).catch(() => {});
     }
   }
 
-  private async tryToOpen(suspect: boolean): Promise<boolean> {
+  /** Says in the database what it lacks of what was in history before; the process that writes does. */
+  private async markMissing(database: HistoryDatabase): Promise<void> {
     try {
-      const database = await HistoryDatabase.open({ url: this.settings!.url, suspect });
+      const now = await holdingsOf(database, this.tenants);
+      const { setAside } = database;
+      const isUnknown = setAside !== null && this.holdings.size === 0;
+      const before = isUnknown ? await unknownHoldings(setAside, this.tenants) : this.holdings;
+      const missing = missingIn(now, before, this.tenants, Date.now());
+      if (missing.length > 0) {
+        if (this.writer !== 'elsewhere') await database.apply(missing);
+        this.lackingSinceMs = Date.now();
+        const count = missing.reduce((sum, { entries }) => sum + entries, 0);
+        this.logger.error({ count }, 'History lacks what it held before; the gap is marked. Restore a backup');
+      }
+      this.holdings = now;
+    } catch (error) {
+      await database.close().catch((closing: unknown) => this.logger.debug({ err: closing }, 'History not closed'));
+      throw error;
+    }
+  }
+
+  private async tryToOpen(how: HowToOpen): Promise<boolean> {
+    try {
+      const database = await HistoryDatabase.open({ url: this.settings!.url, ...how });
+      await this.markMissing(database);
       if (database.setAside !== null) {
         const facts = { path: database.path, set_aside: database.setAside };
         this.logger.error(

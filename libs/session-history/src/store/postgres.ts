@@ -2,6 +2,7 @@ import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 
 import { historyError } from '../errors.js';
+import { KeptPostgres } from './postgres-identity.js';
 import type { Store, Tables } from './store.js';
 
 /** The one lock that whoever writes history holds; any number that nobody else uses. */
@@ -31,13 +32,18 @@ export function postgresStore(url: string): Store {
   pool.on('error', () => {}); // an idle connection that breaks is dropped; whoever needs one hears of it
   pool.on('connect', (client) => client.on('error', () => {}));
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+  const kept = new KeptPostgres();
   return {
     kind: 'postgres',
     db,
+    keep: () => guarded(() => kept.remember(db)),
+    mustBeKept: () => guarded(() => kept.mustBeKept(db)),
+    change: null,
     write: (work) =>
       guarded(() =>
         db.transaction().execute(async (trx) => {
           await sql`select pg_advisory_xact_lock(${WRITER_LOCK})`.execute(trx);
+          await kept.mustBeKept(trx);
           return await work(trx);
         }),
       ),

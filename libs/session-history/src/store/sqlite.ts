@@ -14,6 +14,7 @@ import {
 } from 'kysely';
 
 import { historyError } from '../errors.js';
+import { KeptFile } from '../file/kept-file.js';
 import { Checkpoints } from './checkpoints.js';
 import type { Store, Tables } from './store.js';
 
@@ -31,10 +32,14 @@ export function sqliteStore(path: string | null): Store {
   const file = openFile(path);
   const db = new Kysely<Tables>({ dialect: dialectOf(file) });
   const checkpoints = path === null ? null : new Checkpoints(path, file);
+  let kept: KeptFile | null = null;
   const rowsWritten = file.prepare('select total_changes() as count');
   const within = async <T>(accessMode: 'read only' | 'read write', work: (trx: Kysely<Tables>) => Promise<T>) => {
     try {
-      return await db.transaction().setAccessMode(accessMode).execute(work);
+      const result = await db.transaction().setAccessMode(accessMode).execute(work);
+      // Afterwards: what was committed into a file that is gone counts as not done.
+      kept?.mustBeKept();
+      return result;
     } catch (error) {
       throw historyError(error);
     }
@@ -42,6 +47,14 @@ export function sqliteStore(path: string | null): Store {
   return {
     kind: path === null ? 'memory' : 'sqlite',
     db,
+    async keep() {
+      await sql.raw(`pragma busy_timeout = ${BUSY_MS}`).execute(db);
+      if (path !== null) kept = new KeptFile(path);
+    },
+    mustBeKept: async () => kept?.mustBeKept(),
+    get change() {
+      return kept?.change ?? null;
+    },
     async write(work) {
       const result = await within('read write', work);
       checkpoints?.after((rowsWritten.get() as { count: number }).count);
@@ -58,13 +71,9 @@ export function sqliteStore(path: string | null): Store {
       // Statements live on until they are collected, so that closing alone would leave the log as it is.
       if (path !== null) emptyLog(file);
       await db.destroy();
+      kept?.removeLeftLog();
     },
   };
-}
-
-/** From here on a statement waits shortly; call it once the file is migrated. */
-export async function settle(store: Store): Promise<void> {
-  await sql.raw(`pragma busy_timeout = ${BUSY_MS}`).execute(store.db);
 }
 
 function openFile(path: string | null): Libsql.Database {

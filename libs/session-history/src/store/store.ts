@@ -1,5 +1,6 @@
 import type { Kysely, RawBuilder } from 'kysely';
 
+import type { KeptFile } from '../file/kept-file.js';
 import type { SessionRow } from '../model/row.js';
 
 /** Sums of a bucket, and the levels seen in it; see the README. */
@@ -47,6 +48,12 @@ export type Database = Kysely<Tables>;
 export interface Store {
   readonly kind: 'sqlite' | 'postgres' | 'memory';
   readonly db: Database;
+  /** Called once the database has its present shape: from then on each call insists that it is still this database. */
+  keep(): Promise<void>;
+  /** Throws HistoryUnavailableError, `replaced` where the path or address leads to another database than when it was opened. */
+  mustBeKept(): Promise<void>;
+  /** What of a SQLite file is not at its place any more; see `KeptFile`. */
+  readonly change: KeptFile['change'];
   /** One writer at a time, also among processes; all or nothing. Throws HistoryUnavailableError. */
   write<T>(work: (db: Database) => Promise<T>): Promise<T>;
   /** Everything that is read in it is of one moment. Throws HistoryUnavailableError. */

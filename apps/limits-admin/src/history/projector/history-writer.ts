@@ -109,7 +109,7 @@ export class HistoryWriter {
         }
         history.trouble = error;
         if (this.stopping.signal.aborted) throw error;
-        if (error.reason === 'damaged') await history.reopen();
+        if (error.reason === 'damaged' || error.reason === 'replaced') await history.reopen();
       }
       await elapsed(pauseMs, undefined, { signal: this.stopping.signal }).catch(() => {});
     }

@@ -206,5 +206,7 @@ describe('the projector', () => {
     await fleet.admit('alice', 'found');
     await eventually(async () => expect((await rowsOf(next)).map(({ session_id }) => session_id)).toEqual(['found']));
     expect(log.join('')).toContain('set aside');
+    // What it held nobody knows: that something is missing is marked.
+    expect(await next.app.get(History).database.gaps('default')).toMatchObject([{ entries: 0 }]);
   });
 });
