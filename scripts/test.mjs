@@ -19,12 +19,13 @@ const EXIT_LIMIT_MS = 15_000;
 
 const packages = ['kamailio', 'kamailio-utils-modules', 'kamailio-extra-modules', 'sip-tester', 'curl', 'jq'];
 
-/** Suites that start whole processes share the machine badly: they run after the others and one at a time. */
+/** Suites that start whole processes run after the others: they need more of the machine at a time. */
 const wholeProcesses = `${root.replace(/[^\w/]/g, '\\$&')}/test/|\\.e2e\\.spec\\.ts$`;
-const workers = Math.max(2, Math.floor(availableParallelism() / 2));
+/** More than cores, because most suites wait most of their time: for leases, outages and child processes. */
+const workers = availableParallelism() + 1;
 const runs = [
   [`--maxWorkers=${workers}`, ignoring(wholeProcesses)],
-  ['--runInBand', ignoring(`^(?!.*(${wholeProcesses}))`)],
+  [`--maxWorkers=${workers}`, ignoring(`^(?!.*(${wholeProcesses}))`)],
 ];
 
 try {

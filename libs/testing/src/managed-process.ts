@@ -11,7 +11,7 @@ export interface ProcessOptions {
   env?: Record<string, string | undefined>;
   cwd?: string;
   ready?: Readiness;
-  /** How long it may take to become ready; 20 s unless said. */
+  /** How long it may take to become ready; 60 s unless said, for a machine that has other things to do. */
   readyTimeoutMs?: number;
   /**
    * The signal that the process gets when this one dies, even by SIGKILL; SIGKILL unless said. (Linux with `setpriv`;
@@ -125,7 +125,7 @@ class Run {
   }
 
   async becomeReady(): Promise<void> {
-    const { ready, readyTimeoutMs = 20_000 } = this.options;
+    const { ready, readyTimeoutMs = 60_000 } = this.options;
     if (ready === undefined) return;
     try {
       await eventually(async () => this.status !== undefined || (await this.isReady(ready)), {

@@ -1,0 +1,48 @@
+import { setTimeout as elapsed } from 'node:timers/promises';
+
+import { TestEnvironment } from 'jest-environment-node';
+
+/** What closes by itself a moment after it was closed. */
+const PATIENCE_MS = 5_000;
+const LOOK_MS = 20;
+
+/** What outlives a suite in its worker: connections, servers, timers, child processes. */
+const LEAKS = /^(TCP|TLS|UDP|Pipe|Process|Timeout|Immediate|FSEvent|StatWatcher|Worker|MessagePort)/;
+
+/** Fails a suite that leaves something open: it would stay in its worker for all suites after it, and keep the worker from ending. */
+export default class LeakFreeEnvironment extends TestEnvironment {
+  #before = counts();
+  #path;
+
+  constructor(config, context) {
+    super(config, context);
+    this.#path = context.testPath;
+  }
+
+  async teardown() {
+    const deadline = performance.now() + PATIENCE_MS;
+    let left = this.#left();
+    while (left.length > 0 && performance.now() < deadline) {
+      await elapsed(LOOK_MS);
+      left = this.#left();
+    }
+    await super.teardown();
+    if (left.length > 0) throw new Error(`${this.#path} left open: ${left.join(', ')}`);
+  }
+
+  #left() {
+    const now = counts();
+    return [...now].flatMap(([kind, count]) => {
+      const more = count - (this.#before.get(kind) ?? 0);
+      return more > 0 ? [`${more} ${kind}`] : [];
+    });
+  }
+}
+
+function counts() {
+  const found = new Map();
+  for (const kind of process.getActiveResourcesInfo()) {
+    if (LEAKS.test(kind)) found.set(kind, (found.get(kind) ?? 0) + 1);
+  }
+  return found;
+}
