@@ -1,13 +1,21 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
+import type { Logger } from '../logging/logger.js';
+import { LOGGER } from '../tokens.js';
+import { StopSteps } from './stop-steps.js';
+
 /** Requests that last longer than this are cut off: orchestrators commonly kill after 30 s. */
 const DRAIN_MS = 10_000;
 
 /**
  * Stops accepting, lets requests in flight finish, then destroys modules in order (`onModuleDestroy`), and Redis last
- * (`onApplicationShutdown`).
+ * (`onApplicationShutdown`). A part that hangs is left behind after some seconds, with a line in the log.
  */
-export async function stopGracefully(app: NestFastifyApplication, drainMs: number = DRAIN_MS): Promise<void> {
+export async function stopGracefully(
+  app: NestFastifyApplication,
+  drainMs: number = DRAIN_MS,
+  steps = new StopSteps(app.get<Logger>(LOGGER)),
+): Promise<void> {
   const server = app.getHttpServer();
   // Not through Fastify, whose hooks would run before the modules that may still need them.
   const drained = new Promise<void>((resolve) => {
@@ -19,5 +27,6 @@ export async function stopGracefully(app: NestFastifyApplication, drainMs: numbe
   await drained;
   clearInterval(sweep);
   clearTimeout(cut);
+  steps.bound(app);
   await app.close();
 }

@@ -1,15 +1,20 @@
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { Agent, get, type IncomingMessage } from 'node:http';
 import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as elapsed } from 'node:timers/promises';
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { eventually, startProcess, startRedis, type ManagedProcess, type RedisServer } from '#testing';
+import { eventually, startProcess, startRedis, type ExitStatus, type ManagedProcess, type RedisServer } from '#testing';
 
 const FIXTURE = join(import.meta.dirname, 'run-app.fixture.mjs');
 
 let redis: RedisServer;
+const dir = mkdtempSync(join(tmpdir(), 'berth-stop-'));
 
 beforeAll(async () => {
   redis = await startRedis();
@@ -23,16 +28,21 @@ afterEach(async () => {
 
 afterAll(async () => {
   await redis?.stop();
+  rmSync(dir, { recursive: true, force: true });
 });
 
 async function start(env: Record<string, string> = {}): Promise<ManagedProcess> {
-  const app = await startProcess(process.execPath, [FIXTURE], {
+  const app = await startApp(env);
+  started.push(app);
+  return app;
+}
+
+function startApp(env: Record<string, string>, ...hangs: string[]): Promise<ManagedProcess> {
+  return startProcess(process.execPath, [FIXTURE, ...hangs], {
     cwd: join(import.meta.dirname, '..'),
     env: { BERTH_REDIS_URL: redis.url, BERTH_GATEWAY_PORT: '0', ...env },
     ready: { line: /"Listening"/ },
   });
-  started.push(app);
-  return app;
 }
 
 /** The failure of a start that must not succeed. */
@@ -101,6 +111,55 @@ describe('a process', () => {
       await app.stop();
       await late.stop();
     }
+  });
+});
+
+describe('a stop is bounded whatever hangs:', () => {
+  const pipe = join(dir, 'pipe');
+  const hangs = ['part', 'parts', 'main thread', pipe];
+  const stops = new Map<string, { exit: ExitStatus | 'none'; log: Record<string, unknown>[] }>();
+
+  /** Side by side, because each takes as long as a stop may. */
+  beforeAll(async () => {
+    execFileSync('mkfifo', [pipe]);
+    await Promise.all(
+      hangs.map(async (what) => {
+        const app = await startApp({}, what);
+        app.signal('SIGTERM');
+        const exit = await Promise.race([app.exited, elapsed(30_000, 'none' as const, { ref: false })]);
+        await app.kill();
+        stops.set(what, { exit, log: lines(app) });
+      }),
+    );
+  }, 90_000);
+
+  it('one part, which is named and left behind', () => {
+    const { exit, log } = stops.get('part')!;
+    expect(exit).toEqual({ code: 0, signal: null });
+    const message = 'A part does not stop; going on without it';
+    const hung = { level: 'warn', step: 'TestModule.onModuleDestroy', message };
+    expect(log.slice(-2)).toMatchObject([hung, { message: 'Stopped' }]);
+  });
+
+  it('more parts than there is time for, which are named', () => {
+    const { exit, log } = stops.get('parts')!;
+    expect(exit).toEqual({ code: 1, signal: null });
+    const hung = Array.from({ length: 4 }, () => 'HungModule.onModuleDestroy');
+    expect(log.at(-1)).toMatchObject({ level: 'error', message: 'Not stopped in time; ending all the same', hung });
+  });
+
+  it('the main thread, whose process is killed', () => {
+    const { exit, log } = stops.get('main thread')!;
+    expect(exit).toEqual({ code: null, signal: 'SIGKILL' });
+    expect(log.at(-1)).toMatchObject({ message: 'Stopping' });
+  });
+
+  it('a call of the system, which is named and whose process is killed', () => {
+    const { exit, log } = stops.get(pipe)!;
+    expect(exit).toEqual({ code: null, signal: 'SIGKILL' });
+    const message = expect.stringContaining('A call of the system does not return') as unknown;
+    const hung = { level: 'error', hung: ['FSReqPromise'], message };
+    expect(log.slice(-3)).toMatchObject([{ message: 'Module destroyed' }, { message: 'Stopped' }, hung]);
   });
 });
 

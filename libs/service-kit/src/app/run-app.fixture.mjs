@@ -1,5 +1,8 @@
 // An app in one file, run as a process by run-app.e2e.spec.ts against the built library.
 import 'reflect-metadata';
+
+import { open } from 'node:fs/promises';
+
 import { Controller, Get, Inject, Module } from '@nestjs/common';
 
 import { LOGGER, REDIS, runApp } from '#service-kit';
@@ -31,13 +34,31 @@ class TestModule {
   }
 
   async onModuleDestroy() {
+    // What the test wants to hang: this part, all parts, the main thread, or a thread that opens a pipe that nobody writes to.
+    const hangs = process.argv[2];
+    if (hangs === 'part' || hangs === 'parts') await new Promise(() => {});
+    if (hangs === 'main thread') for (;;);
+    if (hangs?.startsWith('/')) open(hangs).catch(() => {});
     this.logger.info({ redis: await this.redis.ping() }, 'Module destroyed');
   }
 }
+/** As `part`, one after the other: each needs the next. */
+function hungModules(count, inner) {
+  class HungModule {
+    async onModuleDestroy() {
+      await new Promise(() => {});
+    }
+  }
+  Module({ imports: [inner] })(HungModule);
+  return count === 1 ? HungModule : hungModules(count - 1, HungModule);
+}
+
 Inject(LOGGER)(TestModule, undefined, 0);
 Inject(REDIS)(TestModule, undefined, 1);
 Module({ controllers: [TestController] })(TestModule);
 
 process.on('SIGTERM', () => setTimeout(() => finishSlow(), 100));
 
-await runApp(TestModule, { name: 'test-app', port: (config) => config.gatewayPort });
+const module = process.argv[2] === 'parts' ? hungModules(4, TestModule) : TestModule;
+
+await runApp(module, { name: 'test-app', port: (config) => config.gatewayPort });

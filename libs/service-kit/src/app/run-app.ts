@@ -8,8 +8,9 @@ import { loadConfig } from '../config/load-config.js';
 import { createLogger, withoutCredentials, type Logger } from '../logging/logger.js';
 import type { ProblemFilterOptions } from '../problems/problem.filter.js';
 import { TenantRegistryService } from '../tenants/tenant-registry.service.js';
+import { LOGGER } from '../tokens.js';
 import { createApp } from './create-app.js';
-import { stopGracefully } from './graceful-stop.js';
+import { stopProcess } from './process-stop.js';
 
 export interface RunOptions {
   /** Of the process, in its log lines. */
@@ -23,7 +24,8 @@ export interface RunOptions {
 const SAME_SIGNAL_MS = 500;
 
 /**
- * The whole life of a process: reads the configuration, starts the app, listens, and stops on SIGTERM or SIGINT with exit code 0.
+ * The whole life of a process: reads the configuration, starts the app, listens, and stops on SIGTERM or SIGINT with exit code 0, in bounded time whatever
+ * hangs (`stopProcess`).
  *
  * A start that fails says why on standard error, in plain words, and exits with 1; so does a process that finds out later that one of its
  * tenants is not what its configuration says.
@@ -43,8 +45,8 @@ export async function runApp(module: Type, { name, port, problems }: RunOptions)
     logger.info({ url, pid: process.pid, config: config.file }, 'Listening');
   } catch (error) {
     process.stderr.write(`${name}: ${startFailure(error)}\n`);
-    await app?.close().catch(() => {});
-    process.exit(1);
+    if (app === undefined) process.exit(1);
+    await stopProcess(app, app.get<Logger>(LOGGER), 1);
   }
 }
 
@@ -58,16 +60,7 @@ function stopOnSignals(app: NestFastifyApplication, logger: Logger): void {
     }
     firstSignalAt = now;
     logger.info({ signal }, 'Stopping');
-    stopGracefully(app).then(
-      () => {
-        logger.info('Stopped');
-        process.exit(0);
-      },
-      (error: unknown) => {
-        logger.error({ err: error }, 'Stopping failed');
-        process.exit(1);
-      },
-    );
+    void stopProcess(app, logger, 0);
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
@@ -77,8 +70,7 @@ function stopOnRefusal(app: NestFastifyApplication, name: string, logger: Logger
   void app.get(TenantRegistryService).refused.then(async ({ message }) => {
     logger.fatal({ reason: message }, 'Stopping: a tenant has another number of shards');
     process.stderr.write(`${name}: ${message}\n`);
-    await stopGracefully(app).catch(() => {});
-    process.exit(1);
+    await stopProcess(app, logger, 1);
   });
 }
 

@@ -46,6 +46,16 @@ function standardOutput(): DestinationStream {
   return output;
 }
 
+/** Writes what is logged and not out yet, before the process ends in a way that tells nobody. */
+export function flushLog(logger: Logger): void {
+  const { [pino.symbols.streamSym]: output } = logger as unknown as Record<symbol, { flushSync?: () => void }>;
+  try {
+    output?.flushSync?.();
+  } catch {
+    // nobody takes it any more
+  }
+}
+
 function userHasher(key: string | Buffer) {
   return (user: unknown): unknown =>
     typeof user === 'string' ? createHmac('sha256', key).update(user).digest('hex').slice(0, 16) : user;
