@@ -18,7 +18,7 @@ beforeAll(async () => {
   redis = await startRedis({ args: ['--maxmemory', String(MAX_MEMORY)] });
   client = redis.client();
   berth = await startBerth({ redisUrl: redis.url, configYaml: 'store: { decision_deadline_ms: 2000 }\n' });
-}, 60_000);
+});
 afterAll(async () => {
   await berth?.stop();
   await redis?.stop();

@@ -98,7 +98,7 @@ async function start(kind: (typeof KINDS)[number], layer: LimitsLayer) {
   redises = await kind.start();
   berth = await startBerth({ redisUrl: redises.url, apps: ['admission-gateway'], gateways: 2, configYaml: PATIENT });
   const { clients } = redises;
-  const admin = () => new SessionStore({ client: clients(), deadlineMs: 20_000, tombstoneMs: 60_000 });
+  const admin = () => new SessionStore({ client: clients(), deadlineMs: 60_000, tombstoneMs: 60_000 });
   const { version } = await admin().limits.change(tenant, () => layer);
   const client = clients();
   return {

@@ -197,7 +197,7 @@ tenants: { default: { shards: ${kind.shards} } }
 
       expect(told.statuses['201']).toBeGreaterThan(0);
       expect(told.statuses['broken']).toBeGreaterThan(0);
-      await eventually(isEmpty, { what: 'every place to be free', timeoutMs: 30_000 });
+      await eventually(isEmpty, { what: 'every place to be free' });
     },
     120_000,
   );

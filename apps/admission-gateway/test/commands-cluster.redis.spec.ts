@@ -17,7 +17,7 @@ beforeAll(async () => {
   gateway = await startGateway({ url: cluster.url } as RedisServer, {
     configYaml: `tenants: { ${TENANT.name}: { shards: ${TENANT.shards} } }\nstore: { decision_deadline_ms: 5000 }`,
   });
-}, 60_000);
+});
 
 afterAll(async () => {
   await stopGateways();

@@ -76,10 +76,10 @@ describe('a stream of commands', () => {
     await command(gateway, books, 'heard');
     await client.has('deaf', 'heard');
     await ack(client.commandFor('heard').commandId);
-    await eventually(() => client.events.length === 3, { timeoutMs: 15_000, what: 'a repetition' });
+    await eventually(() => client.events.length === 3, { what: 'a repetition' });
     expect(client.sessionIds).toEqual(['deaf', 'heard', 'deaf']);
     expect((client.events[2]?.atMs ?? 0) - (client.events[0]?.atMs ?? 0)).toBeGreaterThan(9_000);
-    await eventually(() => client.comments > 0, { timeoutMs: 20_000, what: 'a comment' });
+    await eventually(() => client.comments > 0, { what: 'a comment' });
   }, 45_000);
 
   it('is given to each of several streams of a node, and to no other node', async () => {
@@ -183,7 +183,7 @@ describe('a stream of commands', () => {
     await command(gateway, books, 'call');
     await client.has('call');
     await stopGracefully(gateway.app, 20_000);
-    await eventually(() => client.closed, { timeoutMs: 1_000, what: 'the stream to end' });
+    await eventually(() => client.closed, { what: 'the stream to end' });
     const second = await startGateway(redis);
     await (await open({}, await listen(second))).has('call');
   });

@@ -22,7 +22,7 @@ export async function endByBerth(
   reason: EndReason = 'killed',
   tenant = { name: 'default', shards: 1 },
 ): Promise<void> {
-  const store = new SessionStore({ client, deadlineMs: 5_000, tombstoneMs: 60_000 });
+  const store = new SessionStore({ client, deadlineMs: 60_000, tombstoneMs: 60_000 });
   const { kind } = await store.end(tenant, { sessionId }, { reason, by: 'berth' });
   if (kind !== 'now') throw new Error(`${sessionId} was not ended but ${kind}`);
 }

@@ -96,7 +96,7 @@ describe('while Redis is away', () => {
 
     await redis.restart();
 
-    await eventually(async () => await isReady(gateway), { what: 'the gateway to be ready', timeoutMs: 10_000 });
+    await eventually(async () => await isReady(gateway), { what: 'the gateway to be ready' });
     const document = await redis.client().hget('berth:{default}:limits', 'document');
     expect(JSON.parse(document ?? '{}')).toMatchObject({ file: { maxSessionsPerUser: 2 } });
   });

@@ -67,7 +67,7 @@ export class Fleet {
     client: StoreClient,
     readonly tenant: TenantRef = DEFAULT_TENANT,
   ) {
-    this.store = new SessionStore({ client, deadlineMs: 2_000, tombstoneMs: 60_000 });
+    this.store = new SessionStore({ client, deadlineMs: 60_000, tombstoneMs: 60_000 });
   }
 
   /** Asks for a session; its id is made up unless given. */

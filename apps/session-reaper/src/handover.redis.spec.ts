@@ -40,7 +40,7 @@ describeWith(['redis-server'], 'the reaper and handovers that nobody has finishe
         throw Object.assign(new Error('connect ECONNRESET'), { code: 'ECONNRESET' });
       return await original(command, list);
     }) as typeof client.callBuffer;
-    return new SessionStore({ client, deadlineMs: 10_000, tombstoneMs: 60_000 });
+    return new SessionStore({ client, deadlineMs: 60_000, tombstoneMs: 60_000 });
   }
 
   it('brings them to their end once the lease is over, with two replicas and each only once', async () => {

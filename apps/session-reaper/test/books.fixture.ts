@@ -16,7 +16,7 @@ export class TestBooks {
     private readonly client: StoreClient,
     private readonly tenant = { name: 'default', shards: 1 },
   ) {
-    this.store = new SessionStore({ client, deadlineMs: 10_000, tombstoneMs: 60_000 });
+    this.store = new SessionStore({ client, deadlineMs: 60_000, tombstoneMs: 60_000 });
   }
 
   async open(): Promise<this> {

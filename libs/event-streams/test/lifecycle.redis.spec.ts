@@ -91,7 +91,7 @@ describeWith(['redis-server'], 'the life of a streams server', () => {
       await Promise.all(Array.from({ length: 20 }, (_, i) => live(life + i)));
     }
     const last = lab.serve({ handlers, maxDeliveries: 100 });
-    await eventually(() => applied.size === 1_000, { timeoutMs: 20_000 });
+    await eventually(() => applied.size === 1_000);
     await eventually(async () => expect(await lab.consumers()).toEqual([{ name: last.consumer, pending: 0 }]), {
       timeoutMs: 20_000,
     });

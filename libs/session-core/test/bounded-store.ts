@@ -23,5 +23,5 @@ export function boundedStore(
     return await original('EVAL', [source, ...list.slice(1)]);
   };
   client.callBuffer = call as typeof client.callBuffer;
-  return new SessionStore({ client, deadlineMs: 5_000, tombstoneMs: 60_000, clockMs: () => clock.nowMs });
+  return new SessionStore({ client, deadlineMs: 60_000, tombstoneMs: 60_000, clockMs: () => clock.nowMs });
 }

@@ -6,7 +6,7 @@ import { tenant } from './fixture.js';
 export const NODE = 'b2bua-1';
 
 export function commandsOf({ redis, clock }: Books): CommandsStore {
-  return new CommandsStore({ client: redis, deadlineMs: 5_000, tombstoneMs: 60_000, clockMs: () => clock.nowMs });
+  return new CommandsStore({ client: redis, deadlineMs: 60_000, tombstoneMs: 60_000, clockMs: () => clock.nowMs });
 }
 
 /** All that a node has not acknowledged, in the order in which it is read. */

@@ -63,7 +63,7 @@ export async function startBooks(): Promise<{ server: RedisServer; open: () => P
       const clock = new TestClock();
       const store = new SessionStore({
         client: redis,
-        deadlineMs: 5_000,
+        deadlineMs: 60_000,
         tombstoneMs: 60_000,
         clockMs: () => clock.nowMs,
       });

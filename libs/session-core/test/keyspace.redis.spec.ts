@@ -56,8 +56,8 @@ describe('the keyspace', () => {
 
   it('holds only keys that keys.ts names, and nothing of a session once its tombstone has expired', async () => {
     const redis = server.client();
-    const store = new SessionStore({ client: redis, deadlineMs: 5_000, tombstoneMs: 100 });
-    await new TenantsStore({ client: redis, deadlineMs: 5_000 }).open(tenant);
+    const store = new SessionStore({ client: redis, deadlineMs: 60_000, tombstoneMs: 100 });
+    await new TenantsStore({ client: redis, deadlineMs: 60_000 }).open(tenant);
     await store.limits.change(tenant, () => ({
       maxSessionsPerUser: 3,
       action: 'terminate_oldest',
@@ -104,7 +104,7 @@ describe('the keyspace', () => {
       for (let shard = 0; shard < tenant.shards; shard++) await store.sweep(tenant, shard, 100);
       return store.withdrawals.pending === 0;
     });
-    const commands = new CommandsStore({ client: redis, deadlineMs: 5_000, tombstoneMs: 100 });
+    const commands = new CommandsStore({ client: redis, deadlineMs: 60_000, tombstoneMs: 100 });
     await commands.leaseDelivery(tenant, 'node-0', 'somebody', 1_000);
     await look();
     for await (const page of commands.unacknowledged(tenant, 'node-0')) {
@@ -117,13 +117,13 @@ describe('the keyspace', () => {
     }
     await look();
     for (let shard = 0; shard < tenant.shards; shard++) await store.upkeep(tenant, shard, 100);
-    const later = new SessionStore({ client: redis, deadlineMs: 5_000, tombstoneMs: 100, clockMs: inAnHour });
+    const later = new SessionStore({ client: redis, deadlineMs: 60_000, tombstoneMs: 100, clockMs: inAnHour });
     for (let shard = 0; shard < tenant.shards; shard++) await later.transfers.repair(tenant, shard, 100);
 
     const patterns = namedPatterns(tenant);
     expect([...seen].filter((key) => !patterns.some((pattern) => pattern.test(key)))).toEqual([]);
     const lasting = /:(tenant|limits|events|rejections)$/;
-    await eventually(async () => (await redis.keys('*')).every((key) => lasting.test(key)), { timeoutMs: 5_000 });
+    await eventually(async () => (await redis.keys('*')).every((key) => lasting.test(key)));
     await store.withdrawals.close();
   });
 

@@ -61,7 +61,7 @@ describe('a group within another', () => {
     const { redis, clock, store } = books;
     const other = new SessionStore({
       client: redis,
-      deadlineMs: 5_000,
+      deadlineMs: 60_000,
       tombstoneMs: 60_000,
       clockMs: () => clock.nowMs,
     });

@@ -93,7 +93,7 @@ describe('the stream of refusals', () => {
       ({ scope, action }) => `${String(scope)} ${String(action)}`,
     );
     expect(actions.toSorted()).toEqual(['group reject', 'ip reject', 'user terminate_oldest']);
-    const shown = await new Books(books.redis, 5_000).lastRefusal(tenant, 'alice');
+    const shown = await new Books(books.redis, 60_000).lastRefusal(tenant, 'alice');
     for (const said of [decision, shown, await check('c')]) expect(JSON.stringify(said)).not.toContain('action');
     expect(shown?.limits).toHaveLength(3);
   });
@@ -200,7 +200,7 @@ describe('the stream of refusals', () => {
     books.clock.advance(1_000);
     for (let passes = 0; passes < 60; passes++) await upkeep(200);
     expect(await books.redis.hlen(keys.refusals)).toBe(0);
-  }, 60_000);
+  });
 
   it('gets sums of as many as a batch has each time, until none is left', async () => {
     await limits({ maxTotalSessions: 1 });

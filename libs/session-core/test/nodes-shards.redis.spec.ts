@@ -11,7 +11,7 @@ const nodesStore = () =>
   new NodesStore({
     client: books.redis,
     clockMs: () => books.clock.nowMs,
-    deadlineMs: 5_000,
+    deadlineMs: 60_000,
     tombstoneMs: 60_000,
     policy: {
       leaseMs: LEASE_MS,

@@ -28,7 +28,7 @@ let pulses: Pulses;
 
 beforeEach(async () => {
   const common = { client: books.redis, clockMs: () => books.clock.nowMs };
-  nodes = new NodesStore({ ...common, deadlineMs: 5_000, tombstoneMs: 60_000, policy: POLICY });
+  nodes = new NodesStore({ ...common, deadlineMs: 60_000, tombstoneMs: 60_000, policy: POLICY });
   pulses = new Pulses({ ...common, staleAfterMs: STALE_MS, graceMs: LEASE_MS, steadyMs: () => books.clock.nowMs });
   await books.store.limits.change(tenant, () => ({ maxSessionsPerUser: 5 }));
 });

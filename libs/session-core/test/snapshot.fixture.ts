@@ -39,7 +39,7 @@ export class Reconciling {
     overrides: Partial<SnapshotsStoreOptions> = {},
   ) {
     const clockMs = () => books.clock.nowMs;
-    const common = { client: books.redis, deadlineMs: 5_000, tombstoneMs: 60_000, clockMs };
+    const common = { client: books.redis, deadlineMs: 60_000, tombstoneMs: 60_000, clockMs };
     this.nodes = new NodesStore({ ...common, policy: POLICY });
     this.pulses = new Pulses({ ...common, staleAfterMs: 5_000, graceMs: LEASE_MS, steadyMs: clockMs });
     this.snapshots = new SnapshotsStore({ ...common, policy: POLICY, policyOf: () => SIP, ...overrides });

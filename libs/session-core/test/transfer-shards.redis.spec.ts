@@ -170,7 +170,7 @@ describe('a handover to another shard', () => {
     books.clock.advance(OFFER_LEASE_MS);
     const stores = Array.from({ length: 4 }, () => {
       const { redis: client, clock } = books;
-      return new SessionStore({ client, deadlineMs: 5_000, tombstoneMs: 60_000, clockMs: () => clock.nowMs });
+      return new SessionStore({ client, deadlineMs: 60_000, tombstoneMs: 60_000, clockMs: () => clock.nowMs });
     });
     await Promise.all(stores.map((store) => store.transfers.repair(acme, 0, 10)));
     await repair();

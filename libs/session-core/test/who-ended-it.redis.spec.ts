@@ -67,7 +67,7 @@ describe('who ended it', () => {
     await books.store.admit(tenant, request('b', { node: 'n:1', epoch: 7 }));
     await books.store.admit(tenant, request('c', { node: 'n:2', epoch: 7 }));
     await books.redis.zadd(keys.departed, '1', 'killed=ops:n:1:7', '2', 'node_restarted:n:2:7');
-    const options = { client: books.redis, deadlineMs: 5_000, tombstoneMs: 60_000, policy: POLICY };
+    const options = { client: books.redis, deadlineMs: 60_000, tombstoneMs: 60_000, policy: POLICY };
     const nodes = new NodesStore({ ...options, clockMs: () => books.clock.nowMs });
     expect([...(await nodes.drain(tenant, 0, 10)).ended].map(({ endedBy }) => endedBy)).toEqual(['ops', 'ops']);
     expect([...(await nodes.drain(tenant, 0, 10)).ended].map(({ endedBy }) => endedBy)).toEqual([null]);

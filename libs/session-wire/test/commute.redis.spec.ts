@@ -81,7 +81,7 @@ describeWith(['redis-server'], 'what servers publish', () => {
   function books({ tombstoneMs = 60_000 } = {}) {
     const config = loadConfig({ env: {}, cwd: '/' });
     const tenant = { ...config.tenants['default']!, tombstoneMs };
-    const common = { client: redis.client(), deadlineMs: 5_000, tombstoneMs, clockMs: () => NOW_MS };
+    const common = { client: redis.client(), deadlineMs: 60_000, tombstoneMs, clockMs: () => NOW_MS };
     const { nodes: policy } = config;
     const opened = {
       ref: tenant,

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface EventuallyOptions {
-  /** How long to try; 10 s unless said. */
+  /** How long to try; 60 s unless said. No speed is asserted: a machine whose cores are busy needs its time. */
   timeoutMs?: number;
   /** The pause between two tries; 25 ms unless said. */
   intervalMs?: number;
@@ -17,7 +17,7 @@ export interface EventuallyOptions {
  */
 export async function eventually<T>(
   condition: () => T | Promise<T>,
-  { timeoutMs = 10_000, intervalMs = 25, what = 'the condition' }: EventuallyOptions = {},
+  { timeoutMs = 60_000, intervalMs = 25, what = 'the condition' }: EventuallyOptions = {},
 ): Promise<Exclude<T, false | null>> {
   const deadline = performance.now() + timeoutMs;
   let last: unknown;

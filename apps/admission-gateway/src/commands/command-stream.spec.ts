@@ -12,8 +12,10 @@ const PATIENT: StreamTiming = { resendMs: 60_000, keepAliveMs: 60_000, stallMs: 
 const PAGE = 250;
 
 let server: Server | undefined;
+const answers: IncomingMessage[] = [];
 
 afterEach(async () => {
+  for (const answer of answers.splice(0)) answer.destroy(); // one that is not read to its end never hears that its server is gone
   server?.closeAllConnections();
   await new Promise((resolve) => server?.close(resolve));
 });
@@ -34,6 +36,7 @@ async function stream(source: () => AsyncIterable<Command[]>, timing: Partial<St
     request({ host: '127.0.0.1', port, agent: false }, resolve).on('error', reject).end();
   });
   answer.on('error', () => {});
+  answers.push(answer);
   return { answer, opened };
 }
 
@@ -74,7 +77,7 @@ describe('a command stream', () => {
       answer.resume();
       setImmediate(() => answer.pause());
     }, 1);
-    await eventually(() => read.text.split('event: terminate').length - 1 === 200 * PAGE, { timeoutMs: 25_000 });
+    await eventually(() => read.text.split('event: terminate').length - 1 === 200 * PAGE);
     clearInterval(slowly);
     expect(opened.ended).toBeNull();
   });

@@ -50,7 +50,7 @@ it('says of the whole fleet what is not acknowledged, the same from every replic
   await fleet.store.end(DEFAULT, { sessionId: 'call' }, killed);
   expect(await gauges()).toEqual([5, 5]);
 
-  const commands = new CommandsStore({ client: redis.client(), deadlineMs: 5_000, tombstoneMs: 60_000 });
+  const commands = new CommandsStore({ client: redis.client(), deadlineMs: 60_000, tombstoneMs: 60_000 });
   const { commands: waiting } = await commands.oldest(ACME, 'b2bua-1', 10);
   await commands.acknowledge(ACME, 'b2bua-1', waiting[0]?.commandId ?? '');
   expect(await gauges()).toEqual([4, 4]);

@@ -33,7 +33,7 @@ describeWith(['redis-server'], 'nodes over the admin API', () => {
     nowMs = Date.now();
     nodes = new NodesStore({
       client,
-      deadlineMs: 5_000,
+      deadlineMs: 60_000,
       tombstoneMs: 60_000,
       policy: POLICY,
       clockMs: () => nowMs,

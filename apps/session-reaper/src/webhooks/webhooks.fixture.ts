@@ -110,8 +110,8 @@ export class Commander {
   private readonly sessions: SessionStore;
 
   constructor(client: StoreClient) {
-    this.sessions = new SessionStore({ client, deadlineMs: 5_000, tombstoneMs: 60_000 });
-    this.commands = new CommandsStore({ client, deadlineMs: 5_000, tombstoneMs: 60_000 });
+    this.sessions = new SessionStore({ client, deadlineMs: 60_000, tombstoneMs: 60_000 });
+    this.commands = new CommandsStore({ client, deadlineMs: 60_000, tombstoneMs: 60_000 });
   }
 
   async open(): Promise<void> {

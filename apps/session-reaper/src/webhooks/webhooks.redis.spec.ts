@@ -51,7 +51,7 @@ async function reap(
 }
 
 const allDone = async (node?: string) => {
-  await eventually(async () => expect(await books.waiting(node)).toEqual([]), { timeoutMs: 20_000 });
+  await eventually(async () => expect(await books.waiting(node)).toEqual([]));
 };
 const messages = ({ log }: Reaper) => log.map(({ message }) => message);
 
@@ -96,7 +96,7 @@ describe('a webhook', () => {
         .flatMap((node) => [node, node])
         .toSorted(),
     );
-  }, 30_000);
+  });
 
   it('that fails at hanging up keeps the command, and the log has the cause', async () => {
     hook.answer = ({ commands }, out) =>
@@ -160,7 +160,7 @@ describe('a webhook that does not work', () => {
     hook.answer = (_, out) => void out.writeHead(500).end();
     const reaper = await reap();
     await books.give('call');
-    await eventually(() => hook.calls.length === 3, { timeoutMs: 15_000 });
+    await eventually(() => hook.calls.length === 3);
     hook.answer = obedient;
     await allDone();
     const said = messages(reaper).filter((message) => String(message).startsWith('Webhook'));
@@ -200,7 +200,7 @@ describe('a webhook that does not work', () => {
       },
       { timeoutMs: 15_000 },
     );
-  }, 30_000);
+  });
 
   it('cannot fill the memory with its answer', async () => {
     let written = 0;
@@ -270,7 +270,7 @@ describe('webhooks and several reapers', () => {
     hook.answer = obedient;
     await allDone();
     expect(await survivor?.metric('berth_webhook_requests_total{outcome="accepted"}')).toBeGreaterThan(0);
-  }, 30_000);
+  });
 
   it('are called by nobody else while the one that has a node backs off', async () => {
     hook.answer = (_, out) => void out.writeHead(503).end();

@@ -131,7 +131,7 @@ describe('a stop is bounded whatever hangs:', () => {
         stops.set(what, { exit, log: lines(app) });
       }),
     );
-  }, 90_000);
+  });
 
   it('one part, which is named and left behind', () => {
     const { exit, log } = stops.get('part')!;

@@ -13,7 +13,7 @@ const shard = () => ({
   shards: 1,
   shard: 0,
   clockMs: () => books.clock.nowMs,
-  deadlineMs: 5_000,
+  deadlineMs: 60_000,
 });
 const missing = async () => await books.redis.zrange(keys.missing(NODE, EPOCH), '0', '-1');
 const live = async () => await books.redis.zrange(keys.deadlines, '0', '-1');

@@ -5,7 +5,7 @@ import { admitted, request, tenant, useBooks } from '../../test/fixture.js';
 
 const books = useBooks();
 const tenants = (client = books.redis) =>
-  new TenantsStore({ client, deadlineMs: 5_000, clockMs: () => books.clock.nowMs });
+  new TenantsStore({ client, deadlineMs: 60_000, clockMs: () => books.clock.nowMs });
 
 describe('a tenant', () => {
   it('is created by whoever opens it first, and known to everybody after', async () => {

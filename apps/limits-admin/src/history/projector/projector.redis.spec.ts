@@ -115,7 +115,7 @@ describe('the projector', () => {
     await start();
     await eventually(() => expect(writers()).toEqual(['here', 'elsewhere']));
     await started.shift()!.close();
-    await eventually(() => expect(writers()).toEqual(['here']), { timeoutMs: 15_000 });
+    await eventually(() => expect(writers()).toEqual(['here']));
     expect(first.app.get(History).writer).toBe('here');
   });
 
