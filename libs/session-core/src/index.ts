@@ -42,7 +42,7 @@ export {
   type SnapshotPhase,
   type SnapshotProgress,
 } from './model/snapshot.js';
-export type { Beat, BeatPath, Fuse, Heartbeat, NodePolicy, NodeView } from './model/node.js';
+export type { Beat, BeatPath, Contest, Fuse, Heartbeat, NodeCounts, NodePolicy, NodeView } from './model/node.js';
 export type { Watch } from './scripts/watch-nodes.script.js';
 export { LimitsStore } from './limits-store.js';
 export type { Command } from './model/command.js';

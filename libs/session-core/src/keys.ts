@@ -62,6 +62,11 @@ export function shardKeys(tenant: TenantRef, shard: number) {
     groupSessions: (group: string) => `${prefix}group_sessions:${escapeKeyPart(group)}`,
     /** set of ids, written by admit and every ending. The live sessions of one run of a node. Ends: when empty. */
     nodeSessions: (node: string, epoch: number) => `${prefix}node_sessions:${escapeKeyPart(node)}:${epoch}`,
+    /**
+     * zset epoch -> epoch, written by admit, transfer, claim and note-runs. The runs that hold sessions of a node that has not beaten.
+     * Ends: its members with their last session; when empty.
+     */
+    nodeRuns: (node: string) => `${prefix}node_runs:${escapeKeyPart(node)}`,
     /** zset id -> due (ms, +inf without a deadline), written by every verb. All live sessions of the shard. Ends: when empty. */
     deadlines: `${prefix}deadlines`,
     /** zset user -> number of live sessions, rewritten from the set's size; for lists, never to decide. Ends: when empty. */
@@ -89,12 +94,18 @@ export function shardKeys(tenant: TenantRef, shard: number) {
     limitsNext: (version: number) => `${prefix}limits_next:${version}`,
     /**
      * hash node -> its run as this shard knows it: `<epoch>`, `<epoch> <change>` or `<epoch> <change> lost`. Written by enter-node,
-     * lose-node, and the first admission of a newer run; before anything of the old run ends. Ends: with forget-node.
+     * lose-node, and the first session of a newer run; before anything of the old run ends. Only names that have beaten. Ends: with
+     * forget-node.
      */
     nodes: `${prefix}nodes`,
     /**
-     * zset `<reason>:<node>:<epoch>`, or `<reason>=<by>:…` with the key or person that had it end -> since (ms). Runs that are over and
-     * whose sessions are still to be ended. Ends: when empty.
+     * hash node -> `<epoch> <since (ms)>`, written with `nodes` by whatever begins a run but its beat. Runs that the tenant may not know.
+     * Ends: its fields with took-run, within a second or so while a reaper runs.
+     */
+    begun: `${prefix}begun`,
+    /**
+     * zset `<reason>:<node>:<epoch>`, or `<reason>=<by>:…` with the key or person that had it end -> since (ms). Nodes of which runs are
+     * over, this one the newest of them, and whose sessions are still to be ended. Ends: when empty.
      */
     departed: `${prefix}departed`,
     /**
@@ -108,7 +119,10 @@ export function shardKeys(tenant: TenantRef, shard: number) {
      */
     snapshot: (kind: SnapshotSet, node: string, epoch: number, mark: number) =>
       `${prefix}snapshot_${kind}:${escapeKeyPart(node)}:${epoch}:${mark}`,
-    /** hash, written by pulse. When the shard was last seen up, and until when nothing idle is ended. Ends: never. */
+    /**
+     * hash, written by pulse, upkeep and note-runs. When the shard was last seen up, until when nothing idle is ended, and how far books of
+     * another release have been brought up to date. Ends: never.
+     */
     pulse: `${prefix}pulse`,
     /**
      * hash session id -> command (JSON), written by the endings that Berth decides. What a node must still do.
@@ -158,10 +172,15 @@ export function tenantKeys(tenant: string) {
     limitsDocument: `${prefix}limits`,
     /** zset node -> when it beat last (ms), written by heartbeat and watch-nodes. The live nodes. Ends: when empty. */
     heartbeats: `${prefix}heartbeats`,
-    /** zset node -> since when it is lost (ms), written by watch-nodes and heartbeat. Ends: settle-node, a day later. */
+    /**
+     * zset node -> since when it is lost (ms), written by watch-nodes and heartbeat; as of most of a day earlier where it held nothing.
+     * Ends: settle-node, a day later.
+     */
     lostNodes: `${prefix}lost_nodes`,
     /** hash node -> `<epoch> <change>`, written by watch-nodes. Lost nodes that not every shard knows of. Ends: settle-node. */
     losing: `${prefix}losing`,
+    /** zset node -> when an older run of it last spoke (ms), written by heartbeat and contest-node. Ends: watch-nodes, a minute later. */
+    contested: `${prefix}contested`,
     /** hash, written by heartbeat, watch-nodes and snapshot verbs. What is known of a node as a whole. Ends: settle-node, when the node is forgotten. */
     node: (node: string) => `${prefix}node:${escapeKeyPart(node)}`,
     /** hash, written by watch-nodes and open-tenant. When beats could arrive and were looked at, and the grace. Ends: never. */

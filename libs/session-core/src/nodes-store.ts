@@ -1,13 +1,23 @@
 import { StoreUnavailableError } from './errors.js';
+import { futureEpoch } from './future-epoch.js';
 import { shardKeys, shardNumbers, tenantKeys, type TenantRef } from './keys.js';
-import type { Beat, Fuse, Heartbeat, NodePolicy, NodeView } from './model/node.js';
+import type { Beat, Contest, Fuse, Heartbeat, NodeCounts, NodePolicy, NodeView } from './model/node.js';
+import { NodeRuns, pairs } from './node-runs.js';
 import { drainRun, type Drain } from './scripts/drain-run.script.js';
 import { allowFuse } from './scripts/allow-fuse.script.js';
-import { heartbeat, wantSnapshot } from './scripts/heartbeat.script.js';
-import { enterNode, forgetNode, loseNode, type NodeRun } from './scripts/node-run.script.js';
+import { contestNode, heartbeat, wantSnapshot, type BeatReply, type SaidRun } from './scripts/heartbeat.script.js';
+import type { NodeRun } from './scripts/node-run.script.js';
 import type { ShardContext, StoreClient, TenantContext } from './scripts/script.js';
 import { tellFuse } from './scripts/tell-fuse.script.js';
-import { renumberLoss, settleForgotten, settleLoss, watchNodes, type Watch } from './scripts/watch-nodes.script.js';
+import {
+  eraseNode,
+  renumberLoss,
+  settleForgotten,
+  settleLoss,
+  silence,
+  watchNodes,
+  type Watch,
+} from './scripts/watch-nodes.script.js';
 import { withDeadline } from './store-call.js';
 
 export interface NodesStoreOptions {
@@ -16,6 +26,8 @@ export interface NodesStoreOptions {
   deadlineMs: number;
   tombstoneMs: number;
   policy: NodePolicy;
+  /** Told once a minute, by whichever process notices, that an older run of a node still speaks. */
+  onContested?: ((contest: Contest) => void) | undefined;
   /** Sets the time in tests; everywhere else Redis says it. */
   clockMs?: (() => number) | undefined;
 }
@@ -23,72 +35,89 @@ export interface NodesStoreOptions {
 /** A lost node is remembered for as long as its sessions can be restored: the longest tombstone. */
 const FORGET_AFTER_MS = 86_400_000;
 
+/** One that held nothing when it was lost is remembered for so many leases: it may be starting again. */
+const FORGET_IDLE_AFTER_LEASES = 4;
+
 /** An operator's word holds for so long: time for a node to send two snapshots. */
 const ALLOWED_MS = 600_000;
 
 /** Under one deadline. */
 const VIEWED_AT_ONCE = 50;
 
-/** What is in force of a node. */
-type NodeChange = Pick<NodeRun, 'epoch' | 'change'>;
-
 /** A run may change this often while one beat is being told to the shards. */
 const BEAT_TRIES = 5;
 
+/** A beat, or another call, that the present run of the node refuses. */
+type ContestReply = Extract<BeatReply, { kind: 'stale' }>;
+
 /** The nodes of a tenant: which run of each is present, which are lost. See "Time" in docs/architecture.md. */
 export class NodesStore {
-  constructor(private readonly options: NodesStoreOptions) {}
+  private readonly runs: NodeRuns;
+
+  constructor(private readonly options: NodesStoreOptions) {
+    this.runs = new NodeRuns(options);
+  }
 
   /**
    * A node says that it lives. A run that is new, or returns, is first put into force in every shard; what an older run of the
    * node held is over then.
    *
-   * Throws StoreUnavailableError when Redis gives no answer in time; beating again is always right.
+   * Throws InvalidInputError for an epoch that would begin a run ahead of the clock of Redis, and StoreUnavailableError when Redis
+   * gives no answer in time; beating again is always right.
    */
   async beat(tenant: TenantRef, said: Heartbeat): Promise<Beat> {
-    const { snapshotIntervalMs } = this.options.policy;
-    let entered: number | null = null;
-    for (let attempt = 0; attempt < BEAT_TRIES; attempt++) {
-      const reply = await this.call(
-        async () => await heartbeat(this.ofTenant(tenant), said, { entered, snapshotIntervalMs }),
-      );
-      const settled = reply.kind === 'beat' && (!reply.snapshotWanted || entered === reply.change);
-      if (reply.kind === 'stale' || reply.kind === 'late' || settled) return reply;
-      // Now and then the shards are told again: one of them may have forgotten, or know what the tenant has forgotten.
-      const inForce = await this.enter(tenant, { ...said, change: reply.change });
-      if (inForce.epoch > said.epoch) {
-        await this.learn(tenant, said, inForce);
-        return { kind: 'stale', currentEpoch: inForce.epoch };
-      }
-      entered = inForce.change;
+    const [reply, begun] = await Promise.all([this.say(tenant, said), this.runs.begunOf(tenant, said.node)]);
+    const newest = begun !== null && begun > said.epoch && reply.kind !== 'stale' ? begun : null;
+    if (newest !== null) await this.say(tenant, { node: said.node, epoch: newest, via: null, begun: true });
+    const outcome = newest === null ? reply : await this.say(tenant, said);
+    switch (outcome.kind) {
+      case 'stale':
+        this.warn(tenant, said, outcome);
+        return { kind: 'stale', currentEpoch: outcome.currentEpoch };
+      case 'future':
+        if (!(await this.runs.isKnown(tenant, said.node, said.epoch))) throw futureEpoch(said.epoch, outcome.nowMs);
+        return await this.beatOfKnown(tenant, said);
+      default:
+        return outcome;
     }
-    throw new StoreUnavailableError(`Node ${said.node} changed too often while it beat`);
   }
 
-  /** A newer run that has only admitted yet becomes known to the tenant: it is watched, refuses older beats, and is forgotten in time. */
-  private async learn(tenant: TenantRef, said: Heartbeat, { epoch, change }: NodeChange): Promise<void> {
-    const { snapshotIntervalMs } = this.options.policy;
-    const newer = { node: said.node, epoch, via: said.via };
-    const entered = (await this.enter(tenant, { ...newer, change })).change;
-    await this.call(async () => await heartbeat(this.ofTenant(tenant), newer, { entered, snapshotIntervalMs }));
+  /**
+   * A run was refused by a call that is no beat. If an older one than the present it contests the name, which is said once a minute.
+   *
+   * Never rejects: the call has its answer.
+   */
+  async refused(tenant: TenantRef, { node, epoch }: { node: string | null; epoch: number | null }): Promise<void> {
+    if (node === null || epoch === null) return;
+    try {
+      const contest = await this.call(async () => await contestNode(this.ofTenant(tenant), node, epoch));
+      if (contest !== null) this.warn(tenant, { node, epoch }, contest);
+    } catch {
+      // Another process, or the next refusal, will say it.
+    }
   }
 
   /**
    * Finds nodes that have not beaten for a lease although they could have; from then on nothing is admitted for them, and
-   * `drain` ends what they held. What a crash left half-told is told again.
+   * `drain` ends what they held. Takes the runs that have begun without a beat from the shards. What a crash left half-told is told again.
    *
    * `inboxBehindMs`: how old the events are that are read from the inbox now.
    */
   async watch(tenant: TenantRef, inboxBehindMs: number = 0): Promise<Watch> {
     const { leaseMs, missedBeats, fuseNodes } = this.options.policy;
     const beatMs = leaseMs / missedBeats;
+    const silentAfterMs = Math.max(leaseMs - beatMs, 1.2 * beatMs);
+    const taken = await Promise.allSettled(shardNumbers(tenant).map((shard) => this.takeBegun(tenant, shard)));
+    const holders = await this.holders(tenant, Math.min(leaseMs, silentAfterMs));
     const watch = await watchNodes(this.ofTenant(tenant), {
       leaseMs,
       staleAfterMs: leaseMs / 3,
-      silentAfterMs: Math.max(leaseMs - beatMs, 1.2 * beatMs),
+      silentAfterMs,
       fuseNodes,
       inboxBehindMs,
       forgetAfterMs: FORGET_AFTER_MS,
+      forgetIdleAfterMs: FORGET_IDLE_AFTER_LEASES * leaseMs,
+      holders,
     });
     if (watch.fuse === 'just-tripped') {
       const { live, silent, nowMs } = watch;
@@ -96,10 +125,22 @@ export class NodesStore {
     }
     const told = await Promise.allSettled([
       ...watch.losing.map((run) => this.lose(tenant, run)),
-      ...watch.forget.map((run) => this.forget(tenant, run, watch.nowMs)),
+      ...watch.forget.map((run) => this.forgetLost(tenant, run, watch.nowMs)),
     ]);
-    for (const outcome of told) if (outcome.status === 'rejected') throw outcome.reason;
+    for (const outcome of [...taken, ...told]) if (outcome.status === 'rejected') throw outcome.reason;
     return watch;
+  }
+
+  /**
+   * Forgets a node, whatever it does: its name counts as one that never beat, so that its next epoch may be any. What it held is over,
+   * reason `killed`, and is left to `drain`; `by` stands in those endings. A node that lives is known again with its next beat.
+   *
+   * Returns how many sessions are over, null if nothing was known of it. Repeatable, which is what to do after a failure.
+   */
+  async forget(tenant: TenantRef, node: string, by: string): Promise<number | null> {
+    const erased = await this.call(async () => await eraseNode(this.ofTenant(tenant), node));
+    const { known, sessions } = await this.runs.expel(tenant, node, by.replaceAll(':', '_'));
+    return erased || known ? sessions : null;
   }
 
   /** Ends at most `batch` sessions of departed runs in one shard. Not bounded by the decision deadline: it is nobody's request. */
@@ -130,13 +171,14 @@ export class NodesStore {
     return { nodes, total: names.length };
   }
 
-  /** How many nodes are live, and how many lost and not forgotten. */
-  async counts(tenant: TenantRef): Promise<Record<NodeView['state'], number>> {
+  /** How many nodes are live, how many lost and not forgotten, and of how many an older run spoke within the last minute. */
+  async counts(tenant: TenantRef): Promise<NodeCounts> {
     const { client } = this.options;
-    const keys = tenantKeys(tenant.name);
+    const { heartbeats, lostNodes, contested: contestedNodes } = tenantKeys(tenant.name);
     return await this.call(async () => {
-      const [live, lost] = await Promise.all([client.zcard(keys.heartbeats), client.zcard(keys.lostNodes)]);
-      return { live, lost };
+      const sizes = [heartbeats, lostNodes, contestedNodes].map((key) => client.zcard(key));
+      const [live = 0, lost = 0, contested = 0] = await Promise.all(sizes);
+      return { live, lost, contested };
     });
   }
 
@@ -165,8 +207,8 @@ export class NodesStore {
     const known = await client.hgetall(tenantKeys(tenant.name).node(node));
     const epoch = Number(known['epoch'] ?? 0);
     const shards = shardNumbers(tenant).map((shard) => shardKeys(tenant, shard));
-    const [sessions, commands] = await Promise.all([
-      Promise.all(shards.map((keys) => client.scard(keys.nodeSessions(node, epoch)))),
+    const [[held], commands] = await Promise.all([
+      this.runs.held(tenant, [node]),
       Promise.all(shards.map((keys) => client.hlen(keys.commands(node)))),
     ]);
     return {
@@ -177,40 +219,82 @@ export class NodesStore {
       lastBeatMs,
       via: known['via'] === 'inbox' ? 'inbox' : 'http',
       claimedSessions: known['active'] ? Number(known['active']) : null,
-      sessions: sum(sessions),
-      pendingCommands: sum(commands),
+      sessions: (held?.watched ?? 0) + (held?.unwatched ?? 0),
+      pendingCommands: commands.reduce((total, count) => total + count, 0),
       lastSnapshotMs: known['snapshot_at'] ? Number(known['snapshot_at']) : null,
     };
   }
 
-  /** Tells every shard that a run is in force, with a number that is larger than any that they know. Returns what is in force then. */
-  private async enter(tenant: TenantRef, run: NodeRun): Promise<NodeChange> {
-    let { change } = run;
+  /** A run beats or has begun: the tenant knows it, and so does every shard. */
+  private async say(tenant: TenantRef, said: SaidRun): Promise<Exclude<BeatReply, { kind: 'enter' }>> {
+    const { snapshotIntervalMs } = this.options.policy;
+    let entered: number | null = null;
     for (let attempt = 0; attempt < BEAT_TRIES; attempt++) {
-      const wanted = { ...run, change };
-      const inForce = await Promise.all(
-        this.shards(tenant).map((shard) => this.call(async () => await enterNode(shard, wanted, shard.shard === 0))),
+      const reply: BeatReply = await this.call(
+        async () => await heartbeat(this.ofTenant(tenant), said, { entered, snapshotIntervalMs }),
       );
-      const epoch = Math.max(...inForce.map((known) => known.epoch));
-      const ofRun = inForce.filter((known) => known.epoch === epoch);
-      const needed = Math.max(...ofRun.map((known) => (known.lost ? known.change + 1 : known.change)));
-      if (epoch > run.epoch || needed <= change) return { epoch, change: needed };
-      change = needed;
+      const settled = reply.kind === 'beat' && (!reply.snapshotWanted || entered === reply.change);
+      if (settled || (reply.kind !== 'enter' && reply.kind !== 'beat')) return reply;
+      // Now and then the shards are told again: one of them may have forgotten, or know what the tenant has forgotten.
+      const inForce = await this.runs.enter(tenant, { ...said, change: reply.change });
+      if (inForce.epoch > said.epoch) {
+        // A newer run that has only admitted yet becomes known to the tenant: it is watched, and refuses this one.
+        await this.say(tenant, { node: said.node, epoch: inForce.epoch, via: null, begun: true });
+        entered = null;
+      } else {
+        entered = inForce.change;
+      }
     }
-    throw new StoreUnavailableError(`The run of node ${run.node} changed too often while it was put into force`);
+    throw new StoreUnavailableError(`Node ${said.node} changed too often while it beat`);
+  }
+
+  /** A run that a shard has on its books goes on, whatever the clock says. */
+  private async beatOfKnown(tenant: TenantRef, said: Heartbeat): Promise<Beat> {
+    const reply = await this.say(tenant, { ...said, begun: true });
+    if (reply.kind !== 'future') return reply;
+    throw new StoreUnavailableError(`Node ${said.node} was forgotten while it beat`);
+  }
+
+  private warn({ name }: TenantRef, said: Pick<NodeRun, 'node' | 'epoch'>, contest: Omit<ContestReply, 'kind'>): void {
+    const { node, epoch } = said;
+    const { currentEpoch, warn } = contest;
+    if (warn) this.options.onContested?.({ tenant: name, node, epoch, currentEpoch });
+  }
+
+  /** Runs that began with a session of theirs become known to the tenant, as if they had beaten then. */
+  private async takeBegun(tenant: TenantRef, shard: number): Promise<void> {
+    await this.runs.note(tenant, shard);
+    for (const run of await this.runs.begun(tenant, shard)) {
+      const { node, epoch, atMs } = run;
+      const reply = await this.say(tenant, { node, epoch, via: null, atMs, begun: true });
+      if (reply.kind === 'stale') this.warn(tenant, run, reply);
+      await this.runs.took(tenant, shard, run);
+    }
+  }
+
+  /** The nodes that hold sessions, null where nobody is silent. Where a shard cannot say it, all that beat. */
+  private async holders(tenant: TenantRef, silentAfterMs: number): Promise<string[] | null> {
+    const beating = await silence(this.ofTenant(tenant), silentAfterMs);
+    if (beating === null) return null;
+    try {
+      const held = await this.runs.held(tenant, beating);
+      return beating.filter((_, i) => (held[i]?.watched ?? 0) > 0);
+    } catch {
+      return beating;
+    }
   }
 
   private async lose(tenant: TenantRef, run: NodeRun): Promise<void> {
-    const inForce = await settledAll(this.shards(tenant).map((shard) => loseNode(shard, run, shard.shard === 0)));
+    const inForce = await this.runs.lose(tenant, run);
     const alive = inForce.filter((known) => known.epoch === run.epoch && !known.lost).map(({ change }) => change);
     if (alive.length > 0) await renumberLoss(this.ofTenant(tenant), run, Math.max(...alive) + 1);
     else await settleLoss(this.ofTenant(tenant), run);
   }
 
   /** What cannot be forgotten yet is looked at again a day later, and stands in nobody's way until then. */
-  private async forget(tenant: TenantRef, run: Pick<NodeRun, 'node' | 'epoch'>, nowMs: number): Promise<void> {
-    const outcomes = await settledAll(this.shards(tenant).map((shard) => forgetNode(shard, run)));
-    if (outcomes.every((outcome) => outcome === 'forgotten')) await settleForgotten(this.ofTenant(tenant), run);
+  private async forgetLost(tenant: TenantRef, run: Pick<NodeRun, 'node' | 'epoch'>, nowMs: number): Promise<void> {
+    const outcomes = await this.runs.forget(tenant, run);
+    if (!outcomes.includes('kept')) await settleForgotten(this.ofTenant(tenant), run);
     else await this.options.client.zadd(tenantKeys(tenant.name).lostNodes, 'XX', nowMs, run.node);
   }
 
@@ -222,25 +306,7 @@ export class NodesStore {
     return { ...this.ofTenant(tenant), shards: tenant.shards, shard };
   }
 
-  private shards(tenant: TenantRef): ShardContext[] {
-    return shardNumbers(tenant).map((shard) => this.ofShard(tenant, shard));
-  }
-
   private async call<T>(verb: () => Promise<T>): Promise<T> {
     return await withDeadline(this.options.deadlineMs, verb);
   }
-}
-
-/** All answers, once every call has ended; the first failure if one failed. */
-async function settledAll<T>(calls: Promise<T>[]): Promise<T[]> {
-  await Promise.allSettled(calls);
-  return await Promise.all(calls);
-}
-
-function pairs(flat: string[]): [string, string][] {
-  return flat.flatMap((value, at): [string, string][] => (at % 2 === 0 ? [[value, flat[at + 1] ?? '']] : []));
-}
-
-function sum(numbers: number[]): number {
-  return numbers.reduce((total, number) => total + number, 0);
 }

@@ -1,9 +1,10 @@
 import { randomInt } from 'node:crypto';
-import { AmbiguousSessionError, StoreUnavailableError } from './errors.js';
+import { AmbiguousSessionError, InvalidInputError, StoreUnavailableError } from './errors.js';
+import { futureEpoch } from './future-epoch.js';
 import { GroupParents } from './group-parents.js';
 import { shardKeys, shardNumbers, shardOf, type TenantRef } from './keys.js';
 import { LimitsStore } from './limits-store.js';
-import type { AdmissionRequest, AdmissionToken, Decision, SessionOutcome } from './model/decision.js';
+import type { AdmissionRequest, AdmissionToken, Decision, SessionOutcome, StaleEpoch } from './model/decision.js';
 import type { LimitKey } from './model/limit-key.js';
 import { MAX_ANCESTORS } from './model/limit.js';
 import { rateAddress } from './model/rate-address.js';
@@ -55,8 +56,8 @@ const TOKEN_LIMIT = 2 ** 32;
 /** A session that is found twice is looked for again: between the looks a handover ends. */
 const MOST_LOOKS = 3;
 
-/** A shard without limits is given them; one that knows other groups is asked again, a level of them each time. */
-const MOST_TRIES = 2 * MAX_ANCESTORS + 3;
+/** A shard without limits is given them; one that knows other groups is asked again, a level of them each time; and a run may be replaced. */
+const MOST_TRIES = 2 * MAX_ANCESTORS + 6;
 
 /** A check owns nothing; 0 would be that of a record whose token was never refused. */
 const NO_TOKEN = -1;
@@ -84,14 +85,16 @@ export class SessionStore {
    * May this session start? If so it is on the books when this returns.
    *
    * When this fails (no answer in time, or one that cannot be read) nothing is known to be decided; the admission is then
-   * withdrawn in the background until that has worked, so that it holds no place unless it is asked again.
+   * withdrawn in the background until that has worked, so that it holds no place unless it is asked again. Throws InvalidInputError,
+   * and decides nothing, for an epoch that would begin a run ahead of the clock of Redis.
    */
   async admit(tenant: TenantRef, request: AdmissionRequest): Promise<OwnedDecision> {
     const token = randomInt(1, TOKEN_LIMIT);
     try {
       return { decision: await this.decide(tenant, request, token, 'admit'), token };
     } catch (error) {
-      const certain = error instanceof StoreUnavailableError && error.nothingDone;
+      const certain =
+        error instanceof InvalidInputError || (error instanceof StoreUnavailableError && error.nothingDone);
       if (!certain) this.withdrawLater(tenant, request, token);
       throw error;
     }
@@ -214,11 +217,15 @@ export class SessionStore {
     const context = this.context(tenant, shardOf(tenant, request.user));
     const options = { token, mode, tombstoneMs: this.options.tombstoneMs };
     return await this.call(async () => {
+      let { epoch } = request;
       for (let tries = 0; tries < MOST_TRIES; tries++) {
         const groups = this.parents.expand(tenant.name, request);
-        const decision = await admit(context, request, { ...options, groups });
+        const decision = await admit(context, { ...request, epoch }, { ...options, groups });
         if (decision.kind === 'regroup') this.parents.learn(tenant.name, groups, decision.parents);
         else if (decision.kind === 'no-limits') await this.limits.publish(tenant);
+        else if (decision.kind === 'join') ({ epoch } = decision);
+        else if (decision.kind === 'future-epoch') throw futureEpoch(decision.epoch, decision.nowMs);
+        else if (decision.kind === 'stale-epoch' && isReplaced(decision, request, epoch)) epoch = null;
         else return decision;
       }
       throw new StoreUnavailableError(
@@ -298,6 +305,11 @@ export class SessionStore {
   private async call<T>(verb: () => Promise<T>): Promise<T> {
     return await withDeadline(this.options.deadlineMs, verb);
   }
+}
+
+/** Whether the run that a session without an epoch was to join has been replaced meanwhile. */
+function isReplaced({ currentEpoch }: StaleEpoch, asked: AdmissionRequest, joined: number | null): boolean {
+  return asked.epoch === null && joined !== null && currentEpoch > joined;
 }
 
 /** The shards in which an id has ended; those that were only told of its end, which is later than any start, come last. */

@@ -1,4 +1,5 @@
 import { StoreUnavailableError } from './errors.js';
+import { futureEpoch } from './future-epoch.js';
 import { CrossShardHandover, newToken, type CrossShardOptions } from './cross-shard-handover.js';
 import { shardOf, type TenantRef } from './keys.js';
 import type { SessionOutcome } from './model/decision.js';
@@ -44,7 +45,8 @@ export class Transfers {
    * Hands a live session over. Its start, deadlines, totals and groups stay; with a new id the old one has ended, reason
    * `transferred`. Repeatable. Its old node is told nothing.
    *
-   * Throws StoreUnavailableError as `authenticate` does.
+   * Throws StoreUnavailableError as `authenticate` does, and InvalidInputError for an epoch that would begin a run ahead of the clock of
+   * Redis.
    */
   async transfer(
     tenant: TenantRef,
@@ -112,7 +114,8 @@ export class Transfers {
     );
     if (found.kind !== 'live') return gone;
     const { node, epoch, user } = found.session;
-    const same = node === to.node && epoch === to.epoch && (to.user === undefined || user === to.user);
+    const same =
+      node === to.node && (to.epoch === null || epoch === to.epoch) && (to.user === undefined || user === to.user);
     return same ? { kind: 'live', changed: false, session: found.session, limits: [], terminated: [] } : gone;
   }
 
@@ -129,6 +132,8 @@ function outcomeOf(reply: Exclude<HandoverReply, { kind: 'offered' | 'no-limits'
       return { kind: 'new-id-taken' };
     case 'id-ended':
       return { kind: 'new-id-ended' };
+    case 'future-epoch':
+      throw futureEpoch(reply.epoch, reply.nowMs);
     default:
       return reply;
   }

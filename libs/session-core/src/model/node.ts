@@ -21,7 +21,7 @@ export type BeatPath = 'http' | 'inbox';
 
 export interface Heartbeat {
   node: string;
-  /** An integer that is larger at each start of the node. */
+  /** An integer that is larger at each start of the node, and not ahead of the clock of Redis. */
   epoch: number;
   /** Live sessions by the node's own count, where it says so. */
   activeSessions?: number | undefined;
@@ -33,6 +33,17 @@ export interface Heartbeat {
 /** `late`: the node was lost since, so this changes nothing. `mark`: the present time of Redis, milliseconds; what started before it can be missing from a list made after it. */
 export type Beat =
   { kind: 'beat'; mark: number; snapshotWanted: boolean } | { kind: 'stale'; currentEpoch: number } | { kind: 'late' };
+
+/** Two processes speak for one node: the present run is `currentEpoch`, an older one was refused. */
+export interface Contest {
+  tenant: string;
+  node: string;
+  epoch: number;
+  currentEpoch: number;
+}
+
+/** Nodes of a tenant by state; `contested`: an older run of the node spoke within the last minute. */
+export type NodeCounts = Record<NodeView['state'] | 'contested', number>;
 
 /** What tripped a fuse: a pass that stopped before it ended too many. */
 export type Fuse =
@@ -59,7 +70,7 @@ export interface NodeView {
   via: BeatPath;
   /** By the node's own count, with its last beat. */
   claimedSessions: number | null;
-  /** By the books. */
+  /** By the books, of all its runs. */
   sessions: number;
   pendingCommands: number;
   lastSnapshotMs: number | null;

@@ -5,7 +5,7 @@ import type { Session } from './session.js';
 /** Who takes a live session over. What is not said stays as it was. */
 export interface TransferTarget {
   node: string;
-  /** Null for a node that is not watched. */
+  /** Null where it is not said: the run that beats, or none where the node never beat. */
   epoch: number | null;
   /** In canonical form. */
   user?: string | undefined;

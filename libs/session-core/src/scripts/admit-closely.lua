@@ -1,6 +1,7 @@
 -- The part of `admit.lua` for an id that is known, a run of a node that is over or new, a limit that is full or has details, a rate without
 -- room, or an outbox that is too long. Decides what has to end for this admission, or answers.
 
+if run and ARGV[12] == '0' then return { 'join', string.match(run, '^%d+') } end
 local facts_at, asked = cmsgpack.unpack_one(ARGV[6])
 local attempt, token, superseding = asked[ATTEMPT], asked[OWNERS][1], nil
 write_event = append_event
@@ -75,9 +76,9 @@ if session then
 end
 
 -- 3. The node.
-if run and run ~= ARGV[12] then
-  local stale = stale_run(ARGV[11], tonumber(ARGV[12]))
-  if stale then return { 'stale-epoch', stale } end
+if ahead or run and run ~= ARGV[12] then
+  local refused = refuse_run(ARGV[11], tonumber(ARGV[12]))
+  if refused then return refused end
 end
 
 -- 4. Room.

@@ -7,7 +7,7 @@
 --   ARGV[5] due first, ms after the start (0: never)
 --   ARGV[6] the record without its start          ARGV[7] tombstone (ms)
 --   ARGV[8] event id without its time   ARGV[9] event type         ARGV[10] the session as JSON, for the event
---   ARGV[11] node, '' for one that is not watched                  ARGV[12] its epoch
+--   ARGV[11] node, '' for none                                     ARGV[12] its epoch, 0 if it is not said
 --   ARGV[13] class of the user, as the admission says              ARGV[14] source address as rates know it, '' for none
 --   ARGV[15...] for each group, those that it is within included: escaped, as it is, the group that it is within ('' for none)
 --
@@ -16,7 +16,8 @@
 --   repeated   limits version, counts, then as `live` of the other verbs: record, due, lastActivity, traffic
 --   rejected   limits version, the full limits as JSON
 --   regroup    for each group the one that it is within now: ask again with those
---   ended [record]   conflict   withdrawn   no-limits   stale-epoch, the present epoch
+--   join       the epoch of the run that beats: ask again with that
+--   ended [record]   conflict   withdrawn   no-limits   stale-epoch, the present epoch   future-epoch, epoch, now
 --
 -- `counts` is max and active of the user, of the total, of each group; `observed` the limits that were full and only measured, as JSON.
 --
@@ -66,13 +67,16 @@ if limits[3] then
 -- @include rates
 end
 
+-- A run of a name that never beat, ahead of the clock.
+local ahead = not run and ARGV[11] ~= '' and tonumber(ARGV[12]) > now + MOST_AHEAD_MS
 local may_refuse = enforced and (crowded or rates_full)
-if may_refuse and not detailed and not session and not emergency and ARGV[4] ~= 'started' and (not run or run == ARGV[12]) and length < EVENTS_BOUND then
+if may_refuse and not detailed and not session and not emergency and ARGV[4] ~= 'started' and (not run or run == ARGV[12]) and not ahead
+  and length < EVENTS_BOUND then
 -- @include refuse-plainly
 end
 -- Most admissions meet an id never seen, a node's present run, limits with room and an outbox that needs no trimming. The others are
 -- looked at closely.
-if session or ARGV[4] == 'started' or (run and run ~= ARGV[12]) or may_refuse or length >= EVENTS_BOUND then
+if session or ARGV[4] == 'started' or (run and run ~= ARGV[12]) or ahead or may_refuse or length >= EVENTS_BOUND then
 -- @include reading
 -- @include endings
 -- @include runs
@@ -96,7 +100,11 @@ for i = #ends - victims + 1, #ends do
 end
 if dry then return reply end
 
-if node_sessions then redis.call('SCARD', node_sessions) end
+local noted -- where a name that never beat has its runs, if this is the first session of one
+if node_sessions and (redis.call('SCARD', node_sessions) == 0 or #ends > 0) and not run and ARGV[12] ~= '0' then
+  noted = PREFIX .. 'node_runs:' .. string.sub(node_sessions, #PREFIX + 15, -#ARGV[12] - 2)
+  redis.call('ZCARD', noted)
+end
 if group_held[1] then redis.call('ZCARD', PREFIX .. 'groups') end
 if limits[8] then redis.call('ZCARD', PREFIX .. 'started') end
 if apply_ends then apply_ends() end
@@ -109,6 +117,7 @@ redis.call('SET', KEYS[3], struct.pack(START, now) .. record)
 redis.call('ZADD', DEADLINES, due, id)
 if limits[8] then redis.call('ZADD', PREFIX .. 'started', now_text, id) end
 if node_sessions then redis.call('SADD', node_sessions, id) end
+if noted then redis.call('ZADD', noted, ARGV[12], ARGV[12]) end
 local groups_active
 for n = 1, #group_held do
   groups_active = groups_active or {}

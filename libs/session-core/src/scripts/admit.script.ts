@@ -22,6 +22,22 @@ export interface AdmitOptions {
 /** The shard has no limits document yet, or lost it: publish it and ask again. */
 export type NoLimits = { kind: 'no-limits' };
 
+/** The request names a node that beats, and no epoch: it is to be asked again with this one. */
+export interface Join {
+  kind: 'join';
+  epoch: number;
+}
+
+/** The session would begin a run of its node ahead of the clock of Redis. */
+export interface FutureEpoch {
+  kind: 'future-epoch';
+  epoch: number;
+  nowMs: number;
+}
+
+/** What `admit` answers besides its decision. */
+export type AdmitReply = Decision | NoLimits | Regroup | Join | FutureEpoch;
+
 /** A group is within another one than the caller thought: the group that each is within now, in their order, '' for none. */
 export interface Regroup {
   kind: 'regroup';
@@ -33,7 +49,7 @@ export async function admit(
   context: ShardContext,
   asked: AdmissionRequest,
   { token, tombstoneMs, mode, groups = asked.groups.map((group) => ({ group, parent: '' })) }: AdmitOptions,
-): Promise<Decision | NoLimits | Regroup> {
+): Promise<AdmitReply> {
   const request = { ...asked, groups: groups.map(({ group }) => group) };
   const { sessionId, attempt, user, node } = request;
   const keys = keysOf(context);
@@ -49,7 +65,7 @@ export async function admit(
     `${sessionId}/${attempt}/admitted/`,
     request.state === 'reserved' ? 'session.reserved' : 'session.admitted',
     eventSession(request),
-    request.epoch === null ? '' : (node ?? ''),
+    node ?? '',
     request.epoch ?? 0,
     request.userClass ?? '',
     rateAddress(request.facts.sourceIp),
@@ -58,7 +74,7 @@ export async function admit(
   return readDecision(new ReplyReader(await script.inShard(context, args, wanted)), context.tenant, request);
 }
 
-function readDecision(reply: ReplyReader, tenant: string, request: AdmissionRequest): Decision | NoLimits | Regroup {
+function readDecision(reply: ReplyReader, tenant: string, request: AdmissionRequest): AdmitReply {
   const { sessionId } = request;
   switch (reply.text()) {
     case 'admitted': {
@@ -92,6 +108,10 @@ function readDecision(reply: ReplyReader, tenant: string, request: AdmissionRequ
       return { kind: 'withdrawn' };
     case 'no-limits':
       return { kind: 'no-limits' };
+    case 'join':
+      return { kind: 'join', epoch: reply.integer() };
+    case 'future-epoch':
+      return { kind: 'future-epoch', epoch: reply.integer(), nowMs: reply.integer() };
     default:
       return reply.fail();
   }

@@ -27,7 +27,10 @@ local may_adopt = now - mark < tonumber(ARGV[5])
 local known, _, lost = known_run(node)
 if known and (known > epoch or lost and known == epoch) then return { 'stale-epoch', string.format('%d', known) } end
 local length = touch_shard()
-for _, written in ipairs({ DEPARTED, MISSING, COMMANDED }) do redis.call('ZCARD', written) end
+for _, written in ipairs({ MISSING, COMMANDED }) do redis.call('ZCARD', written) end
+-- A list comes of a run that has beaten: a shard that does not know it has forgotten it.
+local new_run, before = not known or known < epoch, nil
+if new_run then before = plan_run(node, epoch, known) end
 local ids, noted, entering, confirmed = { '' }, { adopted = {}, restored = {}, elsewhere = {}, hang_up = {} }, {}, {}
 for _, written in ipairs({ 'listed', 'adopted', 'restored', 'elsewhere', 'hang_up' }) do redis.call('SCARD', staged(written)) end
 redis.call('SCARD', RUN)
@@ -87,7 +90,7 @@ end
 
 local function judge_live(id, session, attempt, state)
   local list = session.list
-  if list[NODE] ~= node or list[EPOCH] ~= epoch then return note('elsewhere', id) end
+  if list[NODE] ~= node or list[EPOCH] ~= epoch and list[EPOCH] ~= 0 then return note('elsewhere', id) end
   -- Its answer was not reported, or that was lost: else the call would end with its reservation.
   local answered = state == ACTIVE and list[STATE] == RESERVED and (not attempt or attempt == list[ATTEMPT])
   if answered and due_of(id) > now then confirmed[#confirmed + 1] = { id, session } end
@@ -130,7 +133,7 @@ for i = 7, #ARGV, 5 do
   end
 end
 
-if known and known < epoch then replace_run(node, epoch, 0, known) end
+if new_run then replace_run(node, epoch, 0, before, true) end
 redis.call('ZREM', MISSING, unpack(ids))
 redis.call('SADD', LISTED, unpack(ids))
 redis.call('PEXPIRE', LISTED, STAGED_MS)

@@ -7,7 +7,7 @@
 --   ARGV[11] tombstone (ms)   ARGV[12] record   ARGV[13] due (ms, or +inf)   ARGV[14] traffic (MessagePack)
 --
 -- Reply: moved (as authenticate.lua) | claimed (before) | declined (before) | no-limits (nothing is decided) | and for good: rejected,
--- id-taken, id-ended, stale-epoch
+-- id-taken, id-ended, stale-epoch, future-epoch
 
 -- @include reading
 -- @include endings
@@ -26,12 +26,13 @@ local function decline(reply)
 end
 if ARGV[5] == 'decline' then return decline({ 'declined' }) end
 
-local session, epoch, new_id = unpack_session(ARGV[12]), tonumber(ARGV[9]), ARGV[10]
+local session, epoch, new_id = unpack_session(ARGV[12]), joined_epoch(ARGV[8], tonumber(ARGV[9])), ARGV[10]
 local from, to, to_id = session.list, changed(session, ARGV[7], ARGV[8], epoch, new_id), new_id ~= '' and new_id or id
 length = touch_shard()
-local stale = ARGV[8] ~= '' and epoch > 0 and stale_run(ARGV[8], epoch)
-if stale then return decline({ 'stale-epoch', stale }) end
-if departed_run(to.list) then return decline({ 'declined' }) end -- it has ended there, or is about to
+local stays = ARGV[8] == ''
+if stays and departed_run(to.list) then return decline({ 'declined' }) end -- it has ended there, or is about to
+local refused = to.list[EPOCH] > 0 and refuse_run(to.list[NODE], to.list[EPOCH], stays)
+if refused then return decline(refused) end
 local taken = occupied(to_id, to.list[ATTEMPT])
 if taken then return decline({ taken }) end
 if not read_limit(ARGV[7]) then return { 'no-limits' } end

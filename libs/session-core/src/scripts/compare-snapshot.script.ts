@@ -25,15 +25,18 @@ export interface Step {
   of: number;
 }
 
-/** Compares what a run holds in a shard with its complete list, a batch for each step. */
+/** Compares what a node holds in a shard, by its run or unwatched, with its complete list, a batch for each step. */
 export async function* compareSnapshot(context: BatchContext, list: SnapshotRef): AsyncGenerator<Step> {
-  let [cursor, done] = ['0', 0];
-  do {
-    const reply = await runOnList(compareScript, context, list, [cursor, COMPARED]);
-    cursor = reply.text();
-    done += reply.integer();
-    yield { done, of: reply.integer() };
-  } while (cursor !== '0');
+  let done = 0;
+  for (const unwatched of [0, 1]) {
+    let cursor = '0';
+    do {
+      const reply = await runOnList(compareScript, context, list, [cursor, COMPARED, unwatched]);
+      cursor = reply.text();
+      done += reply.integer();
+      yield { done, of: reply.integer() };
+    } while (cursor !== '0');
+  }
 }
 
 /** What a list would do in a shard, and has done. */

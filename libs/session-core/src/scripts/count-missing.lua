@@ -14,13 +14,15 @@ local from, batch = tonumber(ARGV[5]), tonumber(ARGV[6])
 local missing, ids, forgotten = redis.call('ZRANGE', MISSING, from, from + batch - 1, 'WITHSCORES'), {}, {}
 for i = 1, #missing, 2 do ids[#ids + 1] = missing[i] end
 if #ids > 0 then
-  local live, listed = redis.call('SMISMEMBER', RUN, unpack(ids)), redis.call('SMISMEMBER', LISTED, unpack(ids))
+  local watched, unwatched = redis.call('SMISMEMBER', RUN, unpack(ids)), redis.call('SMISMEMBER', UNWATCHED, unpack(ids))
+  local listed = redis.call('SMISMEMBER', LISTED, unpack(ids))
   for i, id in ipairs(ids) do
-    local started = live[i] == 1 and listed[i] == 0 and start_of(id)
+    local live = watched[i] == 1 or unwatched[i] == 1
+    local started = live and listed[i] == 0 and start_of(id)
     if not started or started >= tonumber(missing[2 * i]) then forgotten[#forgotten + 1] = id end
   end
 end
-local sizes = { redis.call('SCARD', RUN) }
+local sizes = { redis.call('SCARD', RUN) + redis.call('SCARD', UNWATCHED) }
 for _, kind in ipairs({ 'hang_up', 'listed', 'adopted', 'restored', 'elsewhere' }) do sizes[#sizes + 1] = redis.call('SCARD', staged(kind)) end
 sizes[3] = sizes[3] - 1
 if #forgotten > 0 then redis.call('ZREM', MISSING, unpack(forgotten)) end

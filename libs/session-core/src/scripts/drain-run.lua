@@ -1,10 +1,11 @@
 #!lua flags=allow-oom
--- Ends what a departed run of a node held, one run after the other, a bounded batch. Any number at once: each session ends once.
--- Nobody has to be told: a restarted node holds nothing of it, and a lost one is asked for a snapshot when it returns.
+-- Ends what departed runs of a node held, one run after the other, a bounded batch. Any number at once: each session ends once.
+-- Nobody has to be told: a restarted node holds nothing of it, and a lost one is asked for a snapshot when it returns; but of what
+-- an operator has end.
 --
 --   ARGV[2] batch: at most so many sessions   ARGV[3] tombstone (ms) of what ended with a restart
 --
--- Reply: runs that are left, then the record {sessionId, record} of each session that ended.
+-- Reply: departed runs that are left, then the record {sessionId, record} of each session that ended.
 
 -- @include reading
 -- @include endings
@@ -12,19 +13,35 @@
 local left = redis.call('ZCARD', DEPARTED)
 if left == 0 then return { 0 } end
 local departed = redis.call('ZRANGE', DEPARTED, 0, 0)[1]
-local reason, by, node, epoch = string.match(departed, '^([a-z_]+)=?([^:]*):(.*):(%d+)$')
-local run_key = key('node_sessions:', node) .. ':' .. epoch
-local ids, held = redis.call('SRANDMEMBER', run_key, ARGV[2]), redis.call('SCARD', run_key)
+local reason, by, node, named = string.match(departed, '^([a-z_]+)=?([^:]*):(.*):(%d+)$')
+
+-- All runs below the present one are over, and that one if it is lost; of a node that is forgotten, and where somebody has it end, the run
+-- that is named.
+local known, _, lost = known_run(node)
+local killed = reason == 'killed'
+if killed then known = nil end
+local through = known and (lost and known or known - 1) or tonumber(named)
+local noted = noted_runs(node)
+local from_noted = known and redis.call('ZRANGE', noted, '-inf', run_text(through), 'BYSCORE', 'LIMIT', 0, 1)[1]
+local epoch = from_noted or (tonumber(named) <= through and named)
+local run_key = key('node_sessions:', node) .. ':' .. (epoch or '')
+local ids, held = {}, 0
+if epoch then ids, held = redis.call('SRANDMEMBER', run_key, ARGV[2]), redis.call('SCARD', run_key) end
+redis.call('ZCARD', noted)
 
 local plans, orphans, reply = {}, {}, { left }
 for _, id in ipairs(ids) do
   local readable, session = pcall(read_session, id)
-  if readable and session and session.live then plans[#plans + 1] = plan_end(id, session, nil, true) else orphans[#orphans + 1] = id end
+  if readable and session and session.live then plans[#plans + 1] = plan_end(id, session, nil, not killed) else orphans[#orphans + 1] = id end
 end
 local length = touch_shard()
 if #ids == held then
-  redis.call('ZREM', DEPARTED, departed)
-  reply[1] = left - 1
+  if from_noted then
+    redis.call('ZREM', noted, from_noted)
+  else
+    redis.call('ZREM', DEPARTED, departed)
+    reply[1] = left - 1
+  end
 end
 if #orphans > 0 then redis.call('SREM', run_key, unpack(orphans)) end
 for _, plan in ipairs(plans) do

@@ -105,6 +105,9 @@ local function groups_active(list)
   return { 'groupsActive', cjson.encode(active) }
 end
 
+-- Runs that may hold nothing any more when what is planned has ended, and where they are noted: by the key of their sessions.
+local ends_of_run, last_of_run = {}, {}
+
 -- `by_node`: its node reported the end, nobody has to be told.
 local function plan_end(id, session, due, by_node)
   local list = session.list
@@ -112,7 +115,11 @@ local function plan_end(id, session, due, by_node)
   if p.user_key then counts[p.user_key] = counts[p.user_key] or redis.call('ZCARD', p.user_key) end
   if list[NODE] ~= '' then
     p.node_key = key('node_sessions:', list[NODE]) .. ':' .. string.format('%d', list[EPOCH])
-    redis.call('SCARD', p.node_key)
+    ends_of_run[p.node_key] = (ends_of_run[p.node_key] or 0) + 1
+    if ends_of_run[p.node_key] >= redis.call('SCARD', p.node_key) and list[EPOCH] > 0 and not last_of_run[p.node_key] then
+      last_of_run[p.node_key] = noted_runs(list[NODE])
+      redis.call('ZCARD', last_of_run[p.node_key])
+    end
     if not by_node then
       p.commands_key = key('commands:', list[NODE])
       redis.call('HLEN', p.commands_key)
@@ -131,7 +138,11 @@ local function take_off_books(p)
   local id, user_key, user = p.id, p.user_key, p.session.list[USER]
   redis.call('ZREM', DEADLINES, id)
   if user_key then redis.call('ZREM', user_key, id) end
-  if p.node_key then redis.call('SREM', p.node_key, id) end
+  if p.node_key then
+    redis.call('SREM', p.node_key, id)
+    local noted = last_of_run[p.node_key]
+    if noted and redis.call('EXISTS', p.node_key) == 0 then redis.call('ZREM', noted, string.format('%d', p.session.list[EPOCH])) end
+  end
   if by_start then redis.call('ZREM', STARTED, id) end
   for _, group in ipairs(p.session.list[GROUPS]) do
     local group_key = key('group_sessions:', group)

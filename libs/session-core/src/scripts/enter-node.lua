@@ -11,16 +11,17 @@
 -- @include runs
 local node, epoch, change = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local known, known_change, lost = known_run(node)
-local function reply(word) return { word, string.format('%d', known), string.format('%d', known_change), lost and '1' or '0' } end
+local function reply(word) return { word, run_text(known), run_text(known_change), lost and '1' or '0' } end
 if known and known > epoch then return reply('stale') end
 if known == epoch and (known_change > change or known_change == change and not lost) then return reply('kept') end
-redis.call('ZCARD', DEPARTED)
-local length = redis.call('XLEN', EVENTS)
+local larger = not known and begin_larger(node, epoch)
+if larger then return { 'stale', run_text(larger), '0', '0' } end
+local before, length = plan_run(node, epoch, known), redis.call('XLEN', EVENTS)
 if known == epoch then
   redis.call('HSET', NODES, node, ARGV[3] .. ' ' .. ARGV[4])
   redis.call('ZREM', DEPARTED, 'node_lost:' .. node .. ':' .. ARGV[3])
 else
-  replace_run(node, epoch, change, known)
+  replace_run(node, epoch, change, before)
 end
 if known == epoch and ARGV[5] == '1' then
   append_event(length, node .. '/' .. ARGV[3] .. '/returned/' .. ARGV[4], 'node.returned', 'node', node, 'epoch', ARGV[3])

@@ -2,7 +2,7 @@ import type { Rejected, SessionOutcome, StaleEpoch } from '../model/decision.js'
 import { readEnded, readSession } from '../model/record.js';
 import type { Session } from '../model/session.js';
 import type { Transferred, TransferTarget } from '../model/transfer.js';
-import { readRejected, readVictim, userLimits } from './admit.script.js';
+import { readRejected, readVictim, userLimits, type FutureEpoch } from './admit.script.js';
 import type { ReplyReader } from './reply.js';
 import type { ScriptArgument } from './script.js';
 
@@ -23,6 +23,7 @@ export type HandoverReply =
   | Exclude<SessionOutcome, { kind: 'live' }>
   | Rejected
   | StaleEpoch
+  | FutureEpoch
   | Word<'conflict' | 'id-taken' | 'id-ended' | 'no-limits' | 'offered'>;
 
 /** The arguments of a handover as the scripts have them: user, node, epoch, new id. */
@@ -51,6 +52,8 @@ export function readHandover(
       return readRejected(reply);
     case 'stale-epoch':
       return { kind: 'stale-epoch', currentEpoch: reply.integer() };
+    case 'future-epoch':
+      return { kind: 'future-epoch', epoch: reply.integer(), nowMs: reply.integer() };
     case 'ended':
       return { kind: 'ended', session: reply.done() ? null : readEnded(tenant, id, reply.bytes()) };
     case 'unknown':

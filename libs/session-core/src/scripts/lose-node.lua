@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- The run of a node is lost: from now on nothing is admitted for it, and what it held ends in batches.
+-- The run of a node is lost: from now on nothing is admitted for it, and what it and its older runs held ends in batches.
 --
 --   ARGV[2] node   ARGV[3] epoch   ARGV[4] number of the change   ARGV[5] 1: tell the outbox (one shard of the tenant does)
 --
@@ -11,13 +11,14 @@
 local node, epoch, change = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local known, known_change, lost = known_run(node)
 if known and (known > epoch or known == epoch and known_change >= change) then
-  return { 'kept', string.format('%d', known), string.format('%d', known_change), lost and '1' or '0' }
+  return { 'kept', run_text(known), run_text(known_change), lost and '1' or '0' }
 end
-redis.call('ZCARD', DEPARTED)
-local length = redis.call('XLEN', EVENTS)
+local larger = not known and begin_larger(node, epoch)
+if larger then return { 'kept', run_text(larger), '0', '0' } end
+local before, length = plan_run(node, epoch, known), redis.call('XLEN', EVENTS)
 redis.call('HSET', NODES, node, ARGV[3] .. ' ' .. ARGV[4] .. ' lost')
 redis.call('ZADD', DEPARTED, now_text, 'node_lost:' .. node .. ':' .. ARGV[3])
-if known and known < epoch then redis.call('ZADD', DEPARTED, now_text, 'node_restarted:' .. node .. ':' .. string.format('%d', known)) end
+if before and before < epoch then redis.call('ZADD', DEPARTED, now_text, 'node_restarted:' .. node .. ':' .. run_text(before)) end
 if ARGV[5] == '1' then
   append_event(length, node .. '/' .. ARGV[3] .. '/lost/' .. ARGV[4], 'node.lost', 'node', node, 'epoch', ARGV[3])
 end

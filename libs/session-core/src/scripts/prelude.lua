@@ -46,6 +46,7 @@ local TENANT, USERS, EVENTS = string.match(PREFIX, '{(.-)/'), PREFIX .. 'users',
 -- @const START '>I6'
 -- @const EVENTS_BOUND 8000000
 -- @const REJECTIONS_BOUND 600000
+-- @const MOST_AHEAD_MS 600000
 
 local now
 if ARGV[1] == '' then

@@ -12,6 +12,9 @@ end
 
 local function read_session(id) return unpack_session(redis.call('GET', key('session:', id))) end
 
+-- Where the runs are noted that a node has without ever having beaten.
+local function noted_runs(node) return key('node_runs:', node) end
+
 local function due_text(due) return due == math.huge and '+inf' or string.format('%d', due) end
 
 local function due_of(id) return tonumber(redis.call('ZSCORE', DEADLINES, id) or math.huge) end

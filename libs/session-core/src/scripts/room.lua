@@ -56,17 +56,20 @@ local function will_depart(session_id, ending, due)
   if epoch then will_end(session_id, ending, due, lost and 'node_lost' or 'node_restarted', '', true) end
 end
 
--- A run of a node that is over: the epoch of the present one. One that is new comes into force with the first write.
-local function stale_run(node, epoch)
+-- Why nothing may come onto the books of this run, as a reply: it is over, or would begin ahead of time; nil if it may. A new run of a name
+-- that has beaten comes into force with the first write. `begun`: it was judged in another shard, and may be ahead of the clock here.
+local function refuse_run(node, epoch, begun)
   local known, _, lost = known_run(node)
-  if not known or known == epoch and not lost then return nil end
-  if known >= epoch then return string.format('%d', known) end
-  redis.call('ZCARD', DEPARTED)
-  new_run = { node, epoch, known }
+  if known == epoch and not lost then return nil end
+  if known and known >= epoch then return { 'stale-epoch', run_text(known) } end
+  if epoch > now + MOST_AHEAD_MS and not begun and (known or not redis.call('ZSCORE', noted_runs(node), run_text(epoch))) then
+    return { 'future-epoch', run_text(epoch), now_text }
+  end
+  if known then new_run = { node, epoch, plan_run(node, epoch, known) } end
 end
 
 local function apply_planned(tombstone_ms)
-  if new_run then replace_run(new_run[1], new_run[2], 0, new_run[3]) end
+  if new_run then replace_run(new_run[1], new_run[2], 0, new_run[3], true) end
   for _, e in ipairs(ends) do apply_end(e[1], length, e[2], e[3], e[4] and e[2] ~= 'node_lost' and tombstone_ms or nil) end
 end
 

@@ -1,13 +1,30 @@
 -- For the verbs that ask whether a node's run is the present one. A run is a node from one start to the next, named by its epoch.
+--
+-- A name that has beaten is in `nodes`, with its present run, in every shard: each of its runs is watched. Of a name that has not beaten
+-- `node_runs` has the runs that hold sessions here, so that its first beat finds them.
 
-local NODES, DEPARTED = PREFIX .. 'nodes', PREFIX .. 'departed'
+local NODES, DEPARTED, BEGUN = PREFIX .. 'nodes', PREFIX .. 'departed', PREFIX .. 'begun'
 
--- The run of a node that this shard knows: epoch, number of its latest change, whether it is lost. nil if none is known.
+-- The run of a node that this shard knows: epoch, number of its latest change, whether it is lost. nil for a name that has not beaten.
 local function known_run(node)
   local value = redis.call('HGET', NODES, node)
   if not value then return nil end
   local epoch, change, lost = string.match(value, '^(%d+) ?(%d*) ?(l?)')
   return tonumber(epoch), tonumber(change) or 0, lost == 'l'
+end
+
+local function run_text(epoch) return string.format('%d', epoch) end
+
+-- The largest noted run of a node below this epoch, below any for nil.
+local function noted_below(node, epoch)
+  local first = epoch and '(' .. run_text(epoch) or '+inf'
+  return tonumber(redis.call('ZRANGE', noted_runs(node), first, '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, 1)[1])
+end
+
+-- A session that does not say its epoch joins the run of its node that beats; without one it is not watched.
+local function joined_epoch(node, epoch)
+  if epoch > 0 or node == '' then return epoch end
+  return known_run(node) or 0
 end
 
 -- Whether the run that holds a session is over: the epoch of the present run, and whether that one is lost; nil if it goes on.
@@ -18,8 +35,27 @@ local function departed_run(list)
   return nil
 end
 
--- A new run has been seen. What the old one held is over at once, and ends in batches.
-local function replace_run(node, epoch, change, old_epoch)
-  redis.call('HSET', NODES, node, string.format('%d', epoch) .. (change > 0 and ' ' .. string.format('%d', change) or ''))
-  if old_epoch then redis.call('ZADD', DEPARTED, now_text, 'node_restarted:' .. node .. ':' .. string.format('%d', old_epoch)) end
+-- Reads what `replace_run` writes. Returns the run before this one: the known one, or the largest that is noted.
+local function plan_run(node, epoch, known)
+  redis.call('ZCARD', DEPARTED)
+  redis.call('HLEN', BEGUN)
+  return known or noted_below(node, epoch)
+end
+
+-- A new run has been seen. What the old ones held is over at once, and ends in batches. `begins`: none of its beats has been seen; whoever
+-- watches the nodes takes it from here, so that it is watched from this step on, whatever becomes of the process that asked.
+local function replace_run(node, epoch, change, before, begins)
+  redis.call('HSET', NODES, node, run_text(epoch) .. (change > 0 and ' ' .. run_text(change) or ''))
+  if before then redis.call('ZADD', DEPARTED, now_text, 'node_restarted:' .. node .. ':' .. run_text(before)) end
+  if begins then redis.call('HSET', BEGUN, node, run_text(epoch) .. ' ' .. now_text) end
+end
+
+-- The first that this shard hears of a name's beating is a run that is older than one that holds sessions here: the larger one is its
+-- present run. Returns its epoch, nil where there is none.
+local function begin_larger(node, epoch)
+  local largest = noted_below(node)
+  if not largest or largest <= epoch then return nil end
+  local before = plan_run(node, largest)
+  replace_run(node, largest, 0, before, true)
+  return largest
 end

@@ -4,6 +4,8 @@
 
 local node, epoch, mark = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local RUN = key('node_sessions:', node) .. ':' .. ARGV[3]
+-- What the node had before its first beat, without an epoch: not watched, and judged by the lists of any of its runs.
+local UNWATCHED = key('node_sessions:', node) .. ':0'
 local MISSING = key('missing:', node) .. ':' .. ARGV[3]
 local function staged(kind) return key('snapshot_' .. kind .. ':', node) .. ':' .. ARGV[3] .. ':' .. ARGV[4] end
 local LISTED = staged('listed')

@@ -4,6 +4,8 @@
 --   KEYS[2]  never               is never there
 --   ARGV[1]  clock        ms     a test sets the time; empty everywhere else, and Redis says it
 
+-- @const MOST_AHEAD_MS 600000
+
 local HEARTBEATS, PREFIX = KEYS[1], string.sub(KEYS[1], 1, -11)
 local LOST_NODES, LOSING, WATCH, FUSES = PREFIX .. 'lost_nodes', PREFIX .. 'losing', PREFIX .. 'watch', PREFIX .. 'fuses'
 

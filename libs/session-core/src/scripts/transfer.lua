@@ -3,17 +3,19 @@
 -- and groups stay. The node that had it is told nothing: it hands over by itself.
 --
 --   ARGV[2] sessionId   ARGV[3] attempt, '' for whichever lives   ARGV[4] user (of this shard), '' stays
---   ARGV[5] node        ARGV[6] its epoch, 0 if it is not watched   ARGV[7] new id, '' stays
+--   ARGV[5] node        ARGV[6] its epoch, 0 if it is not said   ARGV[7] new id, '' stays
 --   ARGV[8] tombstone (ms)   ARGV[9] token: names this handover in its event
 --
--- Reply: as authenticate.lua, without conflict; and id-taken, id-ended (the new id), stale-epoch with the present epoch
+-- Reply: as authenticate.lua, without conflict; and id-taken, id-ended (the new id), stale-epoch with the present epoch, future-epoch with
+-- epoch and now
 
 -- @include reading
 -- @include endings
 -- @include due
 -- @include session-json
 -- @include runs
-local id, attempt, to_user, node, epoch, new_id = ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5], tonumber(ARGV[6]), ARGV[7]
+local id, attempt, to_user, node, new_id = ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5], ARGV[7]
+local epoch = joined_epoch(node, tonumber(ARGV[6]))
 local tombstone_ms = ARGV[8]
 -- @include handover
 local state, session, plan, outbox = look_up(id, true)
@@ -26,8 +28,8 @@ if new_id == '' and to.list[USER] == list[USER] and list[NODE] == node and list[
   return live_reply(session, plan.due, plan.traffic)
 end
 length = outbox
-local stale = epoch > 0 and stale_run(node, epoch)
-if stale then return { 'stale-epoch', stale } end
+local refused = epoch > 0 and refuse_run(node, epoch)
+if refused then return refused end
 local taken = new_id ~= '' and occupied(new_id, 1)
 if taken then return { taken } end
 if to.list[USER] ~= list[USER] then

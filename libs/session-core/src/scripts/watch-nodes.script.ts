@@ -5,6 +5,8 @@ import { TenantScript, type TenantContext } from './script.js';
 const openScript = new TenantScript('open-tenant');
 const watchScript = new TenantScript('watch-nodes');
 const settleScript = new TenantScript('settle-node');
+const silenceScript = new TenantScript('silence');
+const eraseScript = new TenantScript('erase-node');
 
 /** A gateway says that beats could arrive. Returns for how long none could, milliseconds; 0 if that was no outage. */
 export async function openTenant(
@@ -21,10 +23,14 @@ export interface WatchOptions {
   fuseNodes: number;
   inboxBehindMs: number;
   forgetAfterMs: number;
+  /** The same for a node that held nothing when it was lost. */
+  forgetIdleAfterMs: number;
+  /** The nodes that hold sessions; null if that was not asked, because none is silent. */
+  holders: string[] | null;
 }
 
 export interface Watch {
-  /** Whether the fuse on nodes has tripped, and how many nodes are live and silent. */
+  /** Whether the fuse on nodes has tripped, and how many of the nodes that hold sessions are live and silent. */
   fuse: 'whole' | 'tripped' | 'just-tripped';
   live: number;
   silent: number;
@@ -38,10 +44,22 @@ export interface Watch {
 
 const FUSE_STATES = ['whole', 'tripped', 'just-tripped'] as const;
 
+/** The nodes that beat, where it has to be known which of them hold sessions before any is judged; else null. */
+export async function silence(context: TenantContext, silentAfterMs: number): Promise<string[] | null> {
+  const reply = new ReplyReader(await silenceScript.inTenant(context, [silentAfterMs]));
+  return reply.text() === '1' ? reply.list().map(text) : null;
+}
+
+/** Forgets all that the tenant knows of a node. Returns whether anything was. */
+export async function eraseNode(context: TenantContext, node: string): Promise<boolean> {
+  return integer(await eraseScript.inTenant(context, [node])) === 1;
+}
+
 /** Finds nodes that have not beaten for a lease although they could have, and marks them as lost. */
 export async function watchNodes(context: TenantContext, options: WatchOptions): Promise<Watch> {
-  const { leaseMs, staleAfterMs, silentAfterMs, fuseNodes, inboxBehindMs, forgetAfterMs } = options;
-  const args = [leaseMs, staleAfterMs, silentAfterMs, fuseNodes, inboxBehindMs, forgetAfterMs];
+  const { leaseMs, staleAfterMs, silentAfterMs, fuseNodes, inboxBehindMs, forgetAfterMs, forgetIdleAfterMs } = options;
+  const times = [leaseMs, staleAfterMs, silentAfterMs, fuseNodes, inboxBehindMs, forgetAfterMs, forgetIdleAfterMs];
+  const args = [...times, options.holders === null ? 0 : 1, ...(options.holders ?? [])];
   const reply = await watchScript.inTenant(context, args);
   const state = new ReplyReader(field(reply, 0));
   return {
