@@ -4,7 +4,7 @@ import { shardKeys, shardOf, tenantKeys } from '../src/keys.js';
 import type { AdmissionRequest } from '../src/model/decision.js';
 import type { Contest } from '../src/model/node.js';
 import { NodesStore } from '../src/nodes-store.js';
-import { admitted, keys, request, streamOf, tenant, useBooks } from './fixture.js';
+import { keys, request, streamOf, tenant, useBooks } from './fixture.js';
 import { BEAT_MS, entry, EPOCH, LEASE_MS, NODE, POLICY, Reconciling } from './snapshot.fixture.js';
 
 const HOUR_MS = 3_600_000;
@@ -339,38 +339,46 @@ describe('an older run that still speaks', () => {
 });
 
 describe('a node that an operator forgets', () => {
-  it('may come back with any epoch', async () => {
+  it('ends what it holds, and may come back with any epoch', async () => {
+    await admit('unwatched', null);
     await beat(EPOCH);
     await admit('c1', EPOCH);
-    expect(await r.nodes.forget(tenant, NODE)).toBe(true);
+    await admit('other', 5, { node: 'other' });
+    expect(await r.nodes.forget(tenant, NODE, 'ops')).toBe(2);
     expect((await r.nodes.list(tenant)).nodes).toEqual([]);
-    expect(await r.nodes.sessionsOf(tenant, NODE, 100)).toEqual([['c1']]);
-    await books.store.end(tenant, { sessionId: 'c1' }, { reason: 'killed', by: 'berth' });
     expect(await beat(5)).toMatchObject({ kind: 'beat' });
-    expect(await r.nodes.forget(tenant, 'unknown')).toBe(false);
-  });
-
-  it('leaves no session that a first beat would not find', async () => {
-    await beat(100);
-    await admit('c1', 100);
-    await r.nodes.forget(tenant, NODE);
-    await beat(200);
+    await admit('c2', 5);
     await pass(1_000);
-    expect(await endings()).toEqual({ c1: 'node_restarted' });
+    expect(await endings()).toEqual({ c1: 'killed', unwatched: 'killed' });
+    expect(await stillLive()).toEqual(['c2', 'other']);
+    expect((await books.redis.hkeys(keys.commands(NODE))).toSorted()).toEqual(['c1', 'unwatched']);
+    expect(await r.nodes.forget(tenant, 'unknown', 'ops')).toBeNull();
   });
 
-  it('is forgotten while it is lost, while it drains, and after a run that has only admitted', async () => {
+  it('names who said so in each ending', async () => {
+    await beat(EPOCH);
+    await admit('c1', EPOCH);
+    await r.nodes.forget(tenant, NODE, 'ops:1');
+    await pass(1_000);
+    const ended = (await streamOf(books.redis, keys.events)).find(({ type }) => type === 'session.ended');
+    expect(ended).toMatchObject({ sessionId: 'c1', reason: 'killed', by: 'ops_1' });
+  });
+
+  it('is forgotten while it is lost, while it drains, after a run that has only admitted, and if it never beat', async () => {
     await beat(100);
     await admit('c1', 100);
     await admit('c2', 200);
-    expect(await r.nodes.forget(tenant, NODE)).toBe(true);
-    expect(await books.redis.exists(keys.nodes, keys.begun)).toBe(0);
+    await admit('on 7', 7, { node: 'never beat' });
+    await admit('on 8', 8, { node: 'never beat' });
+    expect(await r.nodes.forget(tenant, NODE, 'ops')).toBe(1);
+    expect(await r.nodes.forget(tenant, 'never beat', 'ops')).toBe(2);
+    expect(await books.redis.exists(keys.nodes, keys.begun, keys.nodeRuns('never beat'))).toBe(0);
     await beat(1, 'second');
     await pass(2 * LEASE_MS);
-    expect(await r.nodes.forget(tenant, 'second')).toBe(true);
+    expect(await r.nodes.forget(tenant, 'second', 'ops')).toBe(0);
     expect((await r.nodes.list(tenant)).total).toBe(0);
-    expect(await endings()).toEqual({ c1: 'node_restarted' });
-    expect(await stillLive()).toEqual(['c2']);
+    expect(await endings()).toEqual({ c1: 'node_restarted', c2: 'killed', 'on 7': 'killed', 'on 8': 'killed' });
+    expect(await books.redis.exists(keys.departed)).toBe(0);
   });
 });
 
@@ -427,10 +435,10 @@ describe('the fuse on nodes that hold sessions', () => {
       expect(await r.nodes.fuses(tenant)).toMatchObject([{ id: 'nodes' }]);
     }
     expect(await stillLive()).toHaveLength(5);
-    await r.nodes.forget(tenant, 'n5');
+    await r.nodes.forget(tenant, 'n5', 'ops');
     await pass(3 * LEASE_MS, ['n1', 'n2', 'n3']);
     expect(await r.nodes.fuses(tenant)).toEqual([]);
-    expect(await endings()).toEqual({ 'call of n4': 'node_lost' });
+    expect(await endings()).toEqual({ 'call of n4': 'node_lost', 'call of n5': 'killed' });
   });
 });
 

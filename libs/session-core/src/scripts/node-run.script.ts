@@ -49,7 +49,11 @@ export interface Expelled {
 }
 
 /** Forgets a node in a shard, whatever it does; what it held is over, and is left to `drainRun`. */
-export async function expelNode(context: ShardContext, node: string, by: string): Promise<Expelled & { more: boolean }> {
+export async function expelNode(
+  context: ShardContext,
+  node: string,
+  by: string,
+): Promise<Expelled & { more: boolean }> {
   const reply = new ReplyReader(await expelScript.inShard(context, [node, by]));
   return { known: reply.integer() === 1, sessions: reply.integer(), more: reply.integer() === 1 };
 }

@@ -12,7 +12,7 @@ local PULSE = PREFIX .. 'pulse'
 local state = redis.call('HMGET', PULSE, 'runs_noted', 'runs_cursor', 'runs_found')
 if state[1] then return 1 end
 local page = redis.call('ZSCAN', DEADLINES, state[2] or '0', 'COUNT', ARGV[2])
-redis.call('ZCARD', DEPARTED)
+local draining = redis.call('ZCARD', DEPARTED) > 0
 redis.call('HLEN', BEGUN)
 
 -- What to do about a run, as the function that does it; and whether it was not known.
@@ -25,6 +25,7 @@ local function plan(node, epoch, noted)
     return not lost and function() redis.call('HSET', BEGUN, node, run_text(epoch) .. ' 0') end, false
   end
   if epoch > now + MOST_AHEAD_MS then return nil, false end
+  if draining then return nil, true end -- it may be one of a node that was forgotten and is about to end: the next time
   if known then return function() replace_run(node, epoch, 0, known, true) end, true end
   if redis.call('ZSCORE', noted, run_text(epoch)) then return nil, false end
   return function() redis.call('ZADD', noted, run_text(epoch), run_text(epoch)) end, true
