@@ -36,7 +36,7 @@ export class AdmissionService implements OnModuleDestroy {
    */
   async admit(caller: Principal, request: AdmissionRequest): Promise<OwnedDecision> {
     assertAllowed(caller, request);
-    const { ref, store } = this.tenants.named(caller.tenant);
+    const { ref, store, nodes } = this.tenants.named(caller.tenant);
     await assertMaySpeakForSession(caller, store, ref, request);
     const stopTimer = this.metrics.startAdmission();
     const deciding = store.admit(ref, request);
@@ -44,6 +44,7 @@ export class AdmissionService implements OnModuleDestroy {
     try {
       const owned = await deciding;
       this.record(request, owned.decision);
+      if (owned.decision.kind === 'stale-epoch') await nodes.refused(ref, request);
       return owned;
     } catch (error) {
       this.metrics.admission('failed', error instanceof StoreUnavailableError ? 'store-unavailable' : 'internal-error');

@@ -51,11 +51,12 @@ export class TransfersService {
     target: TransferTarget,
     attempt: number | undefined,
   ): Promise<TransferOutcome> {
-    const { ref, store } = this.tenants.named(caller.tenant);
+    const { ref, store, nodes } = this.tenants.named(caller.tenant);
     assertMaySpeakForNode(caller, target.node);
     await assertMaySpeakForSession(caller, store, ref, session);
     const outcome = await store.transfers.transfer(ref, session, target, attempt);
     this.record(session, target.user ?? '', outcome);
+    if (outcome.kind === 'stale-epoch') await nodes.refused(ref, target);
     if (outcome.kind === 'live' && outcome.changed) {
       const { id, user } = outcome.session;
       if (id !== session.sessionId) this.metrics.sessionsEnded('transferred', 1);

@@ -50,6 +50,58 @@ describeWith(['redis-server'], 'nodes over HTTP', () => {
     expect(await gateway.metric('berth_admissions_total{decision="stale-epoch",reason="stale-epoch"}')).toBe(1);
   });
 
+  it('an epoch of the future is refused with both clocks wherever it would begin a run, and its node goes on', async () => {
+    const epoch = Number.MAX_SAFE_INTEGER;
+    await gateway.post('/v1/nodes/b2bua-1/heartbeat', { epoch: 1_763_700_000_000 });
+    const real = { user: 'alice', node: 'b2bua-1', epoch: 1_763_700_000_000 };
+    expect((await gateway.admit({ ...real, sessionId: 'call' })).status).toBe(201);
+    const evil = { user: 'e', node: 'b2bua-1', epoch };
+    const answers = [
+      await gateway.admit({ ...evil, sessionId: 'evil' }),
+      await gateway.post('/v1/sessions:check', { ...evil, sessionId: 'evil' }),
+      await gateway.post('/v1/sessions/call/transfer', { node: 'b2bua-1', epoch }),
+      await gateway.post('/v1/nodes/b2bua-1/heartbeat', { epoch }),
+      await gateway.post('/v1/nodes/another/heartbeat', { epoch: 1_000 * Date.now() }),
+    ];
+    for (const { status, body } of answers) {
+      expect([status, body['code']]).toEqual([400, 'invalid-request']);
+      expect(body['errors']).toMatchObject([{ path: 'epoch', message: expect.stringContaining('microseconds') }]);
+      const [{ message }] = body['errors'] as [{ message: string }];
+      expect(message).toContain(new Date().toISOString().slice(0, 13));
+    }
+    const event = { v: 1, type: 'session.started', ...evil, sessionId: 'evil' };
+    const { body } = await gateway.post('/v1/events', { events: [event] });
+    expect(body['results']).toMatchObject([{ status: 400, code: 'invalid-request' }]);
+    expect((await gateway.post('/v1/nodes/b2bua-1/heartbeat', { epoch: 1_763_700_000_000 })).status).toBe(200);
+    expect((await gateway.get('/v1/sessions/call')).status).toBe(200);
+    expect((await gateway.get('/v1/sessions/evil')).status).toBe(404);
+  });
+
+  it('a session without an epoch joins the run that beats', async () => {
+    await gateway.post('/v1/nodes/b2bua-1/heartbeat', { epoch: 5 });
+    const { status, body } = await gateway.admit({ user: 'alice', node: 'b2bua-1' });
+    expect([status, body['session']]).toEqual([201, expect.objectContaining({ node: 'b2bua-1', epoch: 5 })]);
+  });
+
+  it('an older run that still speaks, by whatever call, is refused, and one warning names both runs', async () => {
+    await gateway.post('/v1/nodes/b2bua-1/heartbeat', { epoch: 5 });
+    const old = { user: 'alice', node: 'b2bua-1', epoch: 4 };
+    const { body } = await gateway.admit({ ...old, node: 'b2bua-2' });
+    const id = (body['session'] as { id: string }).id;
+    const answers = [
+      await gateway.admit(old),
+      await gateway.post('/v1/nodes/b2bua-1/heartbeat', { epoch: 4 }),
+      await gateway.post(`/v1/sessions/${id}/transfer`, { node: 'b2bua-1', epoch: 4 }),
+      await gateway.post('/v1/nodes/b2bua-1/sessions', { epoch: 4, mark: String(Date.now()), none: true }),
+    ];
+    expect(answers.map(({ status }) => status)).toEqual([409, 409, 409, 409]);
+    const event = { v: 1, type: 'session.started', ...old, sessionId: 'late' };
+    const { body: applied } = await gateway.post('/v1/events', { events: [event] });
+    expect(applied['results']).toMatchObject([{ status: 409, code: 'stale-epoch' }]);
+    const warnings = gateway.log.filter(({ message }) => String(message).startsWith('Node contested'));
+    expect(warnings).toMatchObject([{ tenant: 'default', node: 'b2bua-1', epoch: 4, current_epoch: 5 }]);
+  });
+
   it('names with a percent escape are decoded once', async () => {
     await gateway.post(`/v1/nodes/${encodeURIComponent('a/b %41')}/heartbeat`, { epoch: 5 });
     expect(await redis.client().zrange('berth:{default}:heartbeats', '0', '-1')).toEqual(['a/b %41']);

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 
 import { CONFIG, Metrics, type BerthConfig } from '#service-kit';
-import { Books, NodesStore, StoreUnavailableError, type NodeView, type UserCount } from '#session-core';
+import { Books, NodesStore, StoreUnavailableError, type NodeCounts, type UserCount } from '#session-core';
 
 import { Tenants } from './tenants.service.js';
 
@@ -9,7 +9,7 @@ interface TenantSessions {
   tenant: string;
   total: number;
   top: UserCount[];
-  nodes: Record<NodeView['state'], number>;
+  nodes: NodeCounts;
   fuses: number;
 }
 
@@ -50,14 +50,13 @@ export class AdminMetrics {
     });
     metrics.gauge({
       name: 'berth_nodes',
-      help: 'Nodes of a tenant that beat, and those that are lost and not forgotten, by state.',
+      help: 'Nodes of a tenant that beat, those that are lost and not forgotten, and those of which an older run still speaks, by state.',
       labelNames: ['tenant', 'state'],
       async collect() {
         const all = await read();
         this.reset();
         for (const { tenant, nodes: byState } of all ?? []) {
-          this.set({ tenant, state: 'live' }, byState.live);
-          this.set({ tenant, state: 'lost' }, byState.lost);
+          for (const [state, count] of Object.entries(byState)) this.set({ tenant, state }, count);
         }
       },
     });

@@ -36,6 +36,7 @@ import { LimitsController } from './limits/limits.controller.js';
 import { LimitsService } from './limits/limits.service.js';
 import { LimitUse } from './limits/limit-use.service.js';
 import { UserLimitsController } from './limits/user-limits.controller.js';
+import { ForgetNodeService } from './nodes/forget-node.service.js';
 import { FuseService } from './nodes/fuse.service.js';
 import { NodesController } from './nodes/nodes.controller.js';
 import { SessionsController } from './sessions/sessions.controller.js';
@@ -88,6 +89,7 @@ import { UsersService } from './users/users.service.js';
     TerminationService,
     AdminMetrics,
     CommandsMetrics,
+    ForgetNodeService,
     FuseService,
     StreamsMetrics,
     {

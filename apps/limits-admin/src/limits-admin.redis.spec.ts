@@ -47,6 +47,7 @@ const RESERVED = [
   ['DELETE', '/a1', undefined],
   ['POST', '/a1/terminate', undefined],
   ['DELETE', '/users/alice/sessions', undefined],
+  ['DELETE', '/nodes/a1', undefined],
 ] as const;
 
 const CALLS = [...WATCHED, ...CHANGED, ...RESERVED];

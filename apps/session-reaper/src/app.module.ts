@@ -10,6 +10,7 @@ import {
   type Logger,
 } from '#service-kit';
 import { NodesStore, OUTBOX_BOUNDS, SessionStore, type StoreClient } from '#session-core';
+import { warnOfContest } from '#session-wire';
 
 import { CommandsModule } from './commands/commands.module.js';
 import { ExpiryProcessor } from './expiry.processor.js';
@@ -37,13 +38,14 @@ import { WatchdogService } from './watchdog.service.js';
     },
     {
       provide: NodesStore,
-      inject: [CONFIG, REDIS],
-      useFactory: (config: BerthConfig, client: StoreClient) =>
+      inject: [CONFIG, REDIS, LOGGER],
+      useFactory: (config: BerthConfig, client: StoreClient, logger: Logger) =>
         new NodesStore({
           client,
           deadlineMs: config.redis.deadlineMs,
           tombstoneMs: config.tombstoneMs,
           policy: config.nodes,
+          onContested: (contest) => warnOfContest(logger, contest),
         }),
     },
     {

@@ -94,6 +94,16 @@ describeWith(['redis-server'], 'the reaper and nodes', () => {
     expect(await reasons()).toEqual(['node_restarted']);
   });
 
+  it('loses a run that only admitted before it died, and the books of a shard do not forget it', async () => {
+    const node = await startNode('b2bua-1', 1);
+    await startReaper();
+    node.stop();
+    await books.admit('by the next run', { epoch: 2 });
+    await eventually(async () => expect(await client.hget('berth:{default}:node:b2bua-1', 'epoch')).toBe('2'));
+    await eventually(async () => expect(await books.live()).toBe(0), { timeoutMs: 20_000 });
+    expect(await reasons()).toEqual(['node_lost']);
+  });
+
   it('loses nobody while the store is away, nor when it is back, and still loses who stays silent', async () => {
     await startNode('b2bua-1');
     const silent = await startNode('b2bua-2');
@@ -105,7 +115,7 @@ describeWith(['redis-server'], 'the reaper and nodes', () => {
     redis.resume();
     silent.stop();
     await eventually(async () => {
-      expect(await nodes.counts(TENANT)).toEqual({ live: 1, lost: 1 });
+      expect(await nodes.counts(TENANT)).toEqual({ live: 1, lost: 1, contested: 0 });
     });
     expect((await nodes.list(TENANT)).nodes.map(({ node, state }) => [node, state])).toEqual([
       ['b2bua-1', 'live'],

@@ -4,6 +4,7 @@ import { SessionStore, shardKeys, type SessionPolicy, type SessionState, type St
 export type OutboxEvent = Record<string, string>;
 
 interface AdmissionOptions extends Partial<SessionPolicy> {
+  epoch?: number;
   user?: string;
   state?: SessionState;
 }
@@ -25,7 +26,10 @@ export class TestBooks {
   }
 
   /** Admits a session; no deadline but those given. */
-  async admit(sessionId: string, { user = 'alice', state = 'active', ...policy }: AdmissionOptions): Promise<void> {
+  async admit(
+    sessionId: string,
+    { user = 'alice', state = 'active', epoch = 1, ...policy }: AdmissionOptions,
+  ): Promise<void> {
     const facts = {
       from: 'sip:alice@example.com',
       to: 'sip:bob@example.com',
@@ -44,7 +48,7 @@ export class TestBooks {
       facts,
       attempt: 1,
       node: 'b2bua-1',
-      epoch: 1,
+      epoch,
       priority: 'normal',
       groups: [],
       policy: { idleMs: 0, maxDurationMs: 0, reservationMs: 60_000, ...policy },

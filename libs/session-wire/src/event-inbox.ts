@@ -78,6 +78,7 @@ export class EventInbox {
       case 'id-conflict':
         return { status: 409, code: 'session-id-conflict' };
       case 'stale-epoch':
+        await nodes.refused(ref, request);
         return { status: 409, code: 'stale-epoch' };
       default:
         return { status: 409, code: 'session-ended' };
@@ -130,7 +131,10 @@ export class EventInbox {
   private async snapshot(tenant: TenantBooks, event: EventOf<'node.snapshot'>): Promise<EventResult> {
     if (isFromTheFuture(event.mark, Date.now())) throw new InvalidInputError('mark', 'must not be in the future');
     const outcome = await tenant.snapshots.part(tenant.ref, snapshotPart(event.node, event, tenant.config));
-    if (outcome.kind === 'stale-epoch') return { status: 409, code: 'stale-epoch' };
+    if (outcome.kind === 'stale-epoch') {
+      await tenant.nodes.refused(tenant.ref, event);
+      return { status: 409, code: 'stale-epoch' };
+    }
     if (outcome.kind === 'empty') {
       throw new InvalidInputError(
         'none',

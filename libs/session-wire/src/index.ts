@@ -6,4 +6,4 @@ export * from './fields.schema.js';
 export { heartbeatBody, nodeName, snapshotBody, type HeartbeatBody, type SnapshotBody } from './nodes.schema.js';
 export * from './sessions.schema.js';
 export { snapshotPart } from './snapshot.mapper.js';
-export { openBooks, type TenantBooks } from './tenant-books.js';
+export { openBooks, warnOfContest, type TenantBooks } from './tenant-books.js';

@@ -1,5 +1,12 @@
 import { policyFor, type BerthConfig, type Logger, type TenantConfig } from '#service-kit';
-import { NodesStore, SessionStore, SnapshotsStore, type StoreClient, type TenantRef } from '#session-core';
+import {
+  NodesStore,
+  SessionStore,
+  SnapshotsStore,
+  type Contest,
+  type StoreClient,
+  type TenantRef,
+} from '#session-core';
 
 /** A tenant and the ways to its books. */
 export interface TenantBooks {
@@ -19,7 +26,7 @@ export function openBooks(config: BerthConfig, client: StoreClient, logger: Logg
       ref: { name: tenant.name, shards: tenant.shards },
       config: tenant,
       store: new SessionStore(common),
-      nodes: new NodesStore({ ...common, policy }),
+      nodes: new NodesStore({ ...common, policy, onContested: (contest) => warnOfContest(logger, contest) }),
       snapshots: new SnapshotsStore({
         ...common,
         policy,
@@ -28,4 +35,12 @@ export function openBooks(config: BerthConfig, client: StoreClient, logger: Logg
       }),
     };
   });
+}
+
+/** Two processes speak for one node: the line names both runs. */
+export function warnOfContest(logger: Logger, { tenant, node, epoch, currentEpoch }: Contest): void {
+  logger.warn(
+    { tenant, node, epoch, current_epoch: currentEpoch },
+    'Node contested: an older run of it still speaks, and is refused; a name belongs to one process',
+  );
 }

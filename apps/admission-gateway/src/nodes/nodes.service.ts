@@ -28,24 +28,26 @@ export class NodesService {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  /** The node lives. Throws `stale-epoch` if a newer run of it does, and StoreUnavailableError. */
+  /** The node lives. Throws `stale-epoch` if a newer run of it does, `invalid-request` for an epoch of the future, and StoreUnavailableError. */
   async beat(caller: Principal, node: string, said: HeartbeatBody): Promise<Extract<Beat, { kind: 'beat' }>> {
     assertMaySpeakForNode(caller, node);
     const { ref, nodes } = this.tenants.named(caller.tenant);
     const beat = await nodes.beat(ref, { node, ...said, via: 'http' });
     if (beat.kind === 'beat') return beat;
     if (beat.kind === 'late') throw new StoreUnavailableError(`The beat of ${node} met its loss; beat again`);
-    this.logger.warn({ node, epoch: said.epoch, current_epoch: beat.currentEpoch }, 'Beat of an older run refused');
     throw staleEpoch(beat.currentEpoch);
   }
 
   /** The node holds these sessions. Throws `stale-epoch`, `invalid-request` and StoreUnavailableError. */
   async snapshot(caller: Principal, node: string, said: SnapshotBody): Promise<SnapshotAnswer> {
     assertMaySpeakForNode(caller, node);
-    const { ref, config, snapshots } = this.tenants.named(caller.tenant);
+    const { ref, config, snapshots, nodes } = this.tenants.named(caller.tenant);
     const outcome = await snapshots.part(ref, snapshotPart(node, said, config));
     this.report(node, outcome);
-    if (outcome.kind === 'stale-epoch') throw staleEpoch(outcome.currentEpoch);
+    if (outcome.kind === 'stale-epoch') {
+      await nodes.refused(ref, { node, epoch: said.epoch });
+      throw staleEpoch(outcome.currentEpoch);
+    }
     if (outcome.kind === 'stale-mark') {
       throw new InvalidInputError('mark', 'must be of the latest heartbeat: this one is older than the last snapshot');
     }

@@ -1,7 +1,7 @@
 import { deadLettersQuery } from '../dead-letters/dead-letters.schema.js';
 import { changeBody, temporaryLimitBody } from '../limits/fields.schema.js';
 import { userClassBody } from '../limits/limits.schema.js';
-import { nodesQuery } from '../nodes/nodes.schema.js';
+import { forgetBody, nodesQuery } from '../nodes/nodes.schema.js';
 import { activeQuery, terminateBody, terminateQuery } from '../sessions/sessions.schema.js';
 import { usersQuery } from '../users/users.schema.js';
 import type { Route } from './route.js';
@@ -125,6 +125,15 @@ export const FLEET_ROUTES: Route[] = [
     summary: 'Nodes that beat, and those that are lost',
     answer: '{nodes, total, page, limit}',
     query: nodesQuery,
+  },
+  {
+    ...nodes,
+    method: 'delete',
+    path: '/api/sessions/nodes/{node}',
+    for: 'admin',
+    summary: 'Forget a node and end what it holds; its next epoch may be any',
+    answer: '{success, terminated, message}',
+    body: forgetBody,
   },
   {
     ...nodes,

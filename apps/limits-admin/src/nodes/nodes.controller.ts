@@ -1,11 +1,12 @@
-import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 
-import { Caller, parseQuery, ProblemException, Roles, type Principal } from '#service-kit';
+import { Caller, parseBody, parseQuery, ProblemException, Roles, type Principal } from '#service-kit';
 import { NodesStore, SnapshotsStore } from '#session-core';
 
 import { Tenants } from '../tenants.service.js';
 import { FuseService } from './fuse.service.js';
-import { nodesQuery } from './nodes.schema.js';
+import { ForgetNodeService } from './forget-node.service.js';
+import { forgetBody, nodePath, nodesQuery } from './nodes.schema.js';
 import { fuseView, nodeView } from './nodes.view.js';
 
 /** Which nodes there are, and what was stopped because it would have ended too many sessions. */
@@ -15,6 +16,7 @@ export class NodesController {
     private readonly nodes: NodesStore,
     private readonly snapshots: SnapshotsStore,
     private readonly fuses: FuseService,
+    private readonly forgetting: ForgetNodeService,
     private readonly tenants: Tenants,
   ) {}
 
@@ -27,6 +29,21 @@ export class NodesController {
     const views = [];
     for (const node of nodes) views.push(nodeView(node, await this.snapshots.progress(tenant, node.node)));
     return { nodes: views, total, page, limit };
+  }
+
+  /** Forgets a node and ends what it holds; needs the role that may end sessions. */
+  @Delete('nodes/:node')
+  async forget(@Caller() caller: Principal, @Param() path: unknown, @Body() body: unknown) {
+    const { node } = parseQuery(nodePath, path);
+    const { reason } = parseBody(forgetBody, body);
+    const terminated = await this.forgetting.forget(this.tenants.of(caller), node, { by: caller, note: reason ?? '' });
+    if (terminated === null) {
+      throw new ProblemException(
+        'not-found',
+        'No such node beats or holds sessions; GET /api/sessions/nodes lists them',
+      );
+    }
+    return { success: true, terminated, message: `Node ${node} forgotten; terminated ${terminated} sessions of it` };
   }
 
   @Get('fuses')

@@ -21,6 +21,7 @@ describeWith(['redis-server'], 'nodes over the admin API', () => {
   let admin: Admin;
   let nodes: NodesStore;
   let nowMs: number;
+  let log: string[];
 
   beforeAll(async () => {
     redis = await startRedis();
@@ -29,7 +30,8 @@ describeWith(['redis-server'], 'nodes over the admin API', () => {
 
   beforeEach(async () => {
     await client.flushall();
-    admin = await startAdmin(redis.url);
+    log = [];
+    admin = await startAdmin(redis.url, { log });
     nowMs = Date.now();
     nodes = new NodesStore({
       client,
@@ -82,7 +84,11 @@ describeWith(['redis-server'], 'nodes over the admin API', () => {
   });
 
   it('shows a fuse that has tripped, and lets an operator overrule it', async () => {
-    for (const node of ['n1', 'n2', 'n3', 'n4']) await beat(node);
+    const fleet = new Fleet(client);
+    for (const node of ['n1', 'n2', 'n3', 'n4']) {
+      await beat(node);
+      await fleet.admit(node, `call of ${node}`, {}, { node });
+    }
     await silence(60_000);
     expect((await admin.call('GET', '/fuses')).body).toMatchObject({
       fuses: [{ id: 'nodes', kind: 'nodes', silent: 4, live: 4, allowedUntil: null }],
@@ -92,6 +98,44 @@ describeWith(['redis-server'], 'nodes over the admin API', () => {
     nowMs = Date.now();
     await silence(2_000);
     expect((await admin.call('GET', '/nodes')).body).toMatchObject({ total: 4 });
+  });
+
+  it('forgets a node: ends what it holds with its caller, and its next epoch may be any', async () => {
+    await beat('b2bua-1');
+    const fleet = new Fleet(client);
+    for (let i = 0; i < 60; i += 1) await fleet.admit(`user-${i}`);
+    const forgotten = await admin.call('DELETE', '/nodes/b2bua-1', { reason: 'its clock was set back' });
+    expect(forgotten).toMatchObject({ status: 200, body: { success: true, terminated: 60 } });
+    expect((await admin.call('GET', '/nodes')).body).toMatchObject({ nodes: [], total: 0 });
+    expect((await admin.call('GET', '/active')).body).toMatchObject({ sessions: [] });
+    const events = await client.xrange('berth:{default/0}:events', '-', '+');
+    const ended = events.filter(([, flat]) => flat.includes('session.ended'));
+    expect(ended).toHaveLength(60);
+    for (const [, flat] of ended) expect(flat).toEqual(expect.arrayContaining(['killed', 'by']));
+    expect(await client.hlen('berth:{default/0}:commands:b2bua-1')).toBe(60);
+    const lines = log.map((line) => JSON.parse(line) as Record<string, unknown>);
+    const [said] = lines.filter(({ message }) => message === 'Node forgotten by admin');
+    expect(said).toMatchObject({ tenant: 'default', node: 'b2bua-1', sessions: 60, note: 'its clock was set back' });
+    expect(said?.['by']).toEqual(expect.any(String));
+    expect(lines.filter(({ message }) => message === 'Session killed by admin')).toHaveLength(60);
+    expect((await admin.call('DELETE', '/nodes/b2bua-1')).status).toBe(404);
+    expect(await nodes.beat(DEFAULT_TENANT, { node: 'b2bua-1', epoch: 1, via: 'http' })).toMatchObject({
+      kind: 'beat',
+    });
+  });
+
+  it('forgets a node that never beat, one with a hostile name, and none that is unknown or no name', async () => {
+    await new Fleet(client).admit('alice', 'a call', {}, { node: 'n/1:%' });
+    expect((await admin.call('DELETE', `/nodes/${encodeURIComponent('n/1:%')}`)).body).toMatchObject({ terminated: 1 });
+    expect((await admin.call('DELETE', '/nodes/nobody')).body).toMatchObject({ code: 'not-found' });
+    expect((await admin.call('DELETE', `/nodes/${'n'.repeat(129)}`)).status).toBe(400);
+  });
+
+  it('counts nodes of which an older run still speaks', async () => {
+    await nodes.beat(DEFAULT_TENANT, { node: 'b2bua-1', epoch: 2, via: 'http' });
+    await beat('b2bua-1');
+    const metrics = (await admin.app.inject('/metrics')).payload;
+    expect(metrics).toContain('berth_nodes{tenant="default",state="contested"} 1');
   });
 
   it('knows no fuse that has not tripped, and takes neither word for the id of a session', async () => {

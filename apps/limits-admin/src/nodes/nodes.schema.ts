@@ -1,5 +1,14 @@
 import { z } from 'zod';
 
+import { nodeName } from '#session-wire';
+
 import { pageNumber, pageSize } from '../query.schema.js';
+import { terminateBody } from '../sessions/sessions.schema.js';
 
 export const nodesQuery = z.object({ page: pageNumber(), limit: pageSize() });
+
+/** The node in a path. */
+export const nodePath = z.object({ node: nodeName() });
+
+/** Why a node is forgotten, for the log. */
+export const forgetBody = terminateBody;

@@ -80,7 +80,8 @@ export class TerminationService {
     }
   }
 
-  private record(session: EndedSession, { id }: Principal): void {
+  /** Tells the log and the metrics of a session that was ended for this caller. */
+  record(session: EndedSession, { id }: Principal): void {
     this.ended.inc({ reason: session.endReason });
     logSessionKilled(this.logger, { sessionId: session.id, user: session.user, peer: peerOf(session) }, id);
   }

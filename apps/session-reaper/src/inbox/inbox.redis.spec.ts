@@ -78,6 +78,24 @@ describeWith(['redis-server'], 'the inbox', () => {
     }
   };
 
+  it('gives an epoch of the future up with its reason, and the node goes on', async () => {
+    const { log } = await startReaper();
+    await publish('node.heartbeat', { node: NODE, epoch: 5 });
+    await publish('session.started', { sessionId: 'call', user: 'alice', node: NODE, epoch: 5 });
+    await eventually(async () => expect(await live()).toEqual(['call']));
+    await publish('session.started', { sessionId: 'evil', user: 'eve', node: NODE, epoch: Number.MAX_SAFE_INTEGER });
+    await publish('node.heartbeat', { node: NODE, epoch: Number.MAX_SAFE_INTEGER });
+    await eventually(async () => expect(await deadLetters()).toHaveLength(2));
+    for (const reason of await deadLetters()) expect(reason).toContain('ten minutes ahead of the clock of Redis');
+    expect(await live()).toEqual(['call']);
+    await publish('node.heartbeat', { node: NODE, epoch: 4 });
+    await eventually(() =>
+      expect(log.filter(({ message }) => message.startsWith('Node contested'))).toMatchObject([
+        { node: NODE, epoch: 4, current_epoch: 5 },
+      ]),
+    );
+  });
+
   it('applies what was published before the reaper came, and what comes then, in every stream', async () => {
     for (let number = 0; number < INBOX_STREAMS; number += 1) {
       await publish('session.started', { sessionId: `before-${number}`, user: 'alice', node: NODE }, { number });
