@@ -5,13 +5,16 @@ import { InvalidInputError } from './errors.js';
  * in milliseconds.
  */
 export function futureEpoch(epoch: number, nowMs: number): InvalidInputError {
-  const told = (ms: number) => `${ms}${ms <= LAST_DATE_MS ? ` (${new Date(ms).toISOString()})` : ''}`;
   return new InvalidInputError(
     'epoch',
-    `must not begin a run more than ten minutes ahead of the clock of Redis: it is ${told(epoch)}, the clock says ${told(nowMs)}. ` +
+    `must not begin a run more than ten minutes ahead of the clock of Redis: it is ${clock(epoch)}, the clock says ${clock(nowMs)}. ` +
       'Send the start of the node in milliseconds, or a number that grows by one with each start; microseconds are a likely cause',
   );
 }
 
 /** The last one that a Date can be. */
 const LAST_DATE_MS = 8.64e15;
+
+function clock(ms: number): string {
+  return ms <= LAST_DATE_MS ? `${ms} (${new Date(ms).toISOString()})` : `${ms}`;
+}

@@ -18,7 +18,7 @@ export const nodesSection = section({
     unit: 'sessions',
   }),
   fuse_nodes: setting(share().default(0.5), {
-    text: "The largest share of a tenant's nodes that may be lost together.",
+    text: "The largest share of a tenant's nodes that hold sessions that may be lost together.",
   }),
   on_return: setting(oneOf(['over_admit', 'hang_up']).default('over_admit'), {
     text: 'What happens to the sessions of a returning node that have no room.',
