@@ -63,8 +63,8 @@ export function shardKeys(tenant: TenantRef, shard: number) {
     /** set of ids, written by admit and every ending. The live sessions of one run of a node. Ends: when empty. */
     nodeSessions: (node: string, epoch: number) => `${prefix}node_sessions:${escapeKeyPart(node)}:${epoch}`,
     /**
-     * zset epoch -> epoch, written by admit, transfer, claim and note-runs. The runs that hold sessions of a node that has not beaten.
-     * Ends: its members with their last session; when empty.
+     * zset epoch -> epoch, its negative where it came ahead of the clock, written by admit, transfer, claim and note-runs. The runs that hold
+     * sessions of a node that has not beaten. Ends: its members with their last session; when empty.
      */
     nodeRuns: (node: string) => `${prefix}node_runs:${escapeKeyPart(node)}`,
     /** zset id -> due (ms, +inf without a deadline), written by every verb. All live sessions of the shard. Ends: when empty. */

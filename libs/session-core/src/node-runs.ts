@@ -97,7 +97,7 @@ export class NodeRuns {
     return epochs.length === 0 ? null : Math.max(...epochs);
   }
 
-  /** Whether a shard has this run, or a newer one, on its books. */
+  /** Whether a shard has this run, or a newer one, on its books; one that came ahead of the clock does not count. */
   async isKnown(tenant: TenantRef, node: string, epoch: number): Promise<boolean> {
     const { client } = this.options;
     const known = await Promise.all(
@@ -106,7 +106,7 @@ export class NodeRuns {
         const [run, noted] = await this.call(
           async () => await Promise.all([client.hget(keys.nodes, node), client.zscore(keys.nodeRuns(node), epoch)]),
         );
-        return noted !== null || Number.parseInt(run ?? '0', 10) >= epoch;
+        return Number(noted ?? 0) > 0 || Number.parseInt(run ?? '0', 10) >= epoch;
       }),
     );
     return known.includes(true);

@@ -229,7 +229,6 @@ describe('an epoch of the future', () => {
     await expect(beat(FUTURE)).rejects.toEqual(refused);
     await expect(beat(FUTURE, 'new name')).rejects.toEqual(refused);
     await expect(admit('evil', FUTURE)).rejects.toEqual(refused);
-    await expect(admit('evil', FUTURE, { node: 'new name' })).rejects.toEqual(refused);
     await expect(books.store.check(tenant, request('evil', { epoch: FUTURE }))).rejects.toEqual(refused);
     await expect(books.store.started(tenant, request('evil', { epoch: FUTURE }))).rejects.toEqual(refused);
     await expect(books.store.transfers.transfer(tenant, { sessionId: 'c2' }, run)).rejects.toEqual(refused);
@@ -251,8 +250,34 @@ describe('an epoch of the future', () => {
     await expect(beat(nowMs + 600_001, 'other')).rejects.toEqual(refused);
   });
 
+  it('of a name that never beat is admitted, and harms nobody: the first beat of a real run ends it', async () => {
+    expect((await admit('evil', FUTURE)).kind).toBe('admitted');
+    await admit('c0', 7, { node: 'other' });
+    await books.store.transfers.transfer(tenant, { sessionId: 'c0' }, { node: NODE, epoch: FUTURE - 1 });
+    await admit('c1', EPOCH);
+    await expect(beat(FUTURE)).rejects.toEqual(refused);
+    await pass(1_000);
+    expect(await stillLive()).toEqual(['c0', 'c1', 'evil']);
+    expect(await beat(EPOCH)).toMatchObject({ kind: 'beat' });
+    await pass(1_000);
+    expect(await endings()).toEqual({ c0: 'node_restarted', evil: 'node_restarted' });
+    expect(await stillLive()).toEqual(['c1']);
+    expect(await books.redis.exists(keys.nodeRuns(NODE), keys.departed)).toBe(0);
+  });
+
+  it('is one no more when its time has come: what its run admitted before stays', async () => {
+    const epoch = books.clock.nowMs + 900_000;
+    await admit('c1', epoch);
+    await expect(beat(epoch)).rejects.toEqual(refused);
+    books.clock.advance(400_000);
+    expect(await beat(epoch)).toMatchObject({ kind: 'beat' });
+    await pass(BEAT_MS);
+    expect(await stillLive()).toEqual(['c1']);
+  });
+
   it('is refused across shards too, and the session stays where it is', async () => {
     const four = { name: 'acme', shards: 4 };
+    await new Reconciling(books, four).beat('other', 5);
     await books.store.limits.change(four, () => ({ maxSessionsPerUser: 0 }));
     await books.store.admit(four, request('c1', { user: 'alice', epoch: EPOCH }));
     const user = ['bob', 'carol', 'dave'].find((name) => shardOf(four, name) !== shardOf(four, 'alice'))!;

@@ -76,7 +76,7 @@ if session then
 end
 
 -- 3. The node.
-if ahead or run and run ~= ARGV[12] then
+if run and run ~= ARGV[12] then
   local refused = refuse_run(ARGV[11], tonumber(ARGV[12]))
   if refused then return refused end
 end

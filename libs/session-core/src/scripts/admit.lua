@@ -67,16 +67,13 @@ if limits[3] then
 -- @include rates
 end
 
--- A run of a name that never beat, ahead of the clock.
-local ahead = not run and ARGV[11] ~= '' and tonumber(ARGV[12]) > now + MOST_AHEAD_MS
 local may_refuse = enforced and (crowded or rates_full)
-if may_refuse and not detailed and not session and not emergency and ARGV[4] ~= 'started' and (not run or run == ARGV[12]) and not ahead
-  and length < EVENTS_BOUND then
+if may_refuse and not detailed and not session and not emergency and ARGV[4] ~= 'started' and (not run or run == ARGV[12]) and length < EVENTS_BOUND then
 -- @include refuse-plainly
 end
 -- Most admissions meet an id never seen, a node's present run, limits with room and an outbox that needs no trimming. The others are
 -- looked at closely.
-if session or ARGV[4] == 'started' or (run and run ~= ARGV[12]) or ahead or may_refuse or length >= EVENTS_BOUND then
+if session or ARGV[4] == 'started' or (run and run ~= ARGV[12]) or may_refuse or length >= EVENTS_BOUND then
 -- @include reading
 -- @include endings
 -- @include runs
@@ -117,7 +114,7 @@ redis.call('SET', KEYS[3], struct.pack(START, now) .. record)
 redis.call('ZADD', DEADLINES, due, id)
 if limits[8] then redis.call('ZADD', PREFIX .. 'started', now_text, id) end
 if node_sessions then redis.call('SADD', node_sessions, id) end
-if noted then redis.call('ZADD', noted, ARGV[12], ARGV[12]) end
+if noted then redis.call('ZADD', noted, tonumber(ARGV[12]) > now + MOST_AHEAD_MS and '-' .. ARGV[12] or ARGV[12], ARGV[12]) end
 local groups_active
 for n = 1, #group_held do
   groups_active = groups_active or {}

@@ -72,7 +72,7 @@ local function put_on_books(a, due, traffic)
   redis.call('SET', a.session_key, pack_session(session))
   redis.call('ZADD', DEADLINES, due_text(due), a.id)
   if a.node_key then redis.call('SADD', a.node_key, a.id) end
-  if a.noted then redis.call('ZADD', a.noted, run_text(session.list[EPOCH]), run_text(session.list[EPOCH])) end
+  if a.noted then redis.call('ZADD', a.noted, note_score(session.list[EPOCH]), run_text(session.list[EPOCH])) end
   if by_start then redis.call('ZADD', STARTED, started, a.id) end
   for _, group in ipairs(session.list[GROUPS]) do
     local group_key = key('group_sessions:', group)

@@ -16,9 +16,10 @@ end
 local larger = not known and begin_larger(node, epoch)
 if larger then return { 'kept', run_text(larger), '0', '0' } end
 local before, length = plan_run(node, epoch, known), redis.call('XLEN', EVENTS)
+redis.call('ZREM', noted_runs(node), ARGV[3])
 redis.call('HSET', NODES, node, ARGV[3] .. ' ' .. ARGV[4] .. ' lost')
 redis.call('ZADD', DEPARTED, now_text, 'node_lost:' .. node .. ':' .. ARGV[3])
-if before and before < epoch then redis.call('ZADD', DEPARTED, now_text, 'node_restarted:' .. node .. ':' .. run_text(before)) end
+if before and before ~= epoch then redis.call('ZADD', DEPARTED, now_text, 'node_restarted:' .. node .. ':' .. run_text(before)) end
 if ARGV[5] == '1' then
   append_event(length, node .. '/' .. ARGV[3] .. '/lost/' .. ARGV[4], 'node.lost', 'node', node, 'epoch', ARGV[3])
 end

@@ -24,11 +24,11 @@ local function plan(node, epoch, noted)
   if known == epoch then -- the tenant may not know it; said as of long ago, it revives nothing that was lost since
     return not lost and function() redis.call('HSET', BEGUN, node, run_text(epoch) .. ' 0') end, false
   end
-  if epoch > now + MOST_AHEAD_MS then return nil, false end
+  if known and epoch > now + MOST_AHEAD_MS then return nil, false end
   if draining then return nil, true end -- it may be one of a node that was forgotten and is about to end: the next time
   if known then return function() replace_run(node, epoch, 0, known, true) end, true end
   if redis.call('ZSCORE', noted, run_text(epoch)) then return nil, false end
-  return function() redis.call('ZADD', noted, run_text(epoch), run_text(epoch)) end, true
+  return function() redis.call('ZADD', noted, note_score(epoch), run_text(epoch)) end, true
 end
 
 local writes, seen, found = {}, {}, state[3] == '1'

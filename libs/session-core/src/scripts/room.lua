@@ -56,16 +56,14 @@ local function will_depart(session_id, ending, due)
   if epoch then will_end(session_id, ending, due, lost and 'node_lost' or 'node_restarted', '', true) end
 end
 
--- Why nothing may come onto the books of this run, as a reply: it is over, or would begin ahead of time; nil if it may. A new run of a name
--- that has beaten comes into force with the first write. `begun`: it was judged in another shard, and may be ahead of the clock here.
+-- Why nothing may come onto the books of this run, as a reply: it is over, or would begin ahead of time; nil if it may, as any run of a name
+-- that never beat. A new run of one that has comes into force with the first write. `begun`: it was judged in another shard, and may be ahead of the clock here.
 local function refuse_run(node, epoch, begun)
   local known, _, lost = known_run(node)
-  if known == epoch and not lost then return nil end
-  if known and known >= epoch then return { 'stale-epoch', run_text(known) } end
-  if epoch > now + MOST_AHEAD_MS and not begun and (known or not redis.call('ZSCORE', noted_runs(node), run_text(epoch))) then
-    return { 'future-epoch', run_text(epoch), now_text }
-  end
-  if known then new_run = { node, epoch, plan_run(node, epoch, known) } end
+  if not known or known == epoch and not lost then return nil end
+  if known >= epoch then return { 'stale-epoch', run_text(known) } end
+  if epoch > now + MOST_AHEAD_MS and not begun then return { 'future-epoch', run_text(epoch), now_text } end
+  new_run = { node, epoch, plan_run(node, epoch, known) }
 end
 
 local function apply_planned(tombstone_ms)

@@ -1,7 +1,8 @@
 -- For the verbs that ask whether a node's run is the present one. A run is a node from one start to the next, named by its epoch.
 --
 -- A name that has beaten is in `nodes`, with its present run, in every shard: each of its runs is watched. Of a name that has not beaten
--- `node_runs` has the runs that hold sessions here, so that its first beat finds them.
+-- `node_runs` has the runs that hold sessions here, so that its first beat finds them: by their epoch, or where that was ahead of the
+-- clock when they came, by its negative; such a run is never taken for the present one.
 
 local NODES, DEPARTED, BEGUN = PREFIX .. 'nodes', PREFIX .. 'departed', PREFIX .. 'begun'
 
@@ -15,10 +16,12 @@ end
 
 local function run_text(epoch) return string.format('%d', epoch) end
 
--- The largest noted run of a node below this epoch, below any for nil.
-local function noted_below(node, epoch)
-  local first = epoch and '(' .. run_text(epoch) or '+inf'
-  return tonumber(redis.call('ZRANGE', noted_runs(node), first, '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, 1)[1])
+-- By what a run is noted.
+local function note_score(epoch) return run_text(epoch > now + MOST_AHEAD_MS and -epoch or epoch) end
+
+-- The noted run of a node that comes last from this score down.
+local function noted_below(node, score)
+  return tonumber(redis.call('ZRANGE', noted_runs(node), score, '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, 1)[1])
 end
 
 -- A session that does not say its epoch joins the run of its node that beats; without one it is not watched.
@@ -35,16 +38,18 @@ local function departed_run(list)
   return nil
 end
 
--- Reads what `replace_run` writes. Returns the run before this one: the known one, or the largest that is noted.
+-- Reads what `replace_run` writes. Returns a run before this one: the known one, or one that is noted.
 local function plan_run(node, epoch, known)
   redis.call('ZCARD', DEPARTED)
   redis.call('HLEN', BEGUN)
-  return known or noted_below(node, epoch)
+  redis.call('ZCARD', noted_runs(node))
+  return known or noted_below(node, '(' .. run_text(epoch))
 end
 
 -- A new run has been seen. What the old ones held is over at once, and ends in batches. `begins`: none of its beats has been seen; whoever
 -- watches the nodes takes it from here, so that it is watched from this step on, whatever becomes of the process that asked.
 local function replace_run(node, epoch, change, before, begins)
+  redis.call('ZREM', noted_runs(node), run_text(epoch))
   redis.call('HSET', NODES, node, run_text(epoch) .. (change > 0 and ' ' .. run_text(change) or ''))
   if before then redis.call('ZADD', DEPARTED, now_text, 'node_restarted:' .. node .. ':' .. run_text(before)) end
   if begins then redis.call('HSET', BEGUN, node, run_text(epoch) .. ' ' .. now_text) end
@@ -53,9 +58,9 @@ end
 -- The first that this shard hears of a name's beating is a run that is older than one that holds sessions here: the larger one is its
 -- present run. Returns its epoch, nil where there is none.
 local function begin_larger(node, epoch)
-  local largest = noted_below(node)
-  if not largest or largest <= epoch then return nil end
-  local before = plan_run(node, largest)
-  replace_run(node, largest, 0, before, true)
+  local largest = redis.call('ZRANGE', noted_runs(node), '+inf', '(' .. run_text(epoch), 'BYSCORE', 'REV', 'LIMIT', 0, 1)[1]
+  if not largest then return nil end
+  largest = tonumber(largest)
+  replace_run(node, largest, 0, plan_run(node, largest), true)
   return largest
 end
