@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 
 import { LOGGER, logSessionRemoved, peerOf, type Logger, type Principal } from '#service-kit';
-import type { EndOutcome, SessionOutcome, SessionRef, TrafficTotals } from '#session-core';
+import type { EndOutcome, EndRequest, SessionOutcome, SessionRef, TrafficTotals } from '#session-core';
 
 import { GatewayMetrics } from './gateway.metrics.js';
 import { assertMaySpeakForSession } from './node-rights.js';
@@ -42,12 +42,11 @@ export class SessionsService {
   async end(
     caller: Principal,
     session: SessionRef,
-    attempt: number | undefined,
-    note: string | undefined,
+    said: Pick<EndRequest, 'attempt' | 'note' | 'totals'>,
   ): Promise<EndOutcome> {
     const { ref, store } = this.tenants.named(caller.tenant);
     await assertMaySpeakForSession(caller, store, ref, session);
-    const outcome = await store.end(ref, session, { attempt, reason: 'completed', note, by: 'node' });
+    const outcome = await store.end(ref, session, { ...said, reason: 'completed', by: 'node' });
     if (outcome.kind === 'now') {
       const { id, user } = outcome.session;
       this.metrics.sessionsEnded('completed', 1);

@@ -52,8 +52,9 @@ export function shardKeys(tenant: TenantRef, shard: number) {
     /** hash, written by renew and admit. Traffic totals and the last activity where no deadline tells it. Ends: with its session. */
     traffic: (id: string) => `${prefix}traffic:${escapeKeyPart(id)}`,
     /**
-     * hash, written by renew. Traffic totals of an attempt that has not started yet, or of no attempt in particular: published
-     * activity may overtake its start. Ends: its start takes it into `traffic`; in any case expires after 60 s.
+     * hash, written by renew, end and admit. Traffic totals of an attempt that has not started yet, or of no attempt in particular: activity and
+     * an end may overtake their start. Or, with `started`, of an attempt that a later one has overtaken. Ends: its start takes it into
+     * `traffic`; in any case expires after 60 s, or a tombstone's time.
      */
     early: (id: string, attempt?: number) => `${prefix}early:${escapeKeyPart(id)}:${attempt ?? ''}`,
     /** zset id -> start (ms), written by admit and every ending. The live sessions of a user. Ends: when empty. */
@@ -88,6 +89,8 @@ export function shardKeys(tenant: TenantRef, shard: number) {
     creations: `${prefix}creations`,
     /** hash user and limit (JSON) -> second, refusals beyond the first, limits. Ends: its fields with upkeep, a second later. */
     refusals: `${prefix}refusals`,
+    /** hash session -> totals that were reported after its end and are not yet in the outbox (JSON), written by renew and end. Ends: its fields with upkeep, a second later; the key 24 h after the last. */
+    late: `${prefix}late`,
     /** hash, written by set-limits alone. The limits in force here, with their version. Ends: never. */
     limits: `${prefix}limits`,
     /** hash, filled by set-limits in chunks and renamed to `limits`. Ends: by that, or after a minute. */

@@ -14,7 +14,7 @@ import { confirm } from './scripts/confirm.script.js';
 import { end, type EndOutcome } from './scripts/end.script.js';
 import { get } from './scripts/get.script.js';
 import { refuse, type ServerRefusal } from './scripts/refuse.script.js';
-import { renew, type RenewOptions } from './scripts/renew.script.js';
+import { renew, totalArguments, type RenewOptions } from './scripts/renew.script.js';
 import type { ShardContext, StoreClient } from './scripts/script.js';
 import { sweep, type Sweep } from './scripts/sweep.script.js';
 import type { Trim } from './scripts/trim.script.js';
@@ -41,6 +41,8 @@ export interface EndRequest {
   by: 'node' | 'berth';
   /** The key or person that has it ended. */
   endedBy?: string | undefined;
+  /** What the session came to; merged by maximum. */
+  totals?: TrafficTotals | undefined;
 }
 
 /** An admission together with the means to take it back. */
@@ -144,7 +146,24 @@ export class SessionStore {
     totals: TrafficTotals = {},
     options: RenewOptions = {},
   ): Promise<SessionOutcome> {
-    return await this.whereItLives(tenant, ref, (context) => renew(context, ref.sessionId, totals, options));
+    const shards = await this.shardsOf(tenant, ref);
+    // Where it does not live it may still start, or have ended: in each of these shards.
+    const outcomes = await Promise.all(
+      shards.map((shard) =>
+        this.call(async () => await renew(this.context(tenant, shard), ref.sessionId, totals, options)),
+      ),
+    );
+    const outcome = outcomes.find(({ kind }) => kind === 'live') ?? outcomes[0] ?? { kind: 'unknown' };
+    const movedTo = outcome.kind === 'ended' ? outcome.session?.movedTo : null;
+    if (movedTo?.sessionId === ref.sessionId) return await this.renew(tenant, movedTo, totals, options);
+    if (movedTo) await this.passOn(tenant, movedTo, totals);
+    return outcome;
+  }
+
+  /** What is reported of a session under an id that it had before a handover is its own; it is no sign of life. */
+  private async passOn(tenant: TenantRef, movedTo: SessionRef, totals: TrafficTotals): Promise<void> {
+    if (totalArguments(totals).length === 0) return;
+    await this.renew(tenant, movedTo, { ...totals, channels: undefined }, { atMs: 0 });
   }
 
   async get(tenant: TenantRef, ref: SessionRef): Promise<SessionOutcome> {
@@ -156,9 +175,9 @@ export class SessionStore {
    * it is refused there.
    */
   async end(tenant: TenantRef, ref: SessionRef, request: EndRequest): Promise<EndOutcome> {
-    const { attempt, reason, note = '', by, endedBy } = request;
+    const { attempt, reason, note = '', by, endedBy, totals } = request;
     const { tombstoneMs } = this.options;
-    const ending = { sessionId: ref.sessionId, attempt, reason, note, by, endedBy, tombstoneMs };
+    const ending = { sessionId: ref.sessionId, attempt, reason, note, by, endedBy, tombstoneMs, totals };
     const shards = await this.shardsToEnd(tenant, ref, request);
     const outcomes = await Promise.all(
       shards.map((shard) => this.call(async () => await end(this.context(tenant, shard), ending))),
@@ -169,7 +188,9 @@ export class SessionStore {
     const everywhere = outcome.kind === 'unknown' && by === 'node' && shards.length < tenant.shards;
     if (everywhere) return await this.end(tenant, { sessionId: ref.sessionId }, request);
     const movedTo = outcome.kind === 'before' ? outcome.session.movedTo : null;
-    return movedTo?.sessionId === ref.sessionId ? await this.end(tenant, movedTo, request) : outcome;
+    if (movedTo?.sessionId === ref.sessionId) return await this.end(tenant, movedTo, request);
+    if (movedTo && totals) await this.passOn(tenant, movedTo, totals);
+    return outcome;
   }
 
   /** Ends at most `batch` due sessions of one shard. Not bounded by the decision deadline: it is nobody's request. */

@@ -28,6 +28,9 @@ export interface EventResult {
   detail?: unknown;
 }
 
+/** Published in this moment, whichever that is for Redis: a time of the future counts as now. */
+const JUST_NOW = Number.MAX_SAFE_INTEGER;
+
 /** A start that took longer to arrive creates nothing: its end may have been forgotten. A share of the tombstone, and at most this. */
 const STARTED_TOO_LATE_MS = 45_000;
 const SHARE_OF_TOMBSTONE = 0.75;
@@ -87,12 +90,12 @@ export class EventInbox {
 
   private async activity(
     { ref, config, store }: TenantBooks,
-    { sessionId, user, attempt, ...totals }: EventOf<'session.activity'>,
+    { sessionId, user, attempt, ...said }: EventOf<'session.activity'>,
     { atMs }: Arrival,
   ): Promise<EventResult> {
-    const { kind } = await store.renew(ref, named(sessionId, user, config), totals, {
+    const { kind } = await store.renew(ref, named(sessionId, user, config), said, {
       attempt,
-      atMs: atMs ?? undefined,
+      atMs: atMs ?? JUST_NOW,
     });
     if (kind === 'live') return { status: 200 };
     return kind === 'ended' ? { status: 410, code: 'session-ended' } : { status: 404, code: 'session-unknown' };
@@ -100,9 +103,9 @@ export class EventInbox {
 
   private async ended(
     { ref, config, store }: TenantBooks,
-    { sessionId, user, attempt, reason }: EventOf<'session.ended'>,
+    { sessionId, user, attempt, reason, ...said }: EventOf<'session.ended'>,
   ): Promise<EventResult> {
-    const ending = { attempt, reason: 'completed', note: reason, by: 'node' } as const;
+    const ending = { attempt, reason: 'completed', note: reason, by: 'node', totals: said } as const;
     const { kind } = await store.end(ref, named(sessionId, user, config), ending);
     return kind === 'unknown' ? { status: 404, code: 'session-unknown' } : { status: 204 };
   }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 import { attempt, header, sessionId, text, wholeNumber } from './fields.schema.js';
 import { heartbeatBody, nodeName, snapshotBody } from './nodes.schema.js';
-import { activityTotals, admissionBody } from './sessions.schema.js';
+import { activityTotals, admissionBody, totals } from './sessions.schema.js';
 
 /** The only version of events there is. */
 const VERSION = 1;
@@ -23,7 +23,7 @@ const ofSession = { sessionId: sessionId(), attempt: attempt().optional(), user:
 export const EVENT_SCHEMAS = {
   'session.started': admissionBody.extend({ ...envelope, sessionId: sessionId() }),
   'session.activity': z.object({ ...envelope, ...ofSession, ...activityTotals }),
-  'session.ended': z.object({ ...envelope, ...ofSession, reason: header(1_024).optional() }),
+  'session.ended': z.object({ ...envelope, ...ofSession, ...totals, reason: header(1_024).optional() }),
   'session.rejected': z.object({
     ...envelope,
     sessionId: sessionId().optional(),

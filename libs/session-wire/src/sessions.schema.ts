@@ -65,21 +65,25 @@ const channel = z.object({
   openedAt: z.iso.datetime({ offset: true, error: 'must be a time as RFC 3339 has it' }).optional(),
 });
 
-/** Totals so far, and the channels that are open now. */
-export const activityTotals = {
+/** What a session came to so far. */
+export const totals = {
   bytesSent: total(),
   bytesReceived: total(),
   packetsSent: total(),
   packetsReceived: total(),
-  channels: listOf(channel, MAX_CHANNELS).optional(),
 };
+
+/** Totals so far, and the channels that are open now. */
+export const activityTotals = { ...totals, channels: listOf(channel, MAX_CHANNELS).optional() };
 
 export const activityBody = z.object({ ...named, ...activityTotals });
 
 /** Of an end the free text goes to the note. */
 const reason = () => header(REASON_BYTES).optional();
 
-export const endBody = z.object({ ...named, reason: reason() });
+export const endBody = z.object({ ...named, ...totals, reason: reason() });
+
+export type EndBody = z.output<typeof endBody>;
 
 /** `?user=`: a hint where the session lives. */
 export const hintQuery = z.object({ user: header(HEADER_BYTES).optional() });

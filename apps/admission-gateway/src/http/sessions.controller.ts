@@ -23,6 +23,7 @@ import {
   endBody,
   endQuery,
   hintQuery,
+  type EndBody,
 } from '#session-wire';
 
 import { AdmissionService } from '../admission.service.js';
@@ -86,9 +87,9 @@ export class SessionsController {
   @Post('sessions/:id/end')
   @HttpCode(204)
   async end(@Caller() caller: Principal, @Param('id') id: string, @Body() body: unknown, @Query() query: unknown) {
-    const { sessionId, attempt, reason } = parseBody(endBody, body);
+    const { sessionId, ...said } = parseBody(endBody, body);
     const ref = this.ref(caller.tenant, id, sessionId, parseQuery(hintQuery, query).user);
-    await this.endSession(caller, ref, attempt, reason);
+    await this.endSession(caller, ref, said);
   }
 
   /** The same as `end`, for clients that can send DELETE; what the query says counts before what the body says. */
@@ -97,7 +98,7 @@ export class SessionsController {
   async remove(@Caller() caller: Principal, @Param('id') id: string, @Body() body: unknown, @Query() query: unknown) {
     const { sessionId, ...inBody } = parseBody(endBody, body);
     const { user, attempt = inBody.attempt, reason = inBody.reason } = parseQuery(endQuery, query);
-    await this.endSession(caller, this.ref(caller.tenant, id, sessionId, user), attempt, reason);
+    await this.endSession(caller, this.ref(caller.tenant, id, sessionId, user), { ...inBody, attempt, reason });
   }
 
   @Get('sessions/:id')
@@ -123,8 +124,9 @@ export class SessionsController {
     return sessionRef({ id, sessionId, user }, this.tenants.named(tenant).config);
   }
 
-  private async endSession(caller: Principal, ref: SessionRef, attempt?: number, note?: string): Promise<void> {
-    const { kind } = await this.sessions.end(caller, ref, attempt, note);
+  private async endSession(caller: Principal, ref: SessionRef, said: Omit<EndBody, 'sessionId'>): Promise<void> {
+    const { attempt, reason, ...totals } = said;
+    const { kind } = await this.sessions.end(caller, ref, { attempt, note: reason, totals });
     if (kind === 'unknown') throw sessionUnknown();
   }
 }

@@ -48,8 +48,23 @@ type RecordList = [
 
 type PackedTraffic = Record<string, string>;
 
-/** As the tombstone of a final ending has them; or none, since Lua packs an empty map as an empty list. */
-type TombstoneTotals = [bytesSent: number, bytesReceived: number, packetsSent: number, packetsReceived: number] | [];
+/**
+ * As the tombstone of a final ending has them; or none, since Lua packs an empty map as an empty list. `grown` is how often they have grown since;
+ * `attempt` is that of the session where the record refuses later ones too.
+ */
+type TombstoneTotals =
+  | [
+      bytesSent: number,
+      bytesReceived: number,
+      packetsSent: number,
+      packetsReceived: number,
+      grown?: number,
+      attempt?: number,
+    ]
+  | [];
+
+/** The start of what has ended and was never seen to start; `prelude.lua` has the same. */
+const NEVER = 0;
 
 /** The start stands in front of a record, in so many bytes, big end first. */
 const START_BYTES = 6;
@@ -153,8 +168,11 @@ export function readEnded(tenant: string, id: string, packed: Buffer): EndedSess
     ([string, string] | false)?,
     string?,
   ];
+  const { startedAtMs, attempt, ...known } = base(tenant, id, record);
   return {
-    ...base(tenant, id, record),
+    ...known,
+    attempt: attempt === 0 && Array.isArray(traffic) ? (traffic[5] ?? attempt) : attempt,
+    startedAtMs: startedAtMs === NEVER ? endedAtMs : startedAtMs,
     lastActivityAtMs,
     expiresAtMs: null,
     ...trafficOf(traffic),

@@ -2,6 +2,8 @@
 -- room, or an outbox that is too long. Decides what has to end for this admission, or answers.
 
 if run and ARGV[12] == '0' then return { 'join', string.match(run, '^%d+') } end
+-- @include early
+-- @include late
 local facts_at, asked = cmsgpack.unpack_one(ARGV[6])
 local attempt, token, superseding = asked[ATTEMPT], asked[OWNERS][1], nil
 write_event = append_event
@@ -34,7 +36,9 @@ local function counts_of()
 end
 
 -- 2. The id.
+local overtaken_at, overtaken -- the attempt that this one takes the place of
 if session then
+-- @include late-start
   session = unpack_session(session)
   local list = session.list
   if place_of(list[REVOKED], token) then return { 'withdrawn' } end
@@ -46,6 +50,7 @@ if session then
   if list[STATE] == PROVISIONAL then -- whoever still holds it asks anew, and is judged anew
   elseif not session.live then
     if list[ATTEMPT] == EVERY_ATTEMPT or attempt <= list[ATTEMPT] then -- all up to the one that ended stay refused
+      if not dry and list[STATE] == ENDED then record_late_start() end
       return { 'ended', list[STATE] == ENDED and session.packed or nil }
     end
   elseif due <= now and not is_deferred(session, due) then
@@ -59,6 +64,7 @@ if session then
   elseif list[USER] ~= user and (user ~= '' or attempt > list[ATTEMPT]) then -- one that had no user may have authenticated meanwhile
     return { 'conflict' }
   elseif attempt < list[ATTEMPT] then
+    if not dry then record_late_start() end
     return { 'ended' }
   elseif attempt == list[ATTEMPT] then
     local traffic = read_traffic(id)
@@ -72,6 +78,9 @@ if session then
     local ringing = list[STATE] == RESERVED
     superseding = list
     will_end(id, session, due, ringing and 'completed' or 'evicted', 'superseded by attempt ' .. string.format('%d', attempt), ringing)
+  end
+  if list[STATE] ~= WITHDRAWN and attempt > list[ATTEMPT] then
+    overtaken, overtaken_at = session, early_key(id, string.format('%d', list[ATTEMPT]))
   end
 end
 
@@ -102,9 +111,9 @@ active = of_user.held - of_user.ending
 for n, limit in ipairs(of_groups) do group_held[n] = limit.held - limit.ending end
 
 if started then -- it takes along what overtook it, said of this attempt or of none
--- @include early
   local numbered, unnumbered = early_key(id, string.format('%d', attempt)), early_key(id, '')
   local early, traffic_key = read_early(numbered), key('traffic:', id)
+  if early.started then early = {} end -- of an earlier session of this id and attempt
   merge_traffic(early, read_early(unnumbered))
   local changed = merge_traffic({}, early)
   redis.call('HLEN', traffic_key)
@@ -112,5 +121,12 @@ if started then -- it takes along what overtook it, said of this attempt or of n
     redis.call('DEL', numbered)
     redis.call('DEL', unnumbered)
     redis.call('HSET', traffic_key, unpack(changed))
+  end
+end
+if overtaken then
+  local known, take = read_early(overtaken_at), take_early
+  take_early = function()
+    keep_overtaken(overtaken_at, known, overtaken, ARGV[7])
+    if take then take() end
   end
 end

@@ -5,33 +5,68 @@
 --   ARGV[2] sessionId   ARGV[3] attempt, '' for whichever lives; it ends that attempt and earlier ones, never a later one
 --   ARGV[4] reason      ARGV[5] note      ARGV[6] by: node | berth (then the node gets a command)
 --   ARGV[7] tombstone (ms)   ARGV[8] the key or person that has it ended, '' for none
+--   ARGV[9...] pairs of total and value: bytesSent, bytesReceived, packetsSent, packetsReceived
 --
 -- Reply: live (it ended now: record) | ended (it had ended: record) | superseded (a later attempt lives) | unknown
 
 -- @include reading
 -- @include endings
 -- @include commands
+-- @include early
+-- @include late
 local id, attempt, by_node, tombstone_ms = ARGV[2], tonumber(ARGV[3]), ARGV[6] == 'node', ARGV[7]
-local session_key = key('session:', id)
-local state, session, plan, length = look_up(id, by_node)
+local said, session_key = {}, key('session:', id)
+for i = 9, #ARGV, 2 do said[ARGV[i]] = ARGV[i + 1] end
+
+local said_at, kept, outbox -- of the attempt that is to end, where it is not the one that is on the books
+local overtaken_at, overtaken -- of the one that is, where a later one is to end
+local state, session, plan, length = look_up(id, by_node, function(found)
+  local own = found and found.live and (not attempt or attempt == found.list[ATTEMPT])
+  if #ARGV > 8 and not own then
+    said_at, outbox = early_key(id, ARGV[3]), redis.call('XLEN', EVENTS)
+    kept = read_early(said_at)
+    touch_late()
+  end
+  if found and attempt and attempt > found.list[ATTEMPT] then
+    overtaken_at = early_key(id, string.format('%d', found.list[ATTEMPT]))
+    overtaken = read_early(overtaken_at)
+  end
+end)
 local list = session and session.list
 
 -- The node knows that this attempt is over: if that is what it was to be told, its command is done.
 local function acknowledge(through)
   if by_node then drop_command(list[NODE], id, through) end
 end
+-- A later attempt than that of the record has ended: of that one nothing but its end is known.
+local function end_later_one()
+  list[ATTEMPT] = attempt
+  if list[MOVED_TO] then return end
+  keep_overtaken(overtaken_at, overtaken, session, tombstone_ms)
+  session.started = NEVER
+  list[ENDED_AT], list[NOTE], list[LAST_ACTIVITY], list[TRAFFIC] = now, ARGV[5], now, said -- a reason of Berth's own stays
+end
 
 if state == 'live' then
   if attempt and attempt < list[ATTEMPT] then
     acknowledge(attempt)
+    if kept then report_overtaken(outbox, id, ARGV[3], said_at, kept, said) end
     return { 'superseded' }
   end
+  local is_later = attempt and attempt > list[ATTEMPT]
+  if not is_later then merge_traffic(plan.traffic, said) end
   apply_end(plan, length, ARGV[4], ARGV[5], by_node and tombstone_ms or nil, ARGV[8] ~= '' and ARGV[8] or nil)
-  if attempt and attempt > list[ATTEMPT] then
-    list[ATTEMPT] = attempt
+  local packed = session.packed
+  if is_later then
+    if by_node then
+      end_later_one()
+    else
+      list[TRAFFIC] = ended_traffic(list)
+      list[TRAFFIC].attempt, list[ATTEMPT] = list[ATTEMPT], attempt
+    end
     redis.call('SET', session_key, pack_tombstone(session), 'KEEPTTL')
   end
-  return { 'live', session.packed }
+  return { 'live', packed }
 end
 
 if not by_node then return { state, state == 'ended' and session.packed or nil } end
@@ -39,11 +74,18 @@ if not by_node then return { state, state == 'ended' and session.packed or nil }
 if state == 'ended' then
   local left = redis.call('PTTL', session_key)
   acknowledge(attempt or math.huge)
-  if attempt and list[ATTEMPT] ~= EVERY_ATTEMPT and attempt < list[ATTEMPT] then return { 'ended', session.packed } end
+  if attempt and list[ATTEMPT] ~= EVERY_ATTEMPT and attempt < list[ATTEMPT] then
+    if kept then report_overtaken(outbox, id, ARGV[3], said_at, kept, said) end
+    return { 'ended', session.packed }
+  end
   -- Nor need the tombstone be held for it any longer; and what had ended provisionally has now really ended.
   local later = attempt and list[ATTEMPT] ~= EVERY_ATTEMPT and attempt > list[ATTEMPT]
+  if later then
+    end_later_one()
+  elseif kept then
+    report_ended(outbox, id, attempt, session, said)
+  end
   if later or list[STATE] == PROVISIONAL then
-    if later then list[ATTEMPT] = attempt end
     list[STATE] = ENDED
     redis.call('SET', session_key, pack_tombstone(session), 'PX', tombstone_ms)
   elseif left > tonumber(tombstone_ms) then
@@ -57,7 +99,7 @@ if list then
   revoked = list[REVOKED]
   if attempt then through = math.max(attempt, list[ATTEMPT]) end
 end
-local tombstone = { started = now, facts = '', list = { 1, ENDED, through, '', '', 0, 0, 0, 0, false, {}, {}, revoked, now,
-  ARGV[4], ARGV[5], now, {} } }
+local tombstone = { started = NEVER, facts = '', list = { 1, ENDED, through, '', '', 0, 0, 0, 0, false, {}, {}, revoked, now,
+  ARGV[4], ARGV[5], now, said } }
 redis.call('SET', session_key, pack_tombstone(tombstone), 'PX', tombstone_ms)
 return { 'unknown' }

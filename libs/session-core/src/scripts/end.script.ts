@@ -1,5 +1,6 @@
 import { readEnded } from '../model/record.js';
-import type { EndedSession, EndReason } from '../model/session.js';
+import type { EndedSession, EndReason, TrafficTotals } from '../model/session.js';
+import { totalArguments } from './renew.script.js';
 import { ReplyReader } from './reply.js';
 import { ShardScript, type ShardContext } from './script.js';
 
@@ -16,6 +17,8 @@ export interface Ending {
   /** The key or person that has it ended, where there is one. */
   endedBy?: string | null | undefined;
   tombstoneMs: number;
+  /** What it came to, as the node says; without channels. */
+  totals?: TrafficTotals | undefined;
 }
 
 /**
@@ -27,10 +30,9 @@ export type EndOutcome =
 
 /** Ends a session. Repeatable: ending one that is gone changes nothing. */
 export async function end(context: ShardContext, ending: Ending): Promise<EndOutcome> {
-  const { sessionId, attempt, reason, note, by, endedBy, tombstoneMs } = ending;
-  const reply = new ReplyReader(
-    await script.inShard(context, [sessionId, attempt ?? '', reason, note, by, tombstoneMs, endedBy ?? '']),
-  );
+  const { sessionId, attempt, reason, note, by, endedBy, tombstoneMs, totals = {} } = ending;
+  const args = [sessionId, attempt ?? '', reason, note, by, tombstoneMs, endedBy ?? '', ...totalArguments(totals)];
+  const reply = new ReplyReader(await script.inShard(context, args));
   switch (reply.text()) {
     case 'live':
       return ended('now', context.tenant, sessionId, reply.bytes());

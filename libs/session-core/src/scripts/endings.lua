@@ -23,6 +23,7 @@ local function pack_tombstone(session)
   local traffic, totals = list[TRAFFIC], {}
   if not traffic[1] then
     for i, name in ipairs(TOTALS) do totals[i] = tonumber(traffic[name] or 0) end
+    if traffic.late or traffic.attempt then totals[5], totals[6] = tonumber(traffic.late or 0), tonumber(traffic.attempt) end
     list[TRAFFIC] = totals
   end
   local function pack() return struct.pack(START, session.started) .. cmsgpack.pack(list) end
@@ -34,6 +35,21 @@ local function pack_tombstone(session)
   end
   session.packed = tombstone .. session.facts -- whoever ended it learns what it was
   return tombstone
+end
+
+-- What an ended session came to, as `traffic:<id>` would have it; with `late`, how often that has grown since its end, and `attempt`, its
+-- own where the record refuses later ones as well.
+local function ended_traffic(list)
+  local kept, traffic = list[TRAFFIC], {}
+  if not kept[1] then return kept end
+  for i, name in ipairs(TOTALS) do traffic[name] = string.format('%d', kept[i]) end
+  traffic.late, traffic.attempt = kept[5] and string.format('%d', kept[5]), kept[6] and string.format('%d', kept[6])
+  return traffic
+end
+
+-- What stands for an id of which nothing is on the books: attempts up to this one are refused.
+local function withdrawn_stub(through)
+  return { started = now, facts = '', list = { 1, WITHDRAWN, through, '', '', 0, 0, 0, 0, false, {}, {}, {} } }
 end
 
 -- Who was answered that the session is on the books, and whose admission is refused should it still arrive: tokens, at most so
@@ -103,6 +119,16 @@ local function groups_active(list)
   local active = {}
   for _, group in ipairs(list[GROUPS]) do active[group] = counts[key('group_sessions:', group)] end
   return { 'groupsActive', cjson.encode(active) }
+end
+
+-- The totals of a session, for an event: pairs of name and value, those that were reported.
+local function total_fields(traffic)
+  local fields = {}
+  if not next(traffic) then return fields end
+  for _, total in ipairs(TOTALS) do
+    if traffic[total] then fields[#fields + 1], fields[#fields + 2] = total, traffic[total] end
+  end
+  return fields
 end
 
 -- Runs that may hold nothing any more when what is planned has ended, and where they are noted: by the key of their sessions.
@@ -179,11 +205,7 @@ local function apply_end(p, length, reason, note, tombstone_ms, by)
   end
   if note ~= '' then more[#more + 1], more[#more + 2] = 'note', note end
   if by then more[#more + 1], more[#more + 2] = 'by', by end
-  if next(traffic) then
-    for _, total in ipairs(TOTALS) do
-      if traffic[total] then more[#more + 1], more[#more + 2] = total, traffic[total] end
-    end
-  end
+  for _, field in ipairs(total_fields(traffic)) do more[#more + 1] = field end
   -- A session may end provisionally more than once, each time another event.
   append_event(length, id .. '/' .. attempt .. '/ended/' .. started .. (provisional and '/' .. now_text or ''), 'session.ended', 'sessionId', id, 'attempt', attempt, 'user', user,
     'node', list[NODE], 'startedAt', started, 'endedAt', now_text, 'reason', reason,
@@ -192,8 +214,10 @@ end
 
 -- The session a verb is about. One that is due has ended, whether or not a sweep has been there: it ends here.
 -- Returns 'live', session, plan, outbox length | 'ended', session | 'unknown', what is left of a withdrawn one
-local function look_up(id, by_node)
+-- `read_more` is called with what was read, before anything is written.
+local function look_up(id, by_node, read_more)
   local session = read_session(id)
+  if read_more then read_more(session) end
   if session == nil or session.list[STATE] == WITHDRAWN then return 'unknown', session end
   if not session.live then return 'ended', session end
   local due = due_of(id)

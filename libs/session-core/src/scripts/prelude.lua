@@ -43,6 +43,8 @@ local TENANT, USERS, EVENTS = string.match(PREFIX, '{(.-)/'), PREFIX .. 'users',
 -- @const PROVISIONAL 'p'
 -- @const WITHDRAWN 'w'
 -- @const EVERY_ATTEMPT -2
+-- The start of what has ended and was never seen to start.
+-- @const NEVER 0
 -- @const START '>I6'
 -- @const EVENTS_BOUND 8000000
 -- @const REJECTIONS_BOUND 600000

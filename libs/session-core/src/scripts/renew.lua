@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- Renews a session's idle time; its maximum duration and a reservation stay where they were.
--- Totals are merged by maximum, channels by time, so that late and repeated reports change nothing.
+-- Totals are merged by maximum, channels by time, so that late and repeated reports change nothing. Totals of a session that is not live
+-- are not lost: those that overtook its start are kept for that, those that came after its end go to history.
 --
 --   ARGV[2] sessionId   ARGV[3] attempt, '' for whichever lives
 --   ARGV[4] when the activity was (ms), one of the future counts as now; '' for now. Where it is said, the activity was published, so
@@ -14,15 +15,20 @@
 -- @include endings
 -- @include due
 -- @include early
-local EARLY_MS = '60000' -- as long as a start may be on its way
+-- @include late
 local id, attempt = ARGV[2], tonumber(ARGV[3])
-local at, said = ARGV[4] == '' and now or math.min(tonumber(ARGV[4]), now), {}
+local at, said, says_anything = ARGV[4] == '' and now or math.min(tonumber(ARGV[4]), now), {}, #ARGV > 4
+local is_published = ARGV[4] ~= ''
 for i = 5, #ARGV, 2 do said[ARGV[i]] = ARGV[i + 1] end
 if said.channels then said.channels_at = string.format('%d', at) end
 
-local kept_at = ARGV[4] ~= '' and next(said) and early_key(id, ARGV[3])
-local kept = kept_at and read_early(kept_at)
-local state, session, plan = look_up(id)
+local kept_at, kept, outbox
+local state, session, plan = look_up(id, false, says_anything and function(found)
+  if found and found.live and (not attempt or attempt == found.list[ATTEMPT]) then return end
+  kept_at, outbox = early_key(id, ARGV[3]), redis.call('XLEN', EVENTS)
+  kept = read_early(kept_at)
+  touch_late()
+end)
 local list = session and session.list
 
 -- Whether the attempt may start yet: of the id nothing is known, or older attempts alone.
@@ -31,15 +37,18 @@ local function is_to_come()
   return attempt > list[ATTEMPT] and list[ATTEMPT] ~= EVERY_ATTEMPT and not list[MOVED_TO]
 end
 if is_to_come() then
-  local changed = kept_at and merge_traffic(kept, said) or {}
-  if #changed > 0 then
-    redis.call('HSET', kept_at, unpack(changed))
-    redis.call('PEXPIRE', kept_at, EARLY_MS)
-  end
+  if kept and is_published then keep_early(kept_at, kept, said) end
   return { 'unknown' }
 end
-if state ~= 'live' then return no_longer(state, session) end
-if attempt and attempt < list[ATTEMPT] then return { 'ended' } end
+if attempt and attempt < list[ATTEMPT] then
+  if kept and (kept.started or is_published) then report_overtaken(outbox, id, ARGV[3], kept_at, kept, said) end
+  return state == 'live' and { 'ended' } or no_longer(state, session)
+end
+if state ~= 'live' then
+  said.channels, said.channels_at = nil, nil
+  if kept then report_ended(outbox, id, attempt, session, said) end
+  return no_longer(state, session)
+end
 
 local traffic, last = plan.traffic, math.max(at, plan.last_activity)
 -- After a clock that stepped back, a renewal must not shorten what was promised.

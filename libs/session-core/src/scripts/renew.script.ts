@@ -7,6 +7,14 @@ const script = new ShardScript('renew');
 
 const TOTALS = ['bytesSent', 'bytesReceived', 'packetsSent', 'packetsReceived'] as const;
 
+/** Totals as scripts take them: pairs of name and value. */
+export function totalArguments(totals: TrafficTotals): ScriptArgument[] {
+  return TOTALS.flatMap((name) => {
+    const value = totals[name];
+    return value === undefined ? [] : [name, value];
+  });
+}
+
 export interface RenewOptions {
   /** Absent: whichever lives. */
   attempt?: number | undefined;
@@ -15,7 +23,8 @@ export interface RenewOptions {
 }
 
 /**
- * Renews the session's idle time and merges the totals by maximum; the maximum duration stays where it was.
+ * Renews the session's idle time and merges the totals by maximum; the maximum duration stays where it was. Totals of a session that is not
+ * live are kept for its start, or for history.
  *
  * `ended`: the session is no longer on the books, the caller must hang up: its place may be taken.
  */
@@ -25,11 +34,7 @@ export async function renew(
   totals: TrafficTotals,
   { attempt, atMs }: RenewOptions = {},
 ): Promise<SessionOutcome> {
-  const args: ScriptArgument[] = [sessionId, attempt ?? '', atMs ?? ''];
-  for (const name of TOTALS) {
-    const value = totals[name];
-    if (value !== undefined) args.push(name, value);
-  }
+  const args: ScriptArgument[] = [sessionId, attempt ?? '', atMs ?? '', ...totalArguments(totals)];
   if (totals.channels !== undefined) args.push('channels', JSON.stringify(totals.channels));
   return readOutcome(await script.inShard(context, args), context.tenant, sessionId);
 }

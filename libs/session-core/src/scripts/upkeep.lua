@@ -1,6 +1,6 @@
 #!lua
--- What a shard needs done once a second or so, besides endings: sums of refusals are written down, an alert on the sessions created within
--- an hour is raised or ends, and the order of starts is completed. Any number of processes at once.
+-- What a shard needs done once a second or so, besides endings: sums of refusals and late totals are written down, an alert on the sessions
+-- created within an hour is raised or ends, and the order of starts is completed. Any number of processes at once.
 --
 --   ARGV[2] batch: at most so many entries of each
 --
@@ -9,6 +9,7 @@
 -- @include key
 -- @include refusals
 -- @include append-event
+local LATE = PREFIX .. 'late'
 local CREATIONS, STARTED, batch = PREFIX .. 'creations', PREFIX .. 'started', ARGV[2]
 local minute, second = math.floor(now / 60000), math.floor(now / 1000)
 local said = redis.call('HMGET', PREFIX .. 'limits', 'alert', 'by_start')
@@ -24,6 +25,7 @@ repeat
     end
   end
 until scanned == '0' or #sums >= 2 * batch
+local late = redis.call('HSCAN', LATE, '0', 'COUNT', batch)[2]
 local created, threshold, old_minutes, alerted = 0, tonumber(said[1] or 0), {}, false
 local by_minute = redis.call('HGETALL', CREATIONS)
 redis.call('XLEN', REJECTIONS)
@@ -63,6 +65,11 @@ if cursor then redis.call('HSET', PREFIX .. 'pulse', 'start_cursor', cursor) end
 for i = 1, #sums, 2 do
   redis.call('HDEL', REFUSALS, sums[i])
   append_sum(sums[i], sums[i + 1])
+end
+for i = 1, #late, 2 do
+  local event = cjson.decode(late[i + 1])
+  redis.call('HDEL', LATE, late[i])
+  append_event(length, event[1], 'session.totals', unpack(event[2]))
 end
 if #old_minutes > 0 then redis.call('HDEL', CREATIONS, unpack(old_minutes)) end
 local told = ''

@@ -17,7 +17,7 @@ local session_key = key('session:', id)
 local session = read_session(id)
 
 if session == nil then
-  session = { started = now, facts = '', list = { 1, WITHDRAWN, attempt - 1, '', '', 0, 0, 0, 0, false, {}, {}, {} } }
+  session = withdrawn_stub(attempt - 1)
   revoke(session.list, token)
   redis.call('SET', session_key, pack_session(session), 'PX', remembered_ms)
   return { 'none' }
@@ -39,7 +39,8 @@ end
 local plan = plan_end(id, session, nil, true)
 -- @include give-back
 apply_end(plan, touch_shard(), 'completed', 'withdrawn', remembered_ms)
-local stub = { started = now, facts = '', list = { 1, WITHDRAWN, list[ATTEMPT] - 1, '', '', 0, 0, 0, 0, false, {}, {}, list[REVOKED] } }
+local stub = withdrawn_stub(list[ATTEMPT] - 1)
+stub.list[REVOKED] = list[REVOKED]
 revoke(stub.list, token)
 redis.call('SET', session_key, pack_session(stub), 'PX', remembered_ms)
 give_back()

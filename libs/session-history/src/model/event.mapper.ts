@@ -44,6 +44,7 @@ export function historyEvent({ position, shard, fields }: OutboxEntry): HistoryE
     const entries = numberIn(fields, 'entries', 0);
     return { kind: 'gap', ...envelope, id: required(fields, 'id'), shard, fromMs, toMs, entries, levels: [] };
   }
+  if (type === 'session.totals') return { kind: 'traffic', ...envelope, ...sessionNamed(fields), levels: [] };
   const levels = levelsAfterEnd(fields, shard);
   if (type === 'session.moved') return { kind: 'levels', ...envelope, levels };
   if (type !== 'session.ended') return null;
@@ -52,21 +53,28 @@ export function historyEvent({ position, shard, fields }: OutboxEntry): HistoryE
   return {
     kind: 'ended',
     ...envelope,
-    sessionId: required(fields, 'sessionId'),
-    attempt: numberIn(fields, 'attempt', 0),
+    ...sessionNamed(fields),
     user: textIn(fields, 'user'),
     node: textIn(fields, 'node'),
-    startedAtMs: timeIn(fields, 'startedAt'),
     endedAtMs: timeIn(fields, 'endedAt'),
     reason,
     note: textIn(fields, 'note'),
     by: textIn(fields, 'by') || undefined,
-    totals: totalsIn(fields),
     levels,
   };
 }
 
 type Fields = OutboxEntry['fields'];
+
+/** Which session an entry is about that does not have all of it, and what it came to. */
+function sessionNamed(fields: Fields) {
+  return {
+    sessionId: required(fields, 'sessionId'),
+    attempt: numberIn(fields, 'attempt', 0),
+    startedAtMs: timeIn(fields, 'startedAt'),
+    totals: totalsIn(fields),
+  };
+}
 
 function sessionIn(fields: Fields) {
   const said = jsonIn(fields, 'session') as Record<string, unknown>;

@@ -75,7 +75,7 @@ export interface EndedEvent extends OfSession {
   by?: string | undefined;
 }
 
-/** Totals of a live session, for whoever reads them from the books now and then. */
+/** Totals of a live session, for whoever reads them from the books now and then; or of one that is over, reported after its end. */
 export interface TrafficEvent extends OfSession {
   kind: 'traffic';
 }
