@@ -72,6 +72,25 @@ describeWith(['redis-server'], 'events and snapshots over HTTP', () => {
     expect(await live()).toEqual([]);
   });
 
+  it('what an end says of totals counts, and what comes after it, by every call that says so', async () => {
+    const totalsOf = async (sessionId: string) => (await gateway.get(`/v1/sessions/${sessionId}`)).body;
+    for (const sessionId of ['a', 'b', 'c']) await publish(started(sessionId));
+    await gateway.post('/v1/sessions/a/end', { reason: 'BYE', bytesSent: 500, packetsReceived: 3 });
+    await gateway.delete('/v1/sessions/b', { bytesReceived: 40 });
+    await publish({ v: 1, type: 'session.ended', sessionId: 'c', bytesSent: 7 });
+    expect((await gateway.post('/v1/sessions/a/activity', { bytesReceived: 20 })).status).toBe(410);
+    await publish({ v: 1, type: 'session.activity', sessionId: 'c', bytesSent: 9 });
+    expect(await totalsOf('b')).toMatchObject({ bytesReceived: 40 });
+    await gateway.post('/v1/sessions/b/end', { bytesReceived: 41 });
+    expect(await totalsOf('a')).toMatchObject({ bytesSent: 500, bytesReceived: 20, packetsReceived: 3 });
+    expect(await totalsOf('b')).toMatchObject({ bytesReceived: 41 });
+    expect(await totalsOf('c')).toMatchObject({ bytesSent: 9 });
+    const events = (await redis.client().xrange('berth:{default/0}:events', '-', '+')).map(([, fields]) => fields);
+    expect(events.filter((fields) => fields.includes('session.totals'))).toHaveLength(3);
+    const refused = await gateway.post('/v1/sessions/a/end', { bytesSent: -1 });
+    expect(refused).toMatchObject({ status: 400, body: { errors: [{ path: 'bytesSent' }] } });
+  });
+
   it('activity counts, as text from a stream or as JSON', async () => {
     await publish(started('a'));
     await publish(

@@ -22,7 +22,7 @@ export interface Gateway {
   readonly log: Record<string, unknown>[];
   post(path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
   get(path: string, headers?: Record<string, string>): Promise<Answer>;
-  delete(path: string): Promise<Answer>;
+  delete(path: string, body?: unknown): Promise<Answer>;
   /** Asks for a session; an id of its own unless said. */
   admit(body?: Record<string, unknown>): Promise<Answer>;
   /** The value of a metric with these labels; 0 where it was never counted. */
@@ -58,7 +58,7 @@ export async function startGateway(redis: RedisServer, options: GatewayOptions =
     log,
     post: (path, body, headers) => call('POST', path, body, headers),
     get: (path, headers) => call('GET', path, undefined, headers),
-    delete: (path) => call('DELETE', path),
+    delete: (path, body) => call('DELETE', path, body),
     admit: (body) => call('POST', '/v1/sessions', { sessionId: `s-${++made}`, user: 'alice', ...body }),
     async metric(sample) {
       const { payload } = await app.inject('/metrics');

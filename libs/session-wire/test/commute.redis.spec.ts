@@ -78,9 +78,9 @@ describeWith(['redis-server'], 'what servers publish', () => {
     await redis?.stop();
   });
 
-  function books({ tombstoneMs = 60_000 } = {}) {
+  function books({ tombstoneMs = 60_000, shards = 1 } = {}) {
     const config = loadConfig({ env: {}, cwd: '/' });
-    const tenant = { ...config.tenants['default']!, tombstoneMs };
+    const tenant = { ...config.tenants['default']!, tombstoneMs, shards };
     const common = { client: redis.client(), deadlineMs: 60_000, tombstoneMs, clockMs: () => NOW_MS };
     const { nodes: policy } = config;
     const opened = {
@@ -155,6 +155,28 @@ describeWith(['redis-server'], 'what servers publish', () => {
     await client.flushall();
     await inbox.apply({ v: '1', ...events[1] }, { id: '1', atMs: NOW_MS, ageMs: 0, tenant: null, via: 'inbox' });
     expect(await client.pttl('berth:{default/0}:early:a:')).toBeGreaterThan(0);
+  });
+
+  it('totals find their session in a tenant of several shards, in every order, where only the start names the user', async () => {
+    const { inbox, store, ref } = books({ shards: 4 });
+    const said = [
+      { type: 'session.started', user: 'alice' },
+      { type: 'session.activity', bytesSent: 70 },
+      { type: 'session.ended', bytesReceived: 9 },
+    ];
+    await fc.assert(
+      fc.asyncProperty(fc.shuffledSubarray(said, { minLength: 3 }), async (order) => {
+        await redis.client().flushall();
+        await store.limits.publishFile(ref, { maxSessionsPerUser: 2 }, 'test');
+        for (const [index, event] of order.entries()) {
+          const arrival = { id: String(index), atMs: null, ageMs: 0, tenant: null, via: 'http' } as const;
+          await inbox.apply({ v: 1, sessionId: 'a', ...event }, arrival);
+        }
+        const found = await store.get(ref, { sessionId: 'a', user: 'alice' });
+        expect(found).toMatchObject({ kind: 'ended', session: { user: 'alice', bytesSent: 70, bytesReceived: 9 } });
+      }),
+      { numRuns: 12 },
+    );
   });
 
   it('a start that comes too late creates nothing, and asks its node for a snapshot', async () => {

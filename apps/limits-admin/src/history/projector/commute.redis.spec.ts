@@ -65,7 +65,7 @@ function books() {
   const config = loadConfig({ env: {}, cwd: '/' });
   const [tenant] = openBooks(config, client, createLogger(config, 'test', { write: () => {} }));
   const clockMs = () => (nowMs += tickMs);
-  const store = new SessionStore({ client, deadlineMs: 10_000, tombstoneMs: 60_000, clockMs });
+  const store = new SessionStore({ client, deadlineMs: 60_000, tombstoneMs: 60_000, clockMs });
   const opened = { ...tenant!, store };
   return { store, inbox: new EventInbox(() => opened) };
 }
@@ -91,7 +91,7 @@ async function rowsOf(sessionId: string): Promise<SessionRow[]> {
       const read = groups.find((group) => group[1] === historyKeys.group) ?? [];
       expect([read[read.indexOf('lag') + 1], read[read.indexOf('pending') + 1]]).toEqual([0, 0]);
     },
-    { timeoutMs: 20_000, intervalMs: 3 },
+    { timeoutMs: 60_000, intervalMs: 3 },
   );
   const { rows } = await admin.app.get(History).database.history('default', { pageSize: 1_000 });
   return rows.filter((row) => row.session_id === sessionId).toReversed();
