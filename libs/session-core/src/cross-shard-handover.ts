@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { shardKeys, shardOf, type TenantRef } from './keys.js';
 import type { LimitsStore } from './limits-store.js';
-import type { EndedSession, EndReason, Session, TrafficTotals } from './model/session.js';
+import type { EndedSession, EndReason, Session, SessionRef, TrafficTotals } from './model/session.js';
 import {
   claim,
   declineClaim,
@@ -61,14 +61,12 @@ export class CrossShardHandover {
   async begin(
     tenant: TenantRef,
     from: number,
-    sessionId: string,
+    ref: SessionRef,
     to: Handover,
     attempt?: number,
   ): Promise<HandoverReply> {
     const token = newToken();
-    const reply = await this.call(
-      async () => await offer(this.context(tenant, from), sessionId, { to, attempt, token }),
-    );
+    const reply = await this.call(async () => await offer(this.context(tenant, from), ref, { to, attempt, token }));
     switch (reply.kind) {
       case 'offered':
         return await this.complete(tenant, from, reply);
@@ -148,9 +146,9 @@ export class CrossShardHandover {
   private async catchUp(handover: Crossing, session: Session): Promise<void> {
     const there = this.context(handover.tenant, handover.to);
     const { sessionId, attempt } = claimedOf(handover);
-    if (session.state === 'active') await this.call(async () => await confirm(there, sessionId, attempt));
+    if (session.state === 'active') await this.call(async () => await confirm(there, { sessionId }, attempt));
     await this.call(
-      async () => await renew(there, sessionId, totalsOf(session), { attempt, atMs: session.lastActivityAtMs }),
+      async () => await renew(there, { sessionId }, totalsOf(session), { attempt, atMs: session.lastActivityAtMs }),
     );
   }
 

@@ -137,7 +137,7 @@ export class SessionStore {
   }
 
   async confirm(tenant: TenantRef, ref: SessionRef, attempt?: number): Promise<SessionOutcome> {
-    return await this.whereItLives(tenant, ref, (context) => confirm(context, ref.sessionId, attempt));
+    return await this.whereItLives(tenant, ref, (context, of) => confirm(context, of, attempt));
   }
 
   async renew(
@@ -146,28 +146,11 @@ export class SessionStore {
     totals: TrafficTotals = {},
     options: RenewOptions = {},
   ): Promise<SessionOutcome> {
-    const shards = await this.shardsOf(tenant, ref);
-    // Where it does not live it may still start, or have ended: in each of these shards.
-    const outcomes = await Promise.all(
-      shards.map((shard) =>
-        this.call(async () => await renew(this.context(tenant, shard), ref.sessionId, totals, options)),
-      ),
-    );
-    const outcome = outcomes.find(({ kind }) => kind === 'live') ?? outcomes[0] ?? { kind: 'unknown' };
-    const movedTo = outcome.kind === 'ended' ? outcome.session?.movedTo : null;
-    if (movedTo?.sessionId === ref.sessionId) return await this.renew(tenant, movedTo, totals, options);
-    if (movedTo) await this.passOn(tenant, movedTo, totals);
-    return outcome;
-  }
-
-  /** What is reported of a session under an id that it had before a handover is its own; it is no sign of life. */
-  private async passOn(tenant: TenantRef, movedTo: SessionRef, totals: TrafficTotals): Promise<void> {
-    if (totalArguments(totals).length === 0) return;
-    await this.renew(tenant, movedTo, { ...totals, channels: undefined }, { atMs: 0 });
+    return await this.renewIn(tenant, await this.shardsOf(tenant, ref), ref, totals, options);
   }
 
   async get(tenant: TenantRef, ref: SessionRef): Promise<SessionOutcome> {
-    return await this.whereItLives(tenant, ref, (context) => get(context, ref.sessionId));
+    return await this.whereItLives(tenant, ref, get);
   }
 
   /**
@@ -175,22 +158,12 @@ export class SessionStore {
    * it is refused there.
    */
   async end(tenant: TenantRef, ref: SessionRef, request: EndRequest): Promise<EndOutcome> {
-    const { attempt, reason, note = '', by, endedBy, totals } = request;
-    const { tombstoneMs } = this.options;
-    const ending = { sessionId: ref.sessionId, attempt, reason, note, by, endedBy, tombstoneMs, totals };
     const shards = await this.shardsToEnd(tenant, ref, request);
-    const outcomes = await Promise.all(
-      shards.map((shard) => this.call(async () => await end(this.context(tenant, shard), ending))),
-    );
-    const telling = ['now', 'superseded', 'before'].map((kind) => outcomes.find((outcome) => outcome.kind === kind));
-    const outcome = telling.find((told) => told !== undefined) ?? { kind: 'unknown' };
+    const outcome = await this.endIn(tenant, shards, ref, request);
     // It may be somewhere else still, without the user that the hint names: its end is remembered everywhere.
-    const everywhere = outcome.kind === 'unknown' && by === 'node' && shards.length < tenant.shards;
-    if (everywhere) return await this.end(tenant, { sessionId: ref.sessionId }, request);
-    const movedTo = outcome.kind === 'before' ? outcome.session.movedTo : null;
-    if (movedTo?.sessionId === ref.sessionId) return await this.end(tenant, movedTo, request);
-    if (movedTo && totals) await this.passOn(tenant, movedTo, totals);
-    return outcome;
+    if (outcome.kind !== 'unknown' || request.by !== 'node') return outcome;
+    const others = shardNumbers(tenant).filter((shard) => !shards.includes(shard));
+    return await this.endIn(tenant, others, ref, request);
   }
 
   /** Ends at most `batch` due sessions of one shard. Not bounded by the decision deadline: it is nobody's request. */
@@ -255,16 +228,70 @@ export class SessionStore {
     });
   }
 
+  private async renewIn(
+    tenant: TenantRef,
+    shards: number[],
+    ref: SessionRef,
+    totals: TrafficTotals,
+    options: RenewOptions,
+  ): Promise<SessionOutcome> {
+    // Where it does not live it may still start, or have ended: in each of these shards.
+    const outcomes = await Promise.all(
+      shards.map((shard) => this.call(async () => await renew(this.context(tenant, shard), ref, totals, options))),
+    );
+    const outcome = outcomes.find(({ kind }) => kind === 'live') ?? outcomes[0] ?? { kind: 'unknown' };
+    const movedTo = outcome.kind === 'ended' ? outcome.session?.movedTo : null;
+    if (!movedTo) return outcome;
+    const { sessionId } = movedTo;
+    if (sessionId !== ref.sessionId) {
+      await this.passOn(tenant, movedTo, totals);
+      return outcome;
+    }
+    return await this.renewIn(tenant, [shardOf(tenant, movedTo.user)], { sessionId }, totals, options);
+  }
+
+  /** What is reported of a session under an id that it had before a handover is its own; it is no sign of life. */
+  private async passOn(
+    tenant: TenantRef,
+    { sessionId, user }: { sessionId: string; user: string },
+    totals: TrafficTotals,
+  ): Promise<void> {
+    if (totalArguments(totals).length === 0) return;
+    const late = { ...totals, channels: undefined };
+    await this.renewIn(tenant, [shardOf(tenant, user)], { sessionId }, late, { atMs: 0 });
+  }
+
+  /** Ends a session in these shards, and where it has gone from there under the same id, with whatever user. */
+  private async endIn(tenant: TenantRef, shards: number[], ref: SessionRef, request: EndRequest): Promise<EndOutcome> {
+    const ending = { ...request, ...ref, note: request.note ?? '', tombstoneMs: this.options.tombstoneMs };
+    const outcomes = await Promise.all(
+      shards.map((shard) => this.call(async () => await end(this.context(tenant, shard), ending))),
+    );
+    const telling = ['now', 'superseded', 'before'].map((kind) => outcomes.find((outcome) => outcome.kind === kind));
+    const outcome = telling.find((told) => told !== undefined) ?? { kind: 'unknown' };
+    const movedTo = outcome.kind === 'before' ? outcome.session.movedTo : null;
+    if (!movedTo) return outcome;
+    const { sessionId } = movedTo;
+    if (sessionId !== ref.sessionId) {
+      await this.passOn(tenant, movedTo, request.totals ?? {});
+      return outcome;
+    }
+    return await this.endIn(tenant, [shardOf(tenant, movedTo.user)], { sessionId }, request);
+  }
+
   /** One shard: there. With a hint: in the user's. Else: wherever the id is found, or anywhere if it is nowhere. */
   private async whereItLives(
     tenant: TenantRef,
     ref: SessionRef,
-    verb: (context: ShardContext) => Promise<SessionOutcome>,
+    verb: (context: ShardContext, ref: SessionRef) => Promise<SessionOutcome>,
   ): Promise<SessionOutcome> {
-    const [shard = 0] = await this.shardsOf(tenant, ref);
-    const outcome = await this.call(async () => await verb(this.context(tenant, shard)));
-    const movedTo = outcome.kind === 'ended' ? outcome.session?.movedTo : null;
-    return movedTo?.sessionId === ref.sessionId ? await this.whereItLives(tenant, movedTo, verb) : outcome;
+    let [[shard = 0], whose] = [await this.shardsOf(tenant, ref), ref];
+    for (;;) {
+      const outcome = await this.call(async () => await verb(this.context(tenant, shard), whose));
+      const movedTo = outcome.kind === 'ended' ? outcome.session?.movedTo : null;
+      if (movedTo?.sessionId !== ref.sessionId) return outcome;
+      [shard, whose] = [shardOf(tenant, movedTo.user), { sessionId: ref.sessionId }]; // with whatever user
+    }
   }
 
   private async shardsOf(tenant: TenantRef, ref: SessionRef): Promise<number[]> {
@@ -297,7 +324,9 @@ export class SessionStore {
   private async find(tenant: TenantRef, sessionId: string) {
     for (let looks = 0; looks < MOST_LOOKS; looks++) {
       const outcomes = await Promise.all(
-        shardNumbers(tenant).map((shard) => this.call(async () => await get(this.context(tenant, shard), sessionId))),
+        shardNumbers(tenant).map((shard) =>
+          this.call(async () => await get(this.context(tenant, shard), { sessionId })),
+        ),
       );
       const found = outcomes.flatMap((outcome, shard) =>
         outcome.kind === 'live' ? [{ shard, attempt: outcome.session.attempt }] : [],

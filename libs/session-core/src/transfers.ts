@@ -68,19 +68,19 @@ export class Transfers {
   }
 
   private async handOver(tenant: TenantRef, ref: SessionRef, to: Handover, attempt?: number): Promise<TransferOutcome> {
-    let at = ref;
+    let [at, whose] = [ref, ref];
     for (let tries = 0; tries < TRIES; tries++) {
       const from = await this.options.locate(tenant, at);
       const crosses = to.user !== undefined && shardOf(tenant, to.user) !== from;
       const reply = crosses
-        ? await this.crossing.begin(tenant, from, ref.sessionId, to, attempt)
-        : await this.within(tenant, from, ref.sessionId, to, attempt);
+        ? await this.crossing.begin(tenant, from, whose, to, attempt)
+        : await this.within(tenant, from, whose, to, attempt);
       if (reply.kind === 'offered') {
         await this.crossing.resume(tenant, from, ref.sessionId);
       } else if (reply.kind === 'no-limits') {
         await this.call(async () => await this.options.limits.publish(tenant));
       } else if (reply.kind === 'ended' && reply.session?.movedTo?.sessionId === ref.sessionId) {
-        at = reply.session.movedTo; // it left the shard under the same id
+        [at, whose] = [reply.session.movedTo, { sessionId: ref.sessionId }]; // it left the shard under the same id
       } else {
         return outcomeOf(reply);
       }
@@ -91,7 +91,7 @@ export class Transfers {
   private async within(
     tenant: TenantRef,
     shard: number,
-    sessionId: string,
+    ref: SessionRef,
     to: Handover,
     attempt?: number,
   ): Promise<HandoverReply> {
@@ -99,8 +99,14 @@ export class Transfers {
     const context = this.options.contextOf(tenant, shard);
     return await this.call(async () =>
       to.kind === 'authenticated'
-        ? await authenticate(context, { sessionId, attempt, user: to.user ?? '', tombstoneMs })
-        : await transfer(context, { sessionId, attempt, to, tombstoneMs, token: newToken() }),
+        ? await authenticate(context, {
+            sessionId: ref.sessionId,
+            named: ref.user,
+            attempt,
+            user: to.user ?? '',
+            tombstoneMs,
+          })
+        : await transfer(context, { ...ref, attempt, to, tombstoneMs, token: newToken() }),
     );
   }
 
@@ -110,7 +116,7 @@ export class Transfers {
     const ref = { sessionId: to.newId ?? '', user: movedTo?.user ?? to.user };
     const shard = await this.options.locate(tenant, ref.user === '' ? { sessionId: ref.sessionId } : ref);
     const found: SessionOutcome = await this.call(
-      async () => await get(this.options.contextOf(tenant, shard), ref.sessionId),
+      async () => await get(this.options.contextOf(tenant, shard), { sessionId: ref.sessionId }),
     );
     if (found.kind !== 'live') return gone;
     const { node, epoch, user } = found.session;

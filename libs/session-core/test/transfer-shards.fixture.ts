@@ -39,7 +39,7 @@ export function useShards() {
 
   /** The first steps alone, as if the process had died after them. */
   const offered = async (from: number, to: Handover, id = 's') => {
-    const reply = await offer(context(from), id, { to, token: 42 });
+    const reply = await offer(context(from), { sessionId: id }, { to, token: 42 });
     if (reply.kind !== 'offered') throw new Error(reply.kind);
     return reply;
   };

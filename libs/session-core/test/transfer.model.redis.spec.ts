@@ -171,7 +171,7 @@ class Run {
 
     const target = node === null ? {} : { node, epoch: 1, newId: toId ?? undefined };
     const handover = { kind: node === null ? 'authenticated' : 'transferred', user, ...target } as const;
-    const offered = await offer(this.context(from), id, { to: handover, token: 42 });
+    const offered = await offer(this.context(from), { sessionId: id }, { to: handover, token: 42 });
     if (offered.kind !== 'offered') throw new Error(`${id} could not be offered: ${offered.kind}`);
     if (after === 'claim') await claim(this.context(to), { offer: offered.offer, from }, 60_000, offered.seen);
     const offeredAtMs = clock.nowMs;

@@ -100,7 +100,8 @@ export interface EndedSession extends Session {
 /**
  * Names a session: the id its server gave, and the user where the caller knows it.
  *
- * The user is only a hint for tenants with several shards; a wrong one finds nothing there.
+ * The user says where to look in a tenant with several shards, and whose session is meant: that of another user counts as unknown. A session
+ * that has no user yet is found whoever is named.
  */
 export interface SessionRef {
   sessionId: string;

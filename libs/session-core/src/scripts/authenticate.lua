@@ -2,6 +2,7 @@
 -- A session that was admitted without a user takes one, if that user has room. Start, deadlines and state stay as they are.
 --
 --   ARGV[2] sessionId   ARGV[3] attempt, '' for whichever lives   ARGV[4] user (canonical, of this shard)   ARGV[5] tombstone (ms)
+--   ARGV[6] the user that the caller takes it to have, '' if not said
 --
 -- Reply, by its first word:
 --   moved      max, active, limits version, victims {id, node, start}..., record, due, lastActivity, traffic
@@ -16,7 +17,8 @@
 -- @include runs
 local id, attempt, tombstone_ms = ARGV[2], tonumber(ARGV[3]), ARGV[5]
 -- @include handover
-local state, session, plan, outbox = look_up(id, true)
+local state, session, plan, outbox = look_up(id, true, '')
+if is_foreign(session, ARGV[6], ARGV[4]) then return { 'unknown' } end
 if state ~= 'live' then return no_longer(state, session) end
 local list = session.list
 if attempt and attempt < list[ATTEMPT] then return { 'ended' } end

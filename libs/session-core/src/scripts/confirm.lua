@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- A reserved session has been answered: it becomes active and its idle time begins. Confirming an active one changes nothing.
 --
---   ARGV[2] sessionId   ARGV[3] attempt, '' for whichever lives
+--   ARGV[2] sessionId   ARGV[3] attempt, '' for whichever lives   ARGV[4] its user, '' if not said
 --
 -- Reply: live (record, due, lastActivity, traffic) | ended (record, absent if a later attempt lives) | unknown
 
@@ -11,7 +11,7 @@
 -- @include session-json
 -- @include runs
 local id, attempt = ARGV[2], tonumber(ARGV[3])
-local state, session, plan, length = look_up(id)
+local state, session, plan, length = look_up(id, false, ARGV[4])
 if state ~= 'live' then return no_longer(state, session) end
 local list = session.list
 if attempt and attempt < list[ATTEMPT] then return { 'ended' } end

@@ -3,7 +3,7 @@
 -- The answer about a session that is not live. What ended provisionally is unknown to whoever still holds it: he keeps the call, and says
 -- so by asking again or by a snapshot.
 local function no_longer(state, session)
-  if state == 'unknown' or session.list[STATE] == PROVISIONAL then return { 'unknown' } end
+  if state == 'unknown' or not session or session.list[STATE] == PROVISIONAL then return { 'unknown' } end
   return { 'ended', session.packed }
 end
 

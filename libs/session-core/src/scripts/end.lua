@@ -4,10 +4,11 @@
 --
 --   ARGV[2] sessionId   ARGV[3] attempt, '' for whichever lives; it ends that attempt and earlier ones, never a later one
 --   ARGV[4] reason      ARGV[5] note      ARGV[6] by: node | berth (then the node gets a command)
---   ARGV[7] tombstone (ms)   ARGV[8] the key or person that has it ended, '' for none
---   ARGV[9...] pairs of total and value: bytesSent, bytesReceived, packetsSent, packetsReceived
+--   ARGV[7] tombstone (ms)   ARGV[8] the key or person that has it ended, '' for none   ARGV[9] its user, '' if not said
+--   ARGV[10...] pairs of total and value: bytesSent, bytesReceived, packetsSent, packetsReceived
 --
--- Reply: live (it ended now: record) | ended (it had ended: record) | superseded (a later attempt lives) | unknown
+-- Reply: live (it ended now: record) | ended (it had ended: record) | superseded (a later attempt lives) | unknown, also where it is the
+-- session of another user, which stays as it is
 
 -- @include reading
 -- @include endings
@@ -16,13 +17,13 @@
 -- @include late
 local id, attempt, by_node, tombstone_ms = ARGV[2], tonumber(ARGV[3]), ARGV[6] == 'node', ARGV[7]
 local said, session_key = {}, key('session:', id)
-for i = 9, #ARGV, 2 do said[ARGV[i]] = ARGV[i + 1] end
+for i = 10, #ARGV, 2 do said[ARGV[i]] = ARGV[i + 1] end
 
 local said_at, kept, outbox -- of the attempt that is to end, where it is not the one that is on the books
 local overtaken_at, overtaken -- of the one that is, where a later one is to end
-local state, session, plan, length = look_up(id, by_node, function(found)
+local state, session, plan, length = look_up(id, by_node, ARGV[9], function(found)
   local own = found and found.live and (not attempt or attempt == found.list[ATTEMPT])
-  if #ARGV > 8 and not own then
+  if #ARGV > 9 and not own then
     said_at, outbox = early_key(id, ARGV[3]), redis.call('XLEN', EVENTS)
     kept = read_early(said_at)
     touch_late()
@@ -32,6 +33,7 @@ local state, session, plan, length = look_up(id, by_node, function(found)
     overtaken = read_early(overtaken_at)
   end
 end)
+if state == 'foreign' then return { 'unknown' } end
 local list = session and session.list
 
 -- The node knows that this attempt is over: if that is what it was to be told, its command is done.

@@ -1,13 +1,12 @@
 import { readEnded } from '../model/record.js';
-import type { EndedSession, EndReason, TrafficTotals } from '../model/session.js';
+import type { EndedSession, EndReason, SessionRef, TrafficTotals } from '../model/session.js';
 import { totalArguments } from './renew.script.js';
 import { ReplyReader } from './reply.js';
 import { ShardScript, type ShardContext } from './script.js';
 
 const script = new ShardScript('end');
 
-export interface Ending {
-  sessionId: string;
+export interface Ending extends SessionRef {
   /** Ends this attempt and earlier ones, never a later one; absent: whichever lives. */
   attempt?: number | undefined;
   reason: EndReason;
@@ -22,7 +21,8 @@ export interface Ending {
 }
 
 /**
- * `now`: this call ended it. `before`: it had ended. `superseded`: a later attempt lives on. `unknown`: remembered as ended.
+ * `now`: this call ended it. `before`: it had ended. `superseded`: a later attempt lives on. `unknown`: remembered as ended, or the session of another
+ * user, which stays as it is.
  * The session is read from its record when it is looked at: most callers only want to know that it is over.
  */
 export type EndOutcome =
@@ -30,8 +30,18 @@ export type EndOutcome =
 
 /** Ends a session. Repeatable: ending one that is gone changes nothing. */
 export async function end(context: ShardContext, ending: Ending): Promise<EndOutcome> {
-  const { sessionId, attempt, reason, note, by, endedBy, tombstoneMs, totals = {} } = ending;
-  const args = [sessionId, attempt ?? '', reason, note, by, tombstoneMs, endedBy ?? '', ...totalArguments(totals)];
+  const { sessionId, user = '', attempt, reason, note, by, endedBy, tombstoneMs, totals = {} } = ending;
+  const args = [
+    sessionId,
+    attempt ?? '',
+    reason,
+    note,
+    by,
+    tombstoneMs,
+    endedBy ?? '',
+    user,
+    ...totalArguments(totals),
+  ];
   const reply = new ReplyReader(await script.inShard(context, args));
   switch (reply.text()) {
     case 'live':

@@ -213,12 +213,14 @@ local function apply_end(p, length, reason, note, tombstone_ms, by)
 end
 
 -- The session a verb is about. One that is due has ended, whether or not a sweep has been there: it ends here.
--- Returns 'live', session, plan, outbox length | 'ended', session | 'unknown', what is left of a withdrawn one
+-- `user`: whose it is by the caller's word, '' where that is not said; the session of another user is `foreign`.
+-- Returns 'live', session, plan, outbox length | 'ended', session | 'foreign' | 'unknown', what is left of a withdrawn one
 -- `read_more` is called with what was read, before anything is written.
-local function look_up(id, by_node, read_more)
+local function look_up(id, by_node, user, read_more)
   local session = read_session(id)
   if read_more then read_more(session) end
   if session == nil or session.list[STATE] == WITHDRAWN then return 'unknown', session end
+  if not is_of(session, user) then return 'foreign' end
   if not session.live then return 'ended', session end
   local due = due_of(id)
   local over = due <= now and not is_deferred(session, due)

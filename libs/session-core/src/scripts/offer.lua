@@ -5,6 +5,7 @@
 --   ARGV[2] sessionId   ARGV[3] attempt, '' for whichever lives   ARGV[4] mode: offer | resume (what is under way, with a new lease)
 --   ARGV[5] lease (ms)  ARGV[6] token: names this handover
 --   ARGV[7] kind: authenticated | transferred   ARGV[8] user   ARGV[9] node, '' stays   ARGV[10] its epoch   ARGV[11] new id, '' stays
+--   ARGV[12] the user that the caller takes it to have, '' if not said
 --
 -- Reply, by its first word:
 --   offered    offer (JSON), seen, then as `live` of the other verbs: record, due, lastActivity, traffic
@@ -34,7 +35,8 @@ if ARGV[4] == 'resume' then
 end
 
 if pending then return { 'pending' } end
-local state, session, plan = look_up(id, true)
+local state, session, plan = look_up(id, true, '')
+if is_foreign(session, ARGV[12], ARGV[8]) then return { 'unknown' } end
 if state ~= 'live' then return no_longer(state, session) end
 local list = session.list
 if attempt and attempt < list[ATTEMPT] then return { 'ended' } end

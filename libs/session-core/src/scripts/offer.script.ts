@@ -1,6 +1,6 @@
 import type { SessionOutcome } from '../model/decision.js';
 import { readEnded, readSession } from '../model/record.js';
-import type { EndedSession, Session } from '../model/session.js';
+import type { EndedSession, Session, SessionRef } from '../model/session.js';
 import { handoverArguments, readHandover, type Handover, type Word } from './handover.js';
 import { ReplyReader } from './reply.js';
 import { ShardScript, type ShardContext } from './script.js';
@@ -42,10 +42,10 @@ export type CloseReply =
 /** First step of a handover to another shard: says where the session is to go. Changes nothing of the session. */
 export async function offer(
   context: ShardContext,
-  sessionId: string,
+  { sessionId, user = '' }: SessionRef,
   { to, attempt, token }: { to: Handover; attempt?: number | undefined; token: number },
 ): Promise<OfferReply> {
-  const args = [attempt ?? '', 'offer', OFFER_LEASE_MS, token, to.kind, ...handoverArguments(to)];
+  const args = [attempt ?? '', 'offer', OFFER_LEASE_MS, token, to.kind, ...handoverArguments(to), user];
   return readOffer(
     new ReplyReader(await offerScript.inShard(context, [sessionId, ...args])),
     context.tenant,

@@ -15,6 +15,17 @@ local function read_session(id) return unpack_session(redis.call('GET', key('ses
 -- Where the runs are noted that a node has without ever having beaten.
 local function noted_runs(node) return key('node_runs:', node) end
 
+-- Whether it may be the session of this user: '' is any user's, and so is a session that has none yet.
+local function is_of(session, user)
+  local owner = session.list[USER]
+  return user == '' or owner == '' or owner == user
+end
+
+-- Whether a handover is asked for the session of another user; one that has its new user already is a repeated handover.
+local function is_foreign(session, user, new_user)
+  return session and not is_of(session, user) and session.list[USER] ~= new_user
+end
+
 local function due_text(due) return due == math.huge and '+inf' or string.format('%d', due) end
 
 local function due_of(id) return tonumber(redis.call('ZSCORE', DEADLINES, id) or math.huge) end

@@ -6,7 +6,8 @@
 --   ARGV[2] sessionId   ARGV[3] attempt, '' for whichever lives
 --   ARGV[4] when the activity was (ms), one of the future counts as now; '' for now. Where it is said, the activity was published, so
 --           that it may have overtaken its start: then it is kept for that
---   ARGV[5...] pairs of total and value: bytesSent, bytesReceived, packetsSent, packetsReceived; channels (JSON, the latest holds)
+--   ARGV[5] its user, '' if not said
+--   ARGV[6...] pairs of total and value: bytesSent, bytesReceived, packetsSent, packetsReceived; channels (JSON, the latest holds)
 --
 -- Reply: live (record, due, lastActivity, traffic) | ended (record, absent if a later attempt lives) | unknown, also where only an older
 -- attempt is known
@@ -17,18 +18,19 @@
 -- @include early
 -- @include late
 local id, attempt = ARGV[2], tonumber(ARGV[3])
-local at, said, says_anything = ARGV[4] == '' and now or math.min(tonumber(ARGV[4]), now), {}, #ARGV > 4
+local at, said, says_anything = ARGV[4] == '' and now or math.min(tonumber(ARGV[4]), now), {}, #ARGV > 5
 local is_published = ARGV[4] ~= ''
-for i = 5, #ARGV, 2 do said[ARGV[i]] = ARGV[i + 1] end
+for i = 6, #ARGV, 2 do said[ARGV[i]] = ARGV[i + 1] end
 if said.channels then said.channels_at = string.format('%d', at) end
 
 local kept_at, kept, outbox
-local state, session, plan = look_up(id, false, says_anything and function(found)
+local state, session, plan = look_up(id, false, ARGV[5], says_anything and function(found)
   if found and found.live and (not attempt or attempt == found.list[ATTEMPT]) then return end
   kept_at, outbox = early_key(id, ARGV[3]), redis.call('XLEN', EVENTS)
   kept = read_early(kept_at)
   touch_late()
 end)
+if state == 'foreign' then return { 'unknown' } end
 local list = session and session.list
 
 -- Whether the attempt may start yet: of the id nothing is known, or older attempts alone.

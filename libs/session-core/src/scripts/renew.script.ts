@@ -1,5 +1,5 @@
 import type { SessionOutcome } from '../model/decision.js';
-import type { TrafficTotals } from '../model/session.js';
+import type { SessionRef, TrafficTotals } from '../model/session.js';
 import { readOutcome } from './outcome.js';
 import { ShardScript, type ScriptArgument, type ShardContext } from './script.js';
 
@@ -30,11 +30,11 @@ export interface RenewOptions {
  */
 export async function renew(
   context: ShardContext,
-  sessionId: string,
+  { sessionId, user = '' }: SessionRef,
   totals: TrafficTotals,
   { attempt, atMs }: RenewOptions = {},
 ): Promise<SessionOutcome> {
-  const args: ScriptArgument[] = [sessionId, attempt ?? '', atMs ?? '', ...totalArguments(totals)];
+  const args: ScriptArgument[] = [sessionId, attempt ?? '', atMs ?? '', user, ...totalArguments(totals)];
   if (totals.channels !== undefined) args.push('channels', JSON.stringify(totals.channels));
   return readOutcome(await script.inShard(context, args), context.tenant, sessionId);
 }

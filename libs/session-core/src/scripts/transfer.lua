@@ -5,6 +5,7 @@
 --   ARGV[2] sessionId   ARGV[3] attempt, '' for whichever lives   ARGV[4] user (of this shard), '' stays
 --   ARGV[5] node        ARGV[6] its epoch, 0 if it is not said   ARGV[7] new id, '' stays
 --   ARGV[8] tombstone (ms)   ARGV[9] token: names this handover in its event
+--   ARGV[10] the user that the caller takes it to have, '' if not said
 --
 -- Reply: as authenticate.lua, without conflict; and id-taken, id-ended (the new id), stale-epoch with the present epoch, future-epoch with
 -- epoch and now
@@ -18,7 +19,8 @@ local id, attempt, to_user, node, new_id = ARGV[2], tonumber(ARGV[3]), ARGV[4], 
 local epoch = joined_epoch(node, tonumber(ARGV[6]))
 local tombstone_ms = ARGV[8]
 -- @include handover
-local state, session, plan, outbox = look_up(id, true)
+local state, session, plan, outbox = look_up(id, true, '')
+if is_foreign(session, ARGV[10], to_user) then return { 'unknown' } end
 if state ~= 'live' then return no_longer(state, session) end
 local list = session.list
 if attempt and attempt < list[ATTEMPT] then return { 'ended' } end
