@@ -85,6 +85,22 @@ export class CrossShardHandover {
     if (offered !== null) await this.complete(tenant, from, offered);
   }
 
+  /** Takes an offer back; one that has been claimed is gone through with. */
+  async takeBack(tenant: TenantRef, from: number, sessionId: string): Promise<void> {
+    const offered = await this.call(async () => await resumeOffer(this.context(tenant, from), sessionId));
+    if (offered === null) return;
+    const handover: Crossing = { tenant, offer: offered.offer, from, to: shardOf(tenant, offered.offer.to.user) };
+    const decided = await this.decline(handover);
+    if (offered.kind === 'over') {
+      await this.endBoth(handover, offered.session, decided);
+    } else if (decided === 'declined') {
+      await this.close(handover, { how: 'declined' });
+    } else {
+      await this.catchUp(handover, offered.seen.session);
+      await this.leave(handover, offered.seen, { kind: 'claimed' });
+    }
+  }
+
   async repair(tenant: TenantRef, shard: number, batch: number): Promise<number> {
     const left = await this.call(async () => await unfinished(this.context(tenant, shard), batch, OLD_CLAIM_MS));
     for (const sessionId of left.offered) await this.resume(tenant, shard, sessionId);

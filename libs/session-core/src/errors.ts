@@ -25,6 +25,13 @@ export class StoreUnavailableError extends BerthError {
   readonly nothingDone: boolean;
 }
 
+/** The books of the tenant are not this process's to use, now or at all: nothing was done. The message says why, to callers too. */
+export class TenantClosedError extends StoreUnavailableError {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, { ...options, nothingDone: true });
+  }
+}
+
 /** Input that the domain refuses: `path` names the field in the caller's own words, `message` says what to send instead. */
 export class InvalidInputError extends BerthError {
   readonly code = 'invalid-request';

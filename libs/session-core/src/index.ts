@@ -5,6 +5,7 @@ export {
   InvalidInputError,
   LimitsConflictError,
   StoreUnavailableError,
+  TenantClosedError,
 } from './errors.js';
 export { Books, type GroupCount, type Refusal, type SessionFilter, type SessionPage, type UserCount } from './books.js';
 export { COMMAND_LIFE_MS, CommandsStore, type CommandedNode, type CommandsStoreOptions } from './commands-store.js';
@@ -112,6 +113,8 @@ export type { Trim } from './scripts/trim.script.js';
 export type { Upkeep } from './scripts/upkeep.script.js';
 export type { TransferOutcome, Transferred, TransferTarget } from './model/transfer.js';
 export { SessionStore, type EndRequest, type OwnedDecision, type SessionStoreOptions } from './session-store.js';
-export { TenantsStore, type TenantsStoreOptions } from './tenants-store.js';
+export { Rekey, type RekeyedTenant, type RekeyOptions, type RekeyOutcome } from './rekey/rekey.js';
+export type { Listed, RekeyReport } from './rekey/report.js';
+export { TenantsStore, type Registration, type TenantsStoreOptions } from './tenants-store.js';
 export type { TenantOpening } from './scripts/register-tenant.script.js';
 export { Transfers } from './transfers.js';

@@ -1,11 +1,14 @@
 import { crc32 } from 'node:zlib';
 
+import type { BooksIdentity } from './model/identity/index.js';
 import { shardTag } from './shard-tags.js';
 
 /** A tenant and into how many shards its users are spread; the number is fixed when the tenant is created. */
 export interface TenantRef {
   name: string;
   shards: number;
+  /** How the names of its users are read; absent: by the default rules. Books that are kept by other ones refuse to be changed. */
+  identity?: BooksIdentity | undefined;
 }
 
 /** The shards of a tenant, by number. */
@@ -91,9 +94,17 @@ export function shardKeys(tenant: TenantRef, shard: number) {
     refusals: `${prefix}refusals`,
     /** hash session -> totals that were reported after its end and are not yet in the outbox (JSON), written by renew and end. Ends: its fields with upkeep, a second later; the key 24 h after the last. */
     late: `${prefix}late`,
-    /** hash, written by set-limits alone. The limits in force here, with their version. Ends: never. */
+    /**
+     * hash, written by set-limits, and by close-shard, which takes the version away. The limits in force here, with their version, whose
+     * field is named by the identity rules of whoever gave them. Ends: never.
+     */
     limits: `${prefix}limits`,
-    /** hash, filled by set-limits in chunks and renamed to `limits`. Ends: by that, or after a minute. */
+    /**
+     * string, written by close-shard. Format and identity rules of the books here, as `1` or `1:keep:drop`: who has others gives no limits and
+     * takes no names to this shard. Absent until the rules change. Ends: never.
+     */
+    rules: `${prefix}rules`,
+    /** hash, filled by set-limits in chunks and renamed to `limits`; with the mark of the caller's rules behind it. Ends: by that, or after a minute. */
     limitsNext: (version: number) => `${prefix}limits_next:${version}`,
     /**
      * hash node -> its run as this shard knows it: `<epoch>`, `<epoch> <change>` or `<epoch> <change> lost`. Written by enter-node,
@@ -148,7 +159,8 @@ export function shardKeys(tenant: TenantRef, shard: number) {
     claims: `${prefix}claims`,
     /**
      * Never written. Passed to every script, so that a slot that is on the move between masters refuses the script as a whole
-     * (TRYAGAIN: one of its keys is missing): else a script could find some keys here, some there, and write into both.
+     * (TRYAGAIN: one of its keys is missing): else a script could find some keys here, some there, and write into both. Its name ends with the
+     * identity rules of the caller (`rulesMark`), for the scripts that take names of users.
      * https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#multi-key-operations
      */
     never: `${prefix}never`,
@@ -169,8 +181,13 @@ export function tenantKeys(tenant: string) {
   const prefix = `berth:{${tenant}}:`;
   return {
     prefix,
-    /** hash of `shards` and `created_at` (ms), written by register-tenant. With how many shards the tenant was created. Ends: never. */
+    /**
+     * hash of `shards`, `created_at` (ms), `format`, `case`, `domain`, written by register-tenant, and `rekey` (JSON) while the identity rules
+     * change, written by begin-rekey and finish-rekey. What the tenant was created with, and how its books are kept. Ends: never.
+     */
     registration: `${prefix}tenant`,
+    /** string, written by lease. The run that changes the identity rules of the tenant. Ends: expires within seconds. */
+    rekeyLease: `${prefix}rekey_lease`,
     /** hash of version and document (JSON), written by set-limits-document. The limits of the tenant. Ends: never. */
     limitsDocument: `${prefix}limits`,
     /** zset node -> when it beat last (ms), written by heartbeat and watch-nodes. The live nodes. Ends: when empty. */

@@ -1,5 +1,6 @@
 import { LimitsConflictError } from './errors.js';
 import { shardKeys, shardNumbers, tenantKeys, type TenantRef } from './keys.js';
+import { DEFAULT_IDENTITY_RULES, rulesMark } from './model/identity/index.js';
 import { withChange, type ChangeAuthor } from './model/limits-change.js';
 import { effectiveLimits, type LimitsDocument, type LimitsLayer } from './model/limits-document.js';
 import { integer } from './scripts/reply.js';
@@ -60,6 +61,24 @@ export class LimitsStore {
     return { replaced };
   }
 
+  /**
+   * Rewrites the document while the identity rules of the tenant change, when everybody else is kept from it; puts nothing into force.
+   * `edit` returns the document that it was given where nothing is to change.
+   */
+  async rekey(tenant: TenantRef, edit: (document: LimitsDocument) => LimitsDocument): Promise<void> {
+    const author = { by: 'tenant rekey', reason: 'identity rules' };
+    for (;;) {
+      const current = await this.read(tenant);
+      const edited = edit(current);
+      if (edited === current) return;
+      const next = withHistory(current, { ...edited, version: current.version + 1 }, author);
+      if (
+        await withDeadline(this.deadlineMs, async () => await this.compareAndSet(tenant, current.version, next, true))
+      )
+        return;
+    }
+  }
+
   /** Copies the document to every shard that has an older version or none: after a crash between two shards, or a loss. */
   async publish(tenant: TenantRef): Promise<void> {
     const document = await this.readDocument(tenant);
@@ -73,7 +92,7 @@ export class LimitsStore {
     await Promise.all(
       behind.map((shard) =>
         setLimits(
-          { client: this.client, tenant: tenant.name, shards: tenant.shards, shard },
+          { client: this.client, tenant: tenant.name, shards: tenant.shards, shard, identity: tenant.identity },
           limits,
           shard === 0 ? document.changes : [],
         ),
@@ -121,10 +140,16 @@ export class LimitsStore {
     throw new LimitsConflictError(`The limits of tenant ${tenant.name} are being changed by others; try again`);
   }
 
-  private async compareAndSet(tenant: TenantRef, read: number, next: LimitsDocument): Promise<boolean> {
-    const { version, ...content } = next;
-    const args = [read, version, JSON.stringify(content)];
-    return integer(await replaceDocument.run(this.client, [tenantKeys(tenant.name).limitsDocument], args)) === 1;
+  private async compareAndSet(
+    { name, identity = DEFAULT_IDENTITY_RULES }: TenantRef,
+    read: number,
+    { version, ...content }: LimitsDocument,
+    rekeys = false,
+  ): Promise<boolean> {
+    const { limitsDocument, registration } = tenantKeys(name);
+    const rules = rekeys ? ['', ''] : [identity.case, identity.domain];
+    const args = [read, version, JSON.stringify(content), ...rules];
+    return integer(await replaceDocument.run(this.client, [limitsDocument, registration], args)) === 1;
   }
 
   private async readDocument(tenant: TenantRef): Promise<LimitsDocument> {
@@ -134,9 +159,10 @@ export class LimitsStore {
   }
 
   private async versionsInForce(tenant: TenantRef): Promise<number[]> {
+    const version = `version${rulesMark(tenant.identity)}`;
     return await Promise.all(
       shardNumbers(tenant).map(async (shard) => {
-        return Number((await this.client.hget(shardKeys(tenant, shard).limits, 'version')) ?? 0);
+        return Number((await this.client.hget(shardKeys(tenant, shard).limits, version)) ?? 0);
       }),
     );
   }

@@ -348,8 +348,8 @@ export class SessionStore {
     return found.flatMap(({ shard }, i) => (offered[i] === 1 ? [shard] : []));
   }
 
-  private context({ name, shards }: TenantRef, shard: number): ShardContext {
-    return { client: this.options.client, tenant: name, shards, shard, clockMs: this.options.clockMs };
+  private context({ name, shards, identity }: TenantRef, shard: number): ShardContext {
+    return { client: this.options.client, tenant: name, shards, shard, identity, clockMs: this.options.clockMs };
   }
 
   private async call<T>(verb: () => Promise<T>): Promise<T> {

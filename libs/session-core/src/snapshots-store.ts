@@ -117,14 +117,14 @@ export class SnapshotsStore {
     return outcomes.find((outcome) => outcome !== null) ?? null;
   }
 
-  private workOn({ name, shards }: TenantRef, { node, epoch, mark }: SnapshotPart): Reconciliation {
+  private workOn({ name, shards, identity }: TenantRef, { node, epoch, mark }: SnapshotPart): Reconciliation {
     const { client, clockMs, deadlineMs, policy, onProgress } = this.options;
     const context = { client, tenant: name, clockMs };
     return {
       list: { node, epoch, mark },
       worker: randomInt(2 ** 47),
       context,
-      shards: shardNumbers({ name, shards }).map((shard) => ({ ...context, shards, shard, deadlineMs })),
+      shards: shardNumbers({ name, shards }).map((shard) => ({ ...context, shards, shard, identity, deadlineMs })),
       deadlineMs,
       fuse: policy,
       onProgress,

@@ -1,10 +1,13 @@
 import { ReplyError } from 'ioredis';
 import { startDeadline } from './deadline.js';
-import { BerthError, StoreUnavailableError } from './errors.js';
+import { BerthError, StoreUnavailableError, TenantClosedError } from './errors.js';
 
 /** Answers of a server that cannot serve now, though it is there: https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors */
 const CANNOT_SERVE =
   /^(OOM|LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|MISCONF|NOREPLICAS|BUSY|NOAUTH|WRONGPASS|NOPERM|MOVED|ASK|CROSSSLOT)\b/;
+
+/** What `fence.lua` answers. */
+const FENCED = 'RULES ';
 
 /** `ERR` and a code inside: how Redis reports an error of a command that a script called. */
 const INSIDE_SCRIPT = /\b(OOM|READONLY|TRYAGAIN|CLUSTERDOWN|MISCONF)\b|non local key|cluster down/i;
@@ -39,6 +42,8 @@ function asStoreError(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error));
   if (error instanceof BerthError) return error;
   if (error instanceof ReplyError) {
+    if (error.message.startsWith(FENCED))
+      return new TenantClosedError(`Not done: ${error.message.slice(FENCED.length)}`, { cause: error });
     if (CANNOT_SERVE.test(error.message)) return unavailable(error, true);
     return INSIDE_SCRIPT.test(error.message) ? unavailable(error, false) : error;
   }

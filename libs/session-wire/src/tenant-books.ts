@@ -23,7 +23,7 @@ export function openBooks(config: BerthConfig, client: StoreClient, logger: Logg
   return Object.values(config.tenants).map((tenant) => {
     const common = { client, deadlineMs: store.decisionDeadlineMs, tombstoneMs: tenant.tombstoneMs };
     return {
-      ref: { name: tenant.name, shards: tenant.shards },
+      ref: { name: tenant.name, shards: tenant.shards, identity: tenant.identity },
       config: tenant,
       store: new SessionStore(common),
       nodes: new NodesStore({ ...common, policy, onContested: (contest) => warnOfContest(logger, contest) }),

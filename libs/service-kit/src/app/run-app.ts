@@ -7,6 +7,7 @@ import { ConfigError } from '../config/config.error.js';
 import { loadConfig } from '../config/load-config.js';
 import { createLogger, withoutCredentials, type Logger } from '../logging/logger.js';
 import type { ProblemFilterOptions } from '../problems/problem.filter.js';
+import { ShardsMismatchError } from '../tenants/tenant-refused.errors.js';
 import { TenantRegistryService } from '../tenants/tenant-registry.service.js';
 import { LOGGER } from '../tokens.js';
 import { createApp } from './create-app.js';
@@ -67,8 +68,10 @@ function stopOnSignals(app: NestFastifyApplication, logger: Logger): void {
 }
 
 function stopOnRefusal(app: NestFastifyApplication, name: string, logger: Logger): void {
-  void app.get(TenantRegistryService).refused.then(async ({ message }) => {
-    logger.fatal({ reason: message }, 'Stopping: a tenant has another number of shards');
+  void app.get(TenantRegistryService).refused.then(async (error) => {
+    const { message } = error;
+    const what = error instanceof ShardsMismatchError ? 'has another number of shards' : 'is kept by other rules';
+    logger.fatal({ reason: message }, `Stopping: a tenant ${what}`);
     process.stderr.write(`${name}: ${message}\n`);
     await stopProcess(app, logger, 1);
   });

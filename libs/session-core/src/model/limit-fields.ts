@@ -7,11 +7,11 @@ const CLOSELY = '?';
 
 /**
  * The limits as a shard keeps them for `admit.lua`, a flat hash: one field a limit, so that a decision reads the few that concern it.
- * `complete` comes last, so that a half-filled copy is never taken.
+ * `mark` is that of the identity rules by which they name users; `complete` comes last, so that a half-filled copy is never taken.
  */
-export function limitFields(limits: EffectiveLimits): [string, string | number][] {
+export function limitFields(limits: EffectiveLimits, mark = ''): [string, string | number][] {
   const fields = new Map<string, string | number>([
-    ['version', limits.version],
+    [`version${mark}`, limits.version],
     ['enabled', limits.enabled ? 1 : 0],
     ['action', limits.action],
     ['total_action', limits.totalAction],

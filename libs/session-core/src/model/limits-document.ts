@@ -1,3 +1,4 @@
+import type { BooksIdentity } from './identity/index.js';
 import type { LimitAction, LimitDetails, Rate } from './limit.js';
 import type { LimitKey } from './limit-key.js';
 import type { LimitsChange } from './limits-change.js';
@@ -55,6 +56,8 @@ export interface LimitsDocument {
   publishedBy: string | null;
   /** The latest ones, oldest first, for the outbox. */
   changes?: LimitsChange[];
+  /** By which rules users are named, where those rules were changed. */
+  identity?: BooksIdentity;
 }
 
 export interface EffectiveGroupKind extends GroupKindLimits {

@@ -32,7 +32,7 @@ for i = 15, #ARGV, 3 do
   local n = #group_fields
   group_fields[n + 1], group_fields[n + 2], group_fields[n + 3] = 'group:' .. ARGV[i], 'kind:' .. string.match(ARGV[i], '^[^:]*'), 'parent:' .. ARGV[i]
 end
-local limits = redis.call('HMGET', PREFIX .. 'limits', 'version', 'enabled', 'rated', 'total', 'user:' .. user, 'class:' .. ARGV[13], 'user',
+local limits = redis.call('HMGET', PREFIX .. 'limits', 'version' .. CALLERS_MARK, 'enabled', 'rated', 'total', 'user:' .. user, 'class:' .. ARGV[13], 'user',
   'by_start', unpack(group_fields))
 if not limits[1] then return { 'no-limits' } end
 local version, enforced = limits[1], limits[2] == '1'

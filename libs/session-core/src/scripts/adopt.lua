@@ -19,6 +19,9 @@
 -- @include session-json
 -- @include staging
 -- @include limits-in-force
+-- @include fence
+local refused = fenced()
+if refused then return refused end
 local STAGED_MS = '1200000' -- twice the life of the snapshot's own hash, which take-part writes first: so no list outlives its parts
 local hang_up_when_full = ARGV[6] == 'hang_up'
 -- What ended after the mark is remembered for a tombstone's time. A list that is older may name what has ended and been forgotten.
@@ -84,7 +87,9 @@ local function restore(id, session, state, record)
   local list = { unpack(session.list, 1, REVOKED) }
   session.list = list
   list[STATE], list[NODE], list[EPOCH] = state == RESERVED and RESERVED or ACTIVE, node, epoch
-  if list[RESERVATION] == 0 then list[RESERVATION] = unpack_session('......' .. record).list[RESERVATION] end
+  local said = unpack_session('......' .. record).list
+  if list[RESERVATION] == 0 then list[RESERVATION] = said[RESERVATION] end
+  if list[USER] ~= '' and said[USER] ~= '' then list[USER] = said[USER] end -- the identity rules may have changed since it ended
   plan_entry('restored', id, session, was)
 end
 

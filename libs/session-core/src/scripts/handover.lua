@@ -10,7 +10,7 @@ local victims, ends, overshoot, observed, length = 0, {}, nil, '', 0
 -- Reads the limit of a user who is to get a session more; false if the shard has no limits yet. What else the session is under it is under
 -- already: the total, its groups.
 local function read_limit(name)
-  local said = redis.call('HMGET', PREFIX .. 'limits', 'version', 'enabled', 'action')
+  local said = redis.call('HMGET', PREFIX .. 'limits', 'version' .. CALLERS_MARK, 'enabled', 'action')
   if not said[1] then return false end
   local max, details = in_force({ 'user:' .. name, 'user' })
   local user_sessions = key('user_sessions:', name)

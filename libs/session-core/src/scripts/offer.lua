@@ -18,6 +18,7 @@
 -- @include due
 -- @include runs
 -- @include offers
+-- @include fence
 local id, attempt = ARGV[2], tonumber(ARGV[3])
 local pending = redis.call('HGET', OFFERS, id)
 redis.call('ZCARD', OFFERS_DUE)
@@ -34,6 +35,8 @@ if ARGV[4] == 'resume' then
   return { 'offered', pending, seen_of(session, due, traffic), unpack(live_reply(session, due, traffic), 2) }
 end
 
+local refused = fenced()
+if refused then return refused end
 if pending then return { 'pending' } end
 local state, session, plan = look_up(id, true, '')
 if is_foreign(session, ARGV[12], ARGV[8]) then return { 'unknown' } end

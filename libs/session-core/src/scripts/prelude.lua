@@ -2,8 +2,11 @@
 --
 --   KEYS[1]  deadlines   zset   names the shard: keys that are not passed are derived from its prefix, so all are in its slot
 --   KEYS[2]  never              is never there: while the slot moves between masters, Redis refuses a script that lacks a key, so
---                               that none runs on half of the books
+--                               that none runs on half of the books. Its name ends with the identity rules of the caller
 --   ARGV[1]  clock       ms     a test sets the time; empty everywhere else, and Redis says it
+--
+-- CALLERS_MARK, the caller's identity rules, names the field of `limits` that holds the version. So a caller with other rules finds no limits, for
+-- nothing, and whoever wants to give them meets `fence.lua`.
 --
 -- Rule: a key that is written is read before the first write (or is the first to be written), so that a key of a foreign
 -- type stops the script before it has changed anything.
@@ -49,6 +52,7 @@ local TENANT, USERS, EVENTS = string.match(PREFIX, '{(.-)/'), PREFIX .. 'users',
 -- @const EVENTS_BOUND 8000000
 -- @const REJECTIONS_BOUND 600000
 -- @const MOST_AHEAD_MS 600000
+-- @const CALLERS_MARK string.sub(KEYS[2], #PREFIX + 6)
 
 local now
 if ARGV[1] == '' then

@@ -13,6 +13,9 @@ describe('a tenant', () => {
     expect(await books.redis.hgetall(tenantKeys('acme').registration)).toEqual({
       shards: '3',
       created_at: String(books.clock.nowMs),
+      format: '1',
+      case: 'fold',
+      domain: 'drop',
     });
     books.clock.advance(1_000);
     expect(await tenants().open({ name: 'acme', shards: 3 })).toEqual({ kind: 'known' });

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Cluster, Redis } from 'ioredis';
 import { shardKeys, tenantKeys, type ShardKeys } from '../keys.js';
+import { rulesMark, type BooksIdentity } from '../model/identity/index.js';
 
 /** A connection to standalone Redis (also behind Sentinel) or to a Redis Cluster. */
 export type StoreClient = Redis | Cluster;
@@ -15,6 +16,8 @@ export interface ShardContext {
   /** How many the tenant has. */
   shards: number;
   shard: number;
+  /** As in `TenantRef`. */
+  identity?: BooksIdentity | undefined;
   clockMs?: (() => number) | undefined;
 }
 
@@ -88,7 +91,7 @@ export class ShardScript extends Script {
   async inShard(context: ShardContext, args: ScriptArgument[], keys: string[] = []): Promise<unknown> {
     const { deadlines, never } = keysOf(context);
     const clock = context.clockMs === undefined ? '' : context.clockMs();
-    return await this.run(context.client, [deadlines, never, ...keys], [clock, ...args]);
+    return await this.run(context.client, [deadlines, never + rulesMark(context.identity), ...keys], [clock, ...args]);
   }
 }
 

@@ -8,9 +8,13 @@
 -- Reply: adopted | kept (this version or a newer one is in force) | missing (no complete copy is there)
 
 -- @include append-event
+-- @include fence
+local refused = fenced()
+if refused then return refused end
 local version = tonumber(ARGV[2])
-local current, staged = PREFIX .. 'limits', PREFIX .. 'limits_next:' .. ARGV[2]
-local in_force = tonumber(redis.call('HGET', current, 'version') or -1)
+local current, staged = PREFIX .. 'limits', PREFIX .. 'limits_next:' .. ARGV[2] .. CALLERS_MARK
+local known = redis.call('HMGET', current, 'version' .. CALLERS_MARK, 'was_version')
+local in_force = tonumber(known[1] or -1)
 if in_force >= version then return 'kept' end
 if redis.call('HGET', staged, 'complete') ~= '1' then return 'missing' end
 local length = redis.call('XLEN', EVENTS)
@@ -21,7 +25,7 @@ redis.call('UNLINK', current) -- in the background: RENAME over 100,000 fields t
 redis.call('RENAME', staged, current)
 if stale then redis.call('UNLINK', PREFIX .. 'started') end
 for i = 3, #ARGV, 5 do
-  if tonumber(ARGV[i]) > in_force then
+  if tonumber(ARGV[i]) > math.max(in_force, tonumber(known[2] or -1)) then
     append_event(length, 'limits/' .. ARGV[i] .. '/changed', 'limit.changed', 'what', 'limits', 'version', ARGV[i], 'who', ARGV[i + 1],
       'reason', ARGV[i + 2], 'before', ARGV[i + 3], 'after', ARGV[i + 4])
   end

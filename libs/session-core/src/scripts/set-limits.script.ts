@@ -1,4 +1,5 @@
 import { limitFields } from '../model/limit-fields.js';
+import { rulesMark } from '../model/identity/index.js';
 import type { LimitsChange } from '../model/limits-change.js';
 import type { EffectiveLimits } from '../model/limits-document.js';
 import { text } from './reply.js';
@@ -24,8 +25,9 @@ export async function setLimits(
   changes: readonly LimitsChange[] = [],
 ): Promise<SetLimitsOutcome> {
   const { client } = context;
-  const staged = keysOf(context).limitsNext(limits.version);
-  const fields = limitFields(limits);
+  const mark = rulesMark(context.identity);
+  const staged = keysOf(context).limitsNext(limits.version) + mark;
+  const fields = limitFields(limits, mark);
   const told = changes.flatMap(({ version, by, reason, before, after }) => [
     version,
     by,

@@ -92,7 +92,7 @@ function escapedIfUri(name: string): string {
 }
 
 /** `alice@Example.COM` written out, where domains count; a text that has no host behind its last `@` is all name. */
-function nameAndHost(written: string): [name: string, host: string | null] {
+export function nameAndHost(written: string): [name: string, host: string | null] {
   const at = written.lastIndexOf('@');
   const host = at > 0 ? canonicalHost(written.slice(at + 1)) : undefined;
   return host === undefined ? [written, null] : [written.slice(0, at), host];

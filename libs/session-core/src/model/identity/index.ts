@@ -1,3 +1,12 @@
 export { canonicalUser } from './canonical.js';
 export { identify, type Identified, type IdentitySources } from './identify.js';
-export { DEFAULT_IDENTITY_RULES, type IdentityRules } from './rules.js';
+export { formerUser, lacksDomain, renamedName, renamedUser, type IdentityChange } from './rename.js';
+export {
+  BOOKS_FORMAT,
+  DEFAULT_IDENTITY_RULES,
+  identityText,
+  isSameIdentity,
+  rulesMark,
+  type BooksIdentity,
+  type IdentityRules,
+} from './rules.js';
