@@ -22,6 +22,8 @@ COPY --from=build /berth/node_modules ./node_modules
 COPY --from=build /berth/dist ./dist
 # npm run history: backup, restore and check of a SQLite file.
 COPY --from=build /berth/scripts/history.mjs ./scripts/history.mjs
+# npm run tenant: how the books of a tenant are kept.
+COPY --from=build /berth/scripts/tenant.mjs ./scripts/tenant.mjs
 COPY --from=build /berth/scripts/lib/node-version.mjs ./scripts/lib/node-version.mjs
 USER node
 EXPOSE 8080 8081 8082

@@ -4,9 +4,12 @@ import { limit, oneOf, section, setting, text, wholeNumber } from './fields.sche
 
 /** Which part of a SIP message names the user, and when two names are one user. */
 export const identitySection = section({
-  case: setting(oneOf(['fold', 'keep']).optional(), { text: 'fold: Alice and alice are one user.', default: 'fold' }),
+  case: setting(oneOf(['fold', 'keep']).optional(), {
+    text: 'fold: Alice and alice are one user. Registered with the tenant; `npm run tenant -- rekey` changes it.',
+    default: 'fold',
+  }),
   domain: setting(oneOf(['drop', 'keep']).optional(), {
-    text: 'drop: alice@a.example and alice@b.example are one user.',
+    text: 'drop: alice@a.example and alice@b.example are one user. Registered with the tenant, as `case` is.',
     default: 'drop',
   }),
   user_from: setting(oneOf(['from', 'asserted', 'user']).optional(), {
