@@ -192,7 +192,7 @@ describe.each([1, 4])('a change of the identity rules of a tenant with %i shard(
     await before().admit(request('s', { user: '' }));
     const user = spellings(4, true)[0];
     const context = { client: books.redis, tenant: 'acme', shards, shard: 0, identity: KEEP_KEEP };
-    await offer(context, 's', { to: { kind: 'authenticated', user }, token: 7 });
+    await offer(context, { sessionId: 's' }, { to: { kind: 'authenticated', user }, token: 7 });
     await rekeyed(at(), folded);
     expect(await books.redis.exists(shardKeys(kept, 0).offers, shardKeys(kept, 0).offersDue)).toBe(0);
     expect(await users()).toEqual([['s', '']]);
