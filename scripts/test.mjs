@@ -1,5 +1,6 @@
 // `npm test`: every test, with what it needs. Installs what is missing where it may; what stays missing is skipped aloud by the
 // tests themselves, or fails with BERTH_TEST_ALL=1. `npm test -- libs/session-core` runs a part; other options go to Jest.
+// `npm run test:long`: the same cases, with more examples and larger crowds (`inForm` in libs/testing).
 import './lib/node-version.mjs';
 
 import { spawn } from 'node:child_process';
@@ -28,6 +29,9 @@ const runs = [
   [`--maxWorkers=${workers}`, ignoring(`^(?!.*(${wholeProcesses}))`)],
 ];
 
+const args = process.argv.slice(2).filter((arg) => arg !== '--long');
+if (process.argv.includes('--long')) process.env.BERTH_TEST_LONG = '1';
+
 try {
   await installDependencies();
   await installTools();
@@ -35,7 +39,7 @@ try {
   const total = { passed: 0, failed: 0, skipped: 0 };
   let code = 0;
   for (const options of runs) {
-    const result = await jest(options, process.argv.slice(2));
+    const result = await jest(options, args);
     for (const key of Object.keys(total)) total[key] += result[key];
     code ||= result.code;
   }

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { describeWith, eventually } from '#testing';
 
@@ -7,8 +7,6 @@ import { startKamailio, type Kamailio } from './kamailio.js';
 import { phonesOf, type Phones } from './phones.js';
 import type { CallersOptions } from './sipp.js';
 import { startVoiceFleet, type VoiceFleet } from './voice-fleet.js';
-
-jest.setTimeout(60_000);
 
 /** A fleet for the tests of one block, and phones that are gone after each. */
 function fleetWith(configYaml: string) {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { assert, asyncProperty, constantFrom, dictionary, jsonValue, oneof, record, string } from 'fast-check';
 
 import { admissionBody } from '#session-wire';
-import { startRedis, type RedisServer } from '#testing';
+import { startRedis, type RedisServer, inForm } from '#testing';
 
 import { startGateway, stopGateways, type Gateway } from './gateway.js';
 
@@ -266,7 +266,7 @@ describe('any body', () => {
         }
         for (const path of paths) expect((await call(path)).statusCode).toBeLessThan(500);
       }),
-      { numRuns: 400 },
+      { numRuns: inForm({ short: 150, long: 400 }) },
     );
   });
 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { assert, asyncProperty, constantFrom, oneof, string } from 'fast-check';
 
-import { startRedis, type RedisServer } from '#testing';
+import { startRedis, type RedisServer, inForm } from '#testing';
 
 import { startGateway, stopGateways, type Gateway } from './gateway.js';
 import { RawClient } from './raw-http.js';
@@ -69,7 +69,7 @@ describe('any id', () => {
         expect(await answer('end')).toBe(204);
         expect(await books.zcard(`berth:{default/0}:user_sessions:${user}`)).toBe(0);
       }),
-      { numRuns: 200 },
+      { numRuns: inForm({ short: 60, long: 200 }) },
     );
   });
 
@@ -82,7 +82,7 @@ describe('any id', () => {
         expect(await placesOf('deleted')).toBe(0);
       }),
       {
-        numRuns: 200,
+        numRuns: inForm({ short: 60, long: 200 }),
         examples: [['.'], ['..'], ['%'], ['%2F'], ['/'], ['?user=x'], ['x'.repeat(256)], ['é'.repeat(128)]],
       },
     );

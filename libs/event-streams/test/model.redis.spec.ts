@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { trimStream } from '#event-streams';
-import { describeWith, eventually } from '#testing';
+import { describeWith, eventually, inForm } from '#testing';
 
 import { GROUP, ids, TestStreams, type TestServer } from './test-streams.js';
 
@@ -116,7 +116,7 @@ describeWith(['redis-server'], 'consumers that come and go', () => {
         expect(groups).toHaveLength(1);
         expect(JSON.stringify(groups)).toContain(GROUP);
       }),
-      { numRuns: 40 },
+      { numRuns: inForm({ short: 15, long: 40 }) },
     );
   }, 240_000);
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import slotOf from 'cluster-key-slot';
 import fc from 'fast-check';
+import { inForm } from '#testing';
 import { shardKeys, shardNumbers, type TenantRef } from './keys.js';
 import { shardTag } from './shard-tags.js';
 
@@ -44,7 +45,7 @@ describe('the tag of a shard', () => {
           expect(Math.abs((slot + 0.5) / (SLOTS / shards) - shard - 0.5)).toBeLessThanOrEqual(1 / 32);
         }
       }),
-      { numRuns: 50 },
+      { numRuns: inForm({ short: 15, long: 50 }) },
     );
   });
 
@@ -55,7 +56,7 @@ describe('the tag of a shard', () => {
         expect(Math.max(...shares)).toBe(Math.ceil(shards / masters));
         expect(Math.min(...shares)).toBe(Math.floor(shards / masters));
       }),
-      { numRuns: 100 },
+      { numRuns: inForm({ short: 30, long: 100 }) },
     );
   });
 

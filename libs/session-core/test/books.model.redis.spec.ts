@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { inForm } from '#testing';
 import { end } from '../src/scripts/end.script.js';
 import { withdraw } from '../src/scripts/withdraw.script.js';
 import type { AdmissionRequest } from '../src/model/decision.js';
@@ -224,7 +225,7 @@ describe('the books agree with a plain model', () => {
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 24, size: 'max' }), async (steps) => {
         await agree(await books.open(), steps);
       }),
-      { numRuns: 2_000 },
+      { numRuns: inForm({ short: 250, long: 2_000 }) },
     );
   }, 300_000);
 });

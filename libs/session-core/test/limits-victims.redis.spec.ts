@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { inForm } from '#testing';
 import type { LimitAction } from '../src/model/limit.js';
 import type { LimitsLayer } from '../src/model/limits-document.js';
 import { keys, request, startBooks, streamOf, tenant } from './fixture.js';
@@ -226,7 +227,7 @@ describe('the smallest set that makes room', () => {
       }
     });
     try {
-      await fc.assert(property, { numRuns: 500 });
+      await fc.assert(property, { numRuns: inForm({ short: 150, long: 500 }) });
     } finally {
       await server.stop();
     }

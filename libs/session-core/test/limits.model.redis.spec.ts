@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { inForm } from '#testing';
 import { withdraw } from '../src/scripts/withdraw.script.js';
 import type { Decision } from '../src/model/decision.js';
 import type { LimitState } from '../src/model/limit.js';
@@ -8,7 +9,7 @@ import { LimitsModel, type Caller, type ModelDecision } from './limits.model.js'
 import { Told } from './told.js';
 import { ADDRESSES, beginning, GROUPS, IDS, step, USERS, type Step } from './limits.steps.js';
 
-const RUNS = 2_000;
+const RUNS = inForm({ short: 200, long: 2_000 });
 const byKey = (limits: LimitState[]) =>
   new Map(limits.map((limit) => [`${limit.scope} ${limit.key} ${limit.retryAfterMs ?? ''}`, limit]));
 

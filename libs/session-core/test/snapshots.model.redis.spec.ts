@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { inForm } from '#testing';
 import type { SnapshotEntry, SnapshotOutcome } from '../src/model/snapshot.js';
 import { keys, request, startBooks, streamOf, tenant, type Books } from './fixture.js';
 import { entry, EPOCH, NODE, POLICY, Reconciling } from './snapshot.fixture.js';
@@ -215,7 +216,7 @@ describe('the books come to what the node holds', () => {
         for (const now of steps) await world.run(now);
         await world.settle();
       }),
-      { numRuns: 300 },
+      { numRuns: inForm({ short: 60, long: 300 }) },
     );
   }, 300_000);
 });

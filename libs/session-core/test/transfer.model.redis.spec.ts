@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { inForm } from '#testing';
 import { shardKeys, shardNumbers, shardOf, type TenantRef } from '../src/keys.js';
 import { claim } from '../src/scripts/claim.script.js';
 import { offer, OFFER_LEASE_MS } from '../src/scripts/offer.script.js';
@@ -298,7 +299,7 @@ describe('handing over agrees with a plain model', () => {
         fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 20, size: 'max' }), async (steps) => {
           await new Run(await books.open(), tenant).all(steps);
         }),
-        { numRuns: 200 },
+        { numRuns: inForm({ short: 50, long: 200 }) },
       );
     },
     300_000,

@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
+import { inForm } from '#testing';
 
 import type { HistoryDatabase, SessionRow } from '../src/index.js';
 import { describeDatabases } from './databases.fixture.js';
@@ -9,7 +10,7 @@ import { allRows, closed } from './rows.fixture.js';
 const NOON = Date.UTC(2026, 10, 20, 12);
 
 describeDatabases('applying events', ({ open, url, query, kind }) => {
-  const runs = kind === 'sqlite' ? 50 : 10;
+  const runs = inForm(kind === 'sqlite' ? { short: 15, long: 50 } : { short: 5, long: 10 });
   const everything = async (at: string) => ({
     rows: await query<SessionRow>(at, 'select * from sessions order by tenant, session_id, start_time'),
     sums: closed(await query<object>(at, 'select * from rollups')),

@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
+import { inForm } from '#testing';
 
 import { readCsv, type ExportFormat, type HistoryDatabase, type HistoryFilter, type SessionRow } from '../src/index.js';
 import { describeDatabases } from './databases.fixture.js';
@@ -46,7 +47,10 @@ describeDatabases('an export', ({ open, kind }) => {
         expect([csv.rows, json.rows]).toEqual([expected.length, expected.length]);
         await database.close();
       }),
-      { numRuns: kind === 'sqlite' ? 20 : 6, endOnFailure: kind === 'postgres' },
+      {
+        numRuns: inForm(kind === 'sqlite' ? { short: 8, long: 20 } : { short: 3, long: 6 }),
+        endOnFailure: kind === 'postgres',
+      },
     );
   });
 

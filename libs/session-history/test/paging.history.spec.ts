@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
+import { inForm } from '#testing';
 
 import { sortNamed, type HistoryEvent, type HistoryQuery, type SessionRow } from '../src/index.js';
 import { describeDatabases } from './databases.fixture.js';
@@ -26,7 +27,10 @@ describeDatabases('paging', ({ open, kind }) => {
     { requiredKeys: [] },
   );
   const worlds = fc.array(happening(3 * HOUR_MS), { minLength: 20, maxLength: 150 });
-  const runs = { numRuns: kind === 'sqlite' ? 30 : 8, endOnFailure: kind === 'postgres' };
+  const runs = {
+    numRuns: inForm(kind === 'sqlite' ? { short: 10, long: 30 } : { short: 4, long: 8 }),
+    endOnFailure: kind === 'postgres',
+  };
 
   it('by number shows what the filter lets through, in order, any page, with the right total', async () => {
     await fc.assert(

@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
+import { inForm } from '#testing';
 
 import type { HistoryDatabase, Stats } from '../src/index.js';
 import { describeDatabases } from './databases.fixture.js';
@@ -12,7 +13,7 @@ const HOUR_MS = 3_600_000;
 const START = Date.now() - 6 * 24 * HOUR_MS;
 
 describeDatabases('statistics', ({ open, kind }) => {
-  const numRuns = kind === 'sqlite' ? 20 : 6;
+  const numRuns = inForm(kind === 'sqlite' ? { short: 8, long: 20 } : { short: 3, long: 6 });
   const worlds = fc.array(happening(4 * HOUR_MS), { minLength: 40, maxLength: 120 });
   const windows = fc.array(fc.nat(8 * 24 * HOUR_MS), { minLength: 6, maxLength: 6 });
 
@@ -114,7 +115,10 @@ describeDatabases('statistics', ({ open, kind }) => {
         }
         await database.close();
       }),
-      { numRuns: kind === 'sqlite' ? 25 : 8, endOnFailure: kind === 'postgres' },
+      {
+        numRuns: inForm(kind === 'sqlite' ? { short: 10, long: 25 } : { short: 4, long: 8 }),
+        endOnFailure: kind === 'postgres',
+      },
     );
   });
 

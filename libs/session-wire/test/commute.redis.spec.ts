@@ -3,7 +3,7 @@ import fc from 'fast-check';
 
 import { loadConfig, policyFor } from '#service-kit';
 import { NodesStore, SessionStore, SnapshotsStore } from '#session-core';
-import { describeWith, startRedis, type RedisServer } from '#testing';
+import { describeWith, startRedis, type RedisServer, inForm } from '#testing';
 
 import { EventInbox } from '../src/event-inbox.js';
 
@@ -124,7 +124,7 @@ describeWith(['redis-server'], 'what servers publish', () => {
         const live = expected(said).filter(({ kind }) => kind === 'live').length;
         expect(await client.zcard('berth:{default/0}:user_sessions:alice')).toBe(live);
       }),
-      { numRuns: 300 },
+      { numRuns: inForm({ short: 100, long: 300 }) },
     );
   }, 120_000);
 

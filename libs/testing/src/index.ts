@@ -1,5 +1,6 @@
 export { startBerth, type Berth, type BerthApp, type BerthAppName, type BerthOptions } from './berth.js';
 export { eventually, type EventuallyOptions } from './eventually.js';
+export { inForm, type Forms } from './forms.js';
 export { freePort } from './free-port.js';
 export {
   startProcess,

@@ -3,14 +3,13 @@ import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
-import { afterEach, beforeEach, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import Libsql from 'libsql';
 
 import { HistoryDatabase } from '#session-history';
 import { eventually, startProcess, type ManagedProcess } from '#testing';
 
 /** What takes processes of its own; the rest is in history-command.spec.ts. */
-jest.setTimeout(120_000);
 
 const SCRIPT = resolve('scripts/history.mjs');
 const WRITER = resolve(import.meta.dirname, 'writer.fixture.mjs');

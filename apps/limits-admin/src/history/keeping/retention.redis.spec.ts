@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import Libsql from 'libsql';
 
 import type { HistoryConfig } from '#service-kit';
@@ -13,7 +13,6 @@ import { startAdmin, type Admin } from '../../limits-admin.fixture.js';
 import { aboard, ended, refused } from '../history-events.fixture.js';
 
 /** It begins some seconds after a process does. */
-jest.setTimeout(120_000);
 
 const DAY_MS = 86_400_000;
 const LONG = { timeoutMs: 25_000 };

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
+import { inForm } from '#testing';
 import { Grammar } from 'sip.js/lib/grammar/index.js';
 import { identify, type IdentityRules } from './index.js';
 
@@ -82,7 +83,7 @@ describe('against the grammar of sip.js', () => {
           anonymous: false,
         });
       }),
-      { numRuns: 5_000 },
+      { numRuns: inForm({ short: 1_000, long: 5_000 }) },
     );
   });
 });

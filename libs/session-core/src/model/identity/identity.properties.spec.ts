@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
+import { inForm } from '#testing';
 import { canonicalUser, DEFAULT_IDENTITY_RULES, identify, type IdentityRules } from './index.js';
 
-const RUNS = { numRuns: 3_000 };
+const RUNS = { numRuns: inForm({ short: 600, long: 3_000 }) };
 
 const rules = fc.record<IdentityRules>({
   case: fc.constantFrom('fold', 'keep'),
