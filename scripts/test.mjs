@@ -29,7 +29,7 @@ const runs = [
   [`--maxWorkers=${workers}`, ignoring(`^(?!.*(${wholeProcesses}))`)],
 ];
 
-const args = process.argv.slice(2).filter((arg) => arg !== '--long');
+const forJest = process.argv.slice(2).filter((arg) => arg !== '--long');
 if (process.argv.includes('--long')) process.env.BERTH_TEST_LONG = '1';
 
 try {
@@ -39,7 +39,7 @@ try {
   const total = { passed: 0, failed: 0, skipped: 0 };
   let code = 0;
   for (const options of runs) {
-    const result = await jest(options, args);
+    const result = await jest(options, forJest);
     for (const key of Object.keys(total)) total[key] += result[key];
     code ||= result.code;
   }
