@@ -47,6 +47,9 @@ const VIEWED_AT_ONCE = 50;
 /** A run may change this often while one beat is being told to the shards. */
 const BEAT_TRIES = 5;
 
+/** What a beat comes to once the shards know its run. */
+type SettledReply = Exclude<BeatReply, { kind: 'enter' }>;
+
 /** A beat, or another call, that the present run of the node refuses. */
 type ContestReply = Extract<BeatReply, { kind: 'stale' }>;
 
@@ -67,19 +70,13 @@ export class NodesStore {
    */
   async beat(tenant: TenantRef, said: Heartbeat): Promise<Beat> {
     const [reply, begun] = await Promise.all([this.say(tenant, said), this.runs.begunOf(tenant, said.node)]);
-    const newest = begun !== null && begun > said.epoch && reply.kind !== 'stale' ? begun : null;
-    if (newest !== null) await this.say(tenant, { node: said.node, epoch: newest, via: null, begun: true });
-    const outcome = newest === null ? reply : await this.say(tenant, said);
-    switch (outcome.kind) {
-      case 'stale':
-        this.warn(tenant, said, outcome);
-        return { kind: 'stale', currentEpoch: outcome.currentEpoch };
-      case 'future':
-        if (!(await this.runs.isKnown(tenant, said.node, said.epoch))) throw futureEpoch(said.epoch, outcome.nowMs);
-        return await this.beatOfKnown(tenant, said);
-      default:
-        return outcome;
-    }
+    const present = reply.kind === 'stale' ? reply.currentEpoch : said.epoch;
+    if (begun === null || begun <= present) return await this.answer(tenant, said, reply);
+    // A newer run has begun by a session, a moment ago: it is the present one from now on.
+    await this.say(tenant, { node: said.node, epoch: begun, via: null, begun: true });
+    const again = await this.say(tenant, said);
+    const warned = reply.kind === 'stale' && reply.warn;
+    return await this.answer(tenant, said, again.kind === 'stale' ? { ...again, warn: again.warn || warned } : again);
   }
 
   /**
@@ -226,7 +223,7 @@ export class NodesStore {
   }
 
   /** A run beats or has begun: the tenant knows it, and so does every shard. */
-  private async say(tenant: TenantRef, said: SaidRun): Promise<Exclude<BeatReply, { kind: 'enter' }>> {
+  private async say(tenant: TenantRef, said: SaidRun): Promise<SettledReply> {
     const { snapshotIntervalMs } = this.options.policy;
     let entered: number | null = null;
     for (let attempt = 0; attempt < BEAT_TRIES; attempt++) {
@@ -246,6 +243,17 @@ export class NodesStore {
       }
     }
     throw new StoreUnavailableError(`Node ${said.node} changed too often while it beat`);
+  }
+
+  /** What a beat came to, for who sent it. */
+  private async answer(tenant: TenantRef, said: Heartbeat, reply: SettledReply): Promise<Beat> {
+    if (reply.kind === 'stale') {
+      this.warn(tenant, said, reply);
+      return { kind: 'stale', currentEpoch: reply.currentEpoch };
+    }
+    if (reply.kind !== 'future') return reply;
+    if (!(await this.runs.isKnown(tenant, said.node, said.epoch))) throw futureEpoch(said.epoch, reply.nowMs);
+    return await this.beatOfKnown(tenant, said);
   }
 
   /** A run that a shard has on its books goes on, whatever the clock says. */
