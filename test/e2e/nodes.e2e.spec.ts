@@ -78,8 +78,8 @@ describeWith(['redis-server'], 'a fleet of nodes', () => {
     await callMany(killed, 2_000);
     await callMany(other, 200);
     await eventually(async () => expect(await fleet.aboard()).toHaveLength(2_200));
+    const killedAt = Date.now(); // what it was at then may take a while to end
     await killed.kill();
-    const killedAt = Date.now();
     // Twice the promise: the machine has other things to do.
     await eventually(async () => expect(await fleet.client.zcard(keys.deadlines)).toBe(200), {
       timeoutMs: 2 * (LEASE_S + 5) * 1_000,
@@ -89,6 +89,27 @@ describeWith(['redis-server'], 'a fleet of nodes', () => {
     expect(new Set(await fleet.endings())).toEqual(new Set(['node_lost']));
     expect(other.hungUp).toEqual([]);
   });
+
+  it('ends what a run held that died before its first beat, though its gateway was killed right after the admission', async () => {
+    const fleet = await start();
+    const gateway = fleet.berth.app('admission-gateway');
+    const post = async (path: string, body: object) =>
+      (
+        await fetch(`${gateway.url}${path}`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify(body),
+        })
+      ).status;
+    await eventually(async () => expect(await post('/v1/nodes/n/heartbeat', { epoch: 100 })).toBe(200));
+    expect(await post('/v1/sessions', { sessionId: 'c1', user: 'u', node: 'n', epoch: 100 })).toBe(201);
+    expect(await post('/v1/sessions', { sessionId: 'c2', user: 'u', node: 'n', epoch: 200 })).toBe(201);
+    await gateway.process.kill();
+    await gateway.process.restart();
+    await eventually(async () => expect(await fleet.aboard()).toEqual([]), { timeoutMs: 60_000 });
+    expect((await fleet.endings()).toSorted()).toEqual(['node_lost', 'node_restarted']);
+    expect(await post('/v1/sessions', { sessionId: 'c3', user: 'u', node: 'n', epoch: 200 })).toBe(409);
+  }, 90_000);
 
   it('loses no session while the store is stopped for 30 s, nor while its only gateway is down for 30 s', async () => {
     const fleet = await start({}, 6);

@@ -74,6 +74,53 @@ describe('a run that dies before its first beat', () => {
     expect(await endings()).toEqual({ c2: 'node_lost' });
   });
 
+  it.each([
+    ['adopted', async () => await r.list([entry('c1')], { epoch: 100 })],
+    [
+      'adopted by a shard that has forgotten its node',
+      async () => {
+        const mark = await r.beat(NODE, 100);
+        books.clock.advance(1_000);
+        await books.redis.del(keys.nodes);
+        await r.part({ epoch: 100, mark, sessions: [entry('c1')] });
+      },
+    ],
+    [
+      'restored',
+      async () => {
+        await admit('c1', 100);
+        await pass(2 * LEASE_MS);
+        expect(await stillLive()).toEqual([]);
+        await r.list([entry('c1')], { epoch: 100 });
+      },
+    ],
+  ])('ends with the loss of its run where a session was %s', async (_, come) => {
+    await beat(100);
+    await come();
+    expect(await stillLive()).toEqual(['c1']);
+    await pass(2 * LEASE_MS);
+    expect(await endings()).toEqual({ c1: 'node_lost' });
+  });
+
+  it('is watched where its session came from another shard with another user', async () => {
+    const four = { name: 'acme', shards: 4 };
+    const across = new Reconciling(books, four);
+    await books.store.limits.change(four, () => ({ maxSessionsPerUser: 0 }));
+    await across.beat(NODE, 100);
+    const user = ['bob', 'carol', 'dave'].find((name) => shardOf(four, name) !== shardOf(four, ''))!;
+    const ssh = { policy: { idleMs: 0, maxDurationMs: 0, reservationMs: 0 } };
+    await books.store.admit(four, request('c1', { user: '', epoch: 200, ...ssh }));
+    expect(await books.store.transfers.authenticate(four, { sessionId: 'c1' }, user)).toMatchObject({ kind: 'live' });
+    await books.store.admit(four, request('c2', { user: '', node: 'other', epoch: 7, ...ssh }));
+    const to = { node: NODE, epoch: null, user };
+    expect(await books.store.transfers.transfer(four, { sessionId: 'c2' }, to)).toMatchObject({
+      kind: 'live',
+      session: { node: NODE, epoch: 200 },
+    });
+    await across.pass(2 * LEASE_MS);
+    expect(await books.redis.zcard(shardKeys(four, shardOf(four, user)).deadlines)).toBe(0);
+  });
+
   it('beats, and goes on', async () => {
     await beat(100);
     await admit('c2', 200);
