@@ -139,7 +139,7 @@ export class Scene {
     const account = await load.stop();
     this.expectNothing('failures', load.failures);
     await caughtUp(this.client, load.tenant);
-    expect(await this.client.xlen(inboxKeys.deadLetters)).toBe(0);
+    expect(await this.client.xlen(inboxKeys.deadLetters('default'))).toBe(0);
     this.expectNothing('wrong', await wrongIn(url, account, load.tenant));
     expect(account.lives.size).toBeGreaterThan(300);
     expect(account.refusals).toBeGreaterThan(30);

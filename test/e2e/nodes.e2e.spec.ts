@@ -219,6 +219,6 @@ describeWith(['redis-server'], 'a fleet of nodes', () => {
     const ended = (await client.xrange(keys.events, '-', '+')).filter(([, flat]) => flat.includes('session.ended'));
     const ids = ended.map(([, flat]) => flat[flat.indexOf('sessionId') + 1]);
     expect(new Set(ids).size).toBe(ids.length);
-    expect(await client.xlen(inboxKeys.deadLetters)).toBe(0);
+    expect(await client.xlen(inboxKeys.deadLetters('default'))).toBe(0);
   }, 180_000);
 });

@@ -15,6 +15,7 @@ export class StreamsMetrics {
       streamsOf[historyKeys.group] = Object.values(tenants)
         .flatMap(outboxOf)
         .map(({ stream }) => stream);
+    const names = [...new Set(['default', ...Object.keys(tenants)])];
     metrics.gauge({
       name: 'berth_stream_lag',
       help: 'Events that a consumer group has not done yet, of all its streams.',
@@ -31,9 +32,10 @@ export class StreamsMetrics {
       name: 'berth_dead_letters',
       help: 'Events that were given up and wait for an operator.',
       async collect() {
-        const length = await client.xlen(inboxKeys.deadLetters).catch(() => null);
-        if (length === null) this.remove();
-        else this.set(length);
+        const lengths = names.map((name) => client.xlen(inboxKeys.deadLetters(name)));
+        const all = await Promise.all(lengths).catch(() => null);
+        if (all === null) this.remove();
+        else this.set(all.reduce((sum, length) => sum + length, 0));
       },
     });
   }

@@ -27,9 +27,9 @@ export interface StreamsServerOptions {
   retryMs?: number;
   /** An entry that was delivered so often and is still not done goes to the dead-letter stream; 8 unless said. */
   maxDeliveries?: number;
-  /** Where events go that cannot be applied. */
-  deadLetterStream: string;
-  /** Its approximate bound; 100,000 entries unless said. */
+  /** Where events go that cannot be applied; by their fields, where they go to several streams. */
+  deadLetterStream: string | ((fields: Readonly<Record<string, string>>) => string);
+  /** The approximate bound of each; 100,000 entries unless said. */
   deadLetterMaxLength?: number;
   /** How long `close` waits for what is in hand; 10,000 ms unless said. What is not done by then stays pending. */
   drainMs?: number;
@@ -78,7 +78,7 @@ export function resolveOptions(given: StreamsServerOptions): ResolvedOptions {
 function checkStreams({ streams, deadLetterStream }: ResolvedOptions): void {
   if (streams.length === 0) throw new InvalidOptionsError('streams is empty');
   if (new Set(streams).size < streams.length) throw new InvalidOptionsError('streams names one twice');
-  if (streams.includes(deadLetterStream))
+  if (typeof deadLetterStream === 'string' && streams.includes(deadLetterStream))
     throw new InvalidOptionsError('deadLetterStream is one of the streams that are read');
   streams.forEach(groupsKey);
 }

@@ -78,7 +78,8 @@ export class Settlement {
 
   private async deadLetter(stream: GroupStream, entry: StreamEntry, reason: string): Promise<void> {
     const { deadLetterStream, deadLetterMaxLength } = this.options;
-    const written = await stream.deadLetter(entry, reason, deadLetterStream, deadLetterMaxLength);
+    const target = typeof deadLetterStream === 'string' ? deadLetterStream : deadLetterStream(entry.fields);
+    const written = await stream.deadLetter(entry, reason, target, deadLetterMaxLength);
     if (written) this.tell('deadLettered', { ...factsOf(entry), reason });
   }
 }

@@ -1,24 +1,10 @@
-import { InvalidInputError } from './errors.js';
-import { shardKeys, shardNumbers, shardOf, type TenantRef } from './keys.js';
+import { shardKeys, shardNumbers, shardOf, type ShardKeys, type TenantRef } from './keys.js';
 import { readLimitStates, type LimitState } from './model/limit.js';
 import type { Session } from './model/session.js';
-import { list } from './scripts/list.script.js';
 import type { StoreClient } from './scripts/script.js';
-import { scanPage, type ScannedPage, type ScanPosition } from './scan-page.js';
+import { scoresOf } from './scans.js';
+import { SessionPages, type SessionFilter, type SessionPage } from './session-pages.js';
 import { withDeadline } from './store-call.js';
-
-export interface SessionFilter {
-  user?: string | undefined;
-  node?: string | undefined;
-  /** `kind:name` */
-  group?: string | undefined;
-}
-
-export interface SessionPage {
-  sessions: Session[];
-  /** Opaque; null when there is nothing more. */
-  nextCursor: string | null;
-}
 
 export interface GroupCount {
   /** `kind:name` */
@@ -40,52 +26,36 @@ export interface Refusal {
 
 /** How many of the latest refusals of a shard are searched for one user's. */
 const REFUSALS_SEARCHED = 1000;
+const REFUSALS_PER_READ = 200;
 const USERS_PER_READ = 1000;
-/** So many within one deadline. */
-const NAMED_PER_READ = 100;
-/** A filter that finds little must not make one page read all books: the caller goes on with the cursor. */
-const READS_PER_PAGE = 50;
 
 /** Reads the books for people: lists and counts that open to the sessions behind them. Decides nothing. */
 export class Books {
+  private readonly pages: SessionPages;
+
+  /** `deadlineMs` is that of each command: no list has one of its own. */
   constructor(
     private readonly client: StoreClient,
     private readonly deadlineMs: number,
-  ) {}
+  ) {
+    this.pages = new SessionPages(client, (call) => this.read(call));
+  }
 
-  /**
-   * A page of live sessions, `limit` of them or a few more; fewer, even none, where the filter finds little. Each session
-   * that lives from the first page to the last is in exactly one page while the books are smaller than 1,000 sessions,
-   * above that in at least one.
-   * Throws InvalidInputError for a cursor that no page gave.
-   */
+  /** A page of live sessions; see `SessionPages`. */
   async sessions(tenant: TenantRef, filter: SessionFilter, cursor: string | null, limit: number): Promise<SessionPage> {
-    const shards = filter.user === undefined ? tenant.shards : 1;
-    let position: Position | null = cursor === null ? { part: 0, scan: null } : readCursor(cursor);
-    const sessions: Session[] = [];
-    for (let reads = 0; position !== null && sessions.length < limit && reads < READS_PER_PAGE; reads++) {
-      const { part, scan }: Position = position;
-      if (part >= shards) throw badCursor();
-      const shard = filter.user === undefined ? part : shardOf(tenant, filter.user);
-      const context = { client: this.client, tenant: tenant.name, shards: tenant.shards, shard };
-      const key = this.indexOf(tenant, shard, filter);
-      const wanted = limit - sessions.length;
-      const page: ScannedPage = await this.read(async () => await scanPage(this.client, key, scan, wanted));
-      const found = await this.read(async () => await list(context, page.ids));
-      sessions.push(...found.filter((session) => matches(session, filter)));
-      position = page.next === null ? nextPart(part, shards) : { part, scan: page.next };
-    }
-    return { sessions, nextCursor: position === null ? null : writeCursor(position) };
+    return await this.pages.page(tenant, filter, cursor, limit);
+  }
+
+  /** Every live session, piece by piece, each at least once. */
+  allSessions(tenant: TenantRef): AsyncGenerator<Session[], void> {
+    return this.pages.all(tenant);
   }
 
   /** The live sessions with these ids, in whichever shards they are. */
   async sessionsNamed(tenant: TenantRef, ids: string[]): Promise<Session[]> {
     const found: Session[] = [];
     for (const shard of shardNumbers(tenant)) {
-      const context = { client: this.client, tenant: tenant.name, shards: tenant.shards, shard };
-      for (let from = 0; from < ids.length; from += NAMED_PER_READ) {
-        found.push(...(await this.read(async () => await list(context, ids.slice(from, from + NAMED_PER_READ)))));
-      }
+      found.push(...(await this.pages.records(this.pages.context(tenant, shard), ids)));
     }
     return found;
   }
@@ -120,21 +90,14 @@ export class Books {
   async newestOfUser(tenant: TenantRef, user: string): Promise<Session | null> {
     const shard = shardOf(tenant, user);
     const key = shardKeys(tenant, shard).userSessions(user);
-    return await this.read(async () => {
-      const ids = await this.client.zrange(key, '0', '0', 'REV');
-      const [newest] = await list({ client: this.client, tenant: tenant.name, shards: tenant.shards, shard }, ids);
-      return newest ?? null;
-    });
+    const ids = await this.read(async () => await this.client.zrange(key, '0', '0', 'REV'));
+    const [newest] = await this.pages.records(this.pages.context(tenant, shard), ids);
+    return newest ?? null;
   }
 
   /** Every live session of the tenant, counted. */
   async total(tenant: TenantRef): Promise<number> {
-    const counts = await Promise.all(
-      shardNumbers(tenant).map((shard) =>
-        this.read(async () => await this.client.zcard(shardKeys(tenant, shard).deadlines)),
-      ),
-    );
-    return counts.reduce((sum, count) => sum + count, 0);
+    return await this.sumOverShards(tenant, (keys) => this.client.zcard(keys.deadlines));
   }
 
   /** How many users have live sessions, and how many sessions those are together. */
@@ -158,8 +121,7 @@ export class Books {
       const ids = await this.read(
         async () => await this.client.zrange(key, '-inf', `${byMs}`, 'BYSCORE', 'LIMIT', '0', `${room + 1}`),
       );
-      const context = { client: this.client, tenant: tenant.name, shards: tenant.shards, shard };
-      sessions.push(...(await this.read(async () => await list(context, ids.slice(0, room)))));
+      sessions.push(...(await this.pages.records(this.pages.context(tenant, shard), ids.slice(0, room))));
       more ||= ids.length > room;
     }
     return { sessions, more };
@@ -177,58 +139,69 @@ export class Books {
       .slice(0, limit);
   }
 
-  /** Every user with live sessions. */
-  async users(tenant: TenantRef): Promise<UserCount[]> {
-    const all: UserCount[] = [];
-    for (const shard of shardNumbers(tenant)) {
-      for (let from = 0; ; from += USERS_PER_READ) {
-        const part = await this.usersOfShard(tenant, shard, from, from + USERS_PER_READ - 1);
-        all.push(...part);
-        if (part.length < USERS_PER_READ) break;
-      }
-    }
-    return [...new Map(all.map((entry) => [entry.user, entry])).values()];
+  /** How many users have live sessions. */
+  async countOfUsers(tenant: TenantRef): Promise<number> {
+    return await this.sumOverShards(tenant, (keys) => this.client.zcard(keys.users));
   }
 
-  /** Every group with live sessions. */
-  async groups(tenant: TenantRef): Promise<GroupCount[]> {
-    const counts = new Map<string, number>();
-    for (const shard of shardNumbers(tenant)) {
-      for (let from = 0; ; from += USERS_PER_READ) {
-        const part = await this.countsOfShard(shardKeys(tenant, shard).groups, from, from + USERS_PER_READ - 1);
-        for (const [group, count] of part) counts.set(group, (counts.get(group) ?? 0) + count);
-        if (part.length < USERS_PER_READ) break;
-      }
-    }
+  /** Every user with live sessions. One who has some all the time is there, whatever changes meanwhile. */
+  async users(tenant: TenantRef): Promise<UserCount[]> {
+    const counts = await this.countsOf(tenant, (keys) => keys.users);
+    return [...counts].map(([user, activeSessions]) => ({ user, activeSessions }));
+  }
+
+  /** Every group with live sessions, or every one of a kind, as for users. */
+  async groups(tenant: TenantRef, kind: string | null = null): Promise<GroupCount[]> {
+    // A kind has no character that means anything in a pattern.
+    const counts = await this.countsOf(tenant, (keys) => keys.groups, kind === null ? '*' : `${kind}:*`);
     return [...counts].map(([group, activeSessions]) => ({ group, activeSessions }));
   }
 
   /** `group` is `kind:name`. */
   async countOfGroup(tenant: TenantRef, group: string): Promise<number> {
-    const counts = shardNumbers(tenant).map((shard) =>
-      this.read(async () => await this.client.zcard(shardKeys(tenant, shard).groupSessions(group))),
-    );
-    return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+    return await this.sumOverShards(tenant, (keys) => this.client.zcard(keys.groupSessions(group)));
   }
 
   /** The user's latest refusal among the newest 1,000 of its shard, or null. */
   async lastRefusal(tenant: TenantRef, user: string): Promise<Refusal | null> {
     const key = shardKeys(tenant, shardOf(tenant, user)).rejections;
-    const entries = await this.read(async () => await this.client.xrevrange(key, '+', '-', 'COUNT', REFUSALS_SEARCHED));
-    for (const [, flat] of entries) {
-      const fields = new Map(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1] ?? '']] : [])));
-      if (fields.get('user') === user) {
-        const limits = readLimitStates(fields.get('limits') ?? '[]');
-        return { atMs: Number(fields.get('at')), sessionId: fields.get('sessionId') ?? '', limits };
+    for (let end = '+', looked = 0; looked < REFUSALS_SEARCHED; looked += REFUSALS_PER_READ) {
+      const from = end;
+      const entries = await this.read(
+        async () => await this.client.xrevrange(key, from, '-', 'COUNT', REFUSALS_PER_READ),
+      );
+      for (const [, flat] of entries) {
+        const fields = new Map(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1] ?? '']] : [])));
+        if (fields.get('user') === user) {
+          const limits = readLimitStates(fields.get('limits') ?? '[]');
+          return { atMs: Number(fields.get('at')), sessionId: fields.get('sessionId') ?? '', limits };
+        }
       }
+      const last = entries.at(-1)?.[0];
+      if (last === undefined || entries.length < REFUSALS_PER_READ) break;
+      end = `(${last}`;
     }
     return null;
   }
 
-  private indexOf(tenant: TenantRef, shard: number, { user, group }: SessionFilter): string {
-    const keys = shardKeys(tenant, shard);
-    if (user !== undefined) return keys.userSessions(user);
-    return group === undefined ? keys.deadlines : keys.groupSessions(group);
+  /** Names and their numbers of sessions in all shards. */
+  private async countsOf(
+    tenant: TenantRef,
+    keyOf: (keys: ShardKeys) => string,
+    pattern = '*',
+  ): Promise<Map<string, number>> {
+    const counts = new Map<string, number>();
+    for (const shard of shardNumbers(tenant)) {
+      const key = keyOf(shardKeys(tenant, shard));
+      const ofShard = await scoresOf(this.client, key, (call) => this.read(call), pattern);
+      for (const [name, count] of ofShard) counts.set(name, (counts.get(name) ?? 0) + count);
+    }
+    return counts;
+  }
+
+  private async sumOverShards(tenant: TenantRef, count: (keys: ShardKeys) => Promise<number>): Promise<number> {
+    const counts = shardNumbers(tenant).map((shard) => this.read(async () => await count(shardKeys(tenant, shard))));
+    return (await Promise.all(counts)).reduce((sum, one) => sum + one, 0);
   }
 
   private async usersOfShard(tenant: TenantRef, shard: number, from: number, to: number): Promise<UserCount[]> {
@@ -250,59 +223,13 @@ export class Books {
     const largest = await this.countsOfShard(key, 0, USERS_PER_READ - 1);
     const least = largest.length < USERS_PER_READ ? 0 : (largest.at(-1)?.[1] ?? 0);
     const steps = Array.from({ length: least }, (_, i) => `${i + 1}`);
-    const have = await this.read(() => Promise.all(steps.map((step) => this.client.zcount(key, step, '+inf'))));
+    const have = await Promise.all(
+      steps.map((step) => this.read(async () => await this.client.zcount(key, step, '+inf'))),
+    );
     return [...largest.map(([, count]) => count - least), ...have].reduce((sum, count) => sum + count, 0);
   }
 
   private async read<T>(call: () => Promise<T>): Promise<T> {
     return await withDeadline(this.deadlineMs, call);
   }
-}
-
-function matches(session: Session, filter: SessionFilter): boolean {
-  return (
-    (filter.user === undefined || session.user === filter.user) &&
-    (filter.node === undefined || session.node === filter.node) &&
-    (filter.group === undefined || session.groups.includes(filter.group))
-  );
-}
-
-interface Position {
-  part: number;
-  scan: ScanPosition | null;
-}
-
-function nextPart(part: number, parts: number): Position | null {
-  return part + 1 < parts ? { part: part + 1, scan: null } : null;
-}
-
-function badCursor(): InvalidInputError {
-  return new InvalidInputError(
-    'cursor',
-    'This cursor is not one that a page of this list gave; start without a cursor',
-  );
-}
-
-function writeCursor({ part, scan }: Position): string {
-  return Buffer.from(JSON.stringify([part, scan?.cursor ?? null, scan?.after ?? null])).toString('base64url');
-}
-
-/** Redis reads it as an unsigned number of 64 bits. */
-function isScanCursor(text: string): boolean {
-  return /^\d{1,20}$/.test(text) && BigInt(text) < 2n ** 64n;
-}
-
-function readCursor(text: string): Position {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(Buffer.from(text, 'base64url').toString());
-  } catch {
-    throw badCursor();
-  }
-  if (!Array.isArray(parsed) || parsed.length !== 3) throw badCursor();
-  const [part, cursor, after] = parsed as [unknown, unknown, unknown];
-  if (!Number.isSafeInteger(part) || (part as number) < 0) throw badCursor();
-  if (cursor !== null && (typeof cursor !== 'string' || !isScanCursor(cursor))) throw badCursor();
-  if (after !== null && typeof after !== 'string') throw badCursor();
-  return { part: part as number, scan: cursor === null && after === null ? null : { cursor, after } };
 }

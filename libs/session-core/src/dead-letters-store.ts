@@ -22,19 +22,28 @@ export interface DeadLetterPage {
   deadLetters: DeadLetter[];
   /** Goes on after the last one; null if there are no more. */
   nextCursor: string | null;
-  /** Of all tenants. */
+  /** How many the tenant has. */
   total: number;
 }
 
 const INBOX = new Set(Array.from({ length: INBOX_STREAMS }, (_, number) => inboxKeys.events(number)));
 const ID = /^\d{1,16}-\d{1,16}$/;
 const TIME = /^\d{1,16}$/;
-/** Entries that are read at once. */
-const READ = 500;
+/** Entries that are read at once: events have up to 64 KiB. */
+const READ = 100;
 /** What the transport wrote beside the fields of the event. */
 const NOTE = 'dead.';
 
-/** Events that could not be applied. Those that name no tenant, or none that is known, are for the tenant `default`. */
+/** Whose dead letter an event is: that of its tenant; of the tenant `default` where it names none, or none that is known. */
+export function deadLetterTenant(
+  fields: Readonly<Record<string, string>>,
+  isTenant: (name: string) => boolean,
+): string {
+  const said = fields['tenant'];
+  return said !== undefined && isTenant(said) ? said : 'default';
+}
+
+/** Events that could not be applied, by tenant. Each command has a deadline of its own. */
 export class DeadLettersStore {
   private readonly outboxes: ReadonlyMap<string, ReadonlySet<string>>;
 
@@ -52,22 +61,21 @@ export class DeadLettersStore {
   async page(tenant: string, cursor: string | null, limit: number): Promise<DeadLetterPage> {
     if (cursor !== null && !ID.test(cursor))
       throw new InvalidInputError('cursor', 'must be the nextCursor of an answer');
-    return await this.call(async () => {
-      const total = await this.client.xlen(inboxKeys.deadLetters);
-      const deadLetters: DeadLetter[] = [];
-      for (let from = cursor === null ? '-' : `(${cursor}`; ;) {
-        const entries = await this.client.xrange(inboxKeys.deadLetters, from, '+', 'COUNT', READ);
-        for (const [id, flat] of entries) {
-          const letter = readLetter(id, flat);
-          if (this.tenantOf(letter) !== tenant) continue;
-          if (deadLetters.length === limit) return { deadLetters, nextCursor: deadLetters.at(-1)?.id ?? null, total };
-          deadLetters.push(letter);
-        }
-        const last = entries.at(-1)?.[0];
-        if (last === undefined || entries.length < READ) return { deadLetters, nextCursor: null, total };
-        from = `(${last}`;
+    const stream = inboxKeys.deadLetters(tenant);
+    const total = await this.call(async () => await this.client.xlen(stream));
+    const deadLetters: DeadLetter[] = [];
+    for (let after = cursor; ;) {
+      const from = after === null ? '-' : `(${after}`;
+      const entries = await this.call(async () => await this.client.xrange(stream, from, '+', 'COUNT', READ));
+      for (const [id, flat] of entries) {
+        const letter = readLetter(id, flat);
+        if (this.tenantOf(letter) !== tenant) continue;
+        if (deadLetters.length === limit) return { deadLetters, nextCursor: deadLetters.at(-1)?.id ?? null, total };
+        deadLetters.push(letter);
       }
-    });
+      after = entries.at(-1)?.[0] ?? null;
+      if (after === null || entries.length < READ) return { deadLetters, nextCursor: null, total };
+    }
   }
 
   /**
@@ -77,33 +85,27 @@ export class DeadLettersStore {
    * changes nothing.
    */
   async replay(tenant: string, id: string): Promise<boolean> {
-    return await this.call(async () => {
-      const letter = await this.find(tenant, id);
-      if (letter === null) return false;
-      if (Object.keys(letter.fields).length === 0) {
-        throw new InvalidInputError(
-          'id',
-          'must be of an event; this one has no fields, nothing to publish: discard it',
-        );
-      }
-      const { stream, event } = this.again(tenant, letter);
-      await this.client.xadd(stream, '*', ...Object.entries(event).flat());
-      await this.client.xdel(inboxKeys.deadLetters, id);
-      return true;
-    });
+    const letter = await this.find(tenant, id);
+    if (letter === null) return false;
+    if (Object.keys(letter.fields).length === 0) {
+      throw new InvalidInputError('id', 'must be of an event; this one has no fields, nothing to publish: discard it');
+    }
+    const { stream, event } = this.again(tenant, letter);
+    await this.call(async () => await this.client.xadd(stream, '*', ...Object.entries(event).flat()));
+    await this.call(async () => await this.client.xdel(inboxKeys.deadLetters(tenant), id));
+    return true;
   }
 
   /** Throws the event away. Returns false if there is no such dead letter. */
   async discard(tenant: string, id: string): Promise<boolean> {
-    return await this.call(async () => {
-      if ((await this.find(tenant, id)) === null) return false;
-      return (await this.client.xdel(inboxKeys.deadLetters, id)) === 1;
-    });
+    if ((await this.find(tenant, id)) === null) return false;
+    return (await this.call(async () => await this.client.xdel(inboxKeys.deadLetters(tenant), id))) === 1;
   }
 
   private async find(tenant: string, id: string): Promise<DeadLetter | null> {
     if (!ID.test(id)) return null;
-    const [entry] = await this.client.xrange(inboxKeys.deadLetters, id, id);
+    const stream = inboxKeys.deadLetters(tenant);
+    const [entry] = await this.call(async () => await this.client.xrange(stream, id, id));
     const letter = entry === undefined ? null : readLetter(...entry);
     return letter !== null && this.tenantOf(letter) === tenant ? letter : null;
   }
@@ -120,8 +122,7 @@ export class DeadLettersStore {
   }
 
   private tenantOf({ fields }: DeadLetter): string {
-    const said = fields['tenant'] ?? 'default';
-    return this.outboxes.has(said) ? said : 'default';
+    return deadLetterTenant(fields, (name) => this.outboxes.has(name));
   }
 
   private async call<T>(verb: () => Promise<T>): Promise<T> {

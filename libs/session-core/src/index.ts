@@ -7,10 +7,11 @@ export {
   StoreUnavailableError,
   TenantClosedError,
 } from './errors.js';
-export { Books, type GroupCount, type Refusal, type SessionFilter, type SessionPage, type UserCount } from './books.js';
+export { Books, type GroupCount, type Refusal, type UserCount } from './books.js';
+export type { SessionFilter, SessionPage } from './session-pages.js';
 export { COMMAND_LIFE_MS, CommandsStore, type CommandedNode, type CommandsStoreOptions } from './commands-store.js';
 export { startDeadline } from './deadline.js';
-export { DeadLettersStore, type DeadLetter, type DeadLetterPage } from './dead-letters-store.js';
+export { DeadLettersStore, deadLetterTenant, type DeadLetter, type DeadLetterPage } from './dead-letters-store.js';
 export {
   escapeKeyPart,
   INBOX_STREAMS,

@@ -226,8 +226,11 @@ export const INBOX_STREAMS = 4;
 export const inboxKeys = {
   /** stream, written by servers. Their events, of all tenants. Ends: never; trimmed behind the reapers. */
   events: (number: number) => `berth:{inbox/${number}}:events`,
-  /** stream, written by the reapers. Events that can not be applied, with the reason. Ends: never; bounded. */
-  deadLetters: 'berth:{inbox/0}:dead_letters',
+  /**
+   * stream, written by the reapers and the projector. Events of one tenant that can not be applied, with the reason. Ends: never; bounded, each
+   * by itself, so that no tenant's letters hide or drive out another's.
+   */
+  deadLetters: (tenant: string) => `berth:{inbox/0}:dead_letters${tenant === 'default' ? '' : `:${tenant}`}`,
   /** The consumer group of the reapers. */
   group: 'reaper',
 };

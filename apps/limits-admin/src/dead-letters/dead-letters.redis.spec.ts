@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 
+import { loadConfig } from '#service-kit';
 import { inboxKeys, shardKeys } from '#session-core';
 import { describeWith, startRedis, type RedisServer } from '#testing';
 
@@ -41,7 +42,7 @@ describeWith(['redis-server'], 'dead letters over the admin API', () => {
       'dead.deliveries': '1',
     };
     const flat = Object.entries({ v: '1', type: 'session.ended', ...fields, ...notes }).flat();
-    return (await client.xadd(inboxKeys.deadLetters, '*', ...flat)) ?? '';
+    return (await client.xadd(inboxKeys.deadLetters('default'), '*', ...flat)) ?? '';
   }
 
   const replayed = async () => {
@@ -111,7 +112,8 @@ describeWith(['redis-server'], 'dead letters over the admin API', () => {
 
   it('one without any field of an event is refused with the reason, and can be discarded', async () => {
     const id =
-      (await client.xadd(inboxKeys.deadLetters, '*', 'dead.reason', 'malformed', 'dead.streamId', '1-1')) ?? '';
+      (await client.xadd(inboxKeys.deadLetters('default'), '*', 'dead.reason', 'malformed', 'dead.streamId', '1-1')) ??
+      '';
     const { status, body } = await admin.call('POST', `/dead-letters/${id}/replay`);
     expect(status).toBe(400);
     expect(body['detail']).toMatch(/nothing to publish/);
@@ -134,7 +136,7 @@ describeWith(['redis-server'], 'dead letters over the admin API', () => {
 
   const giveUpFrom = async (stream: string) => {
     const flat = ['v', '1', 'type', 'session.ended', 'dead.stream', stream, 'dead.streamId', '7-1', 'dead.reason', 'x'];
-    return (await client.xadd(inboxKeys.deadLetters, '*', ...flat)) ?? '';
+    return (await client.xadd(inboxKeys.deadLetters('default'), '*', ...flat)) ?? '';
   };
 
   it('of the outbox goes back there with its place, and never ends a session as if a server had said so', async () => {
@@ -154,4 +156,42 @@ describeWith(['redis-server'], 'dead letters over the admin API', () => {
       expect(await client.exists(stream, inboxKeys.events(0))).toBe(0);
     }
   });
+
+  it('of one tenant hides none of another: each has a list of its own, and 100,000 of one cost the other nothing', async () => {
+    await admin.close();
+    const loaded = loadConfig({ env: {}, cwd: '/' });
+    const other = { ...loaded.tenants['default']!, name: 'other' };
+    admin = await startAdmin(redis.url, { config: { tenants: { ...loaded.tenants, other } } });
+    const flat = ['v', '1', 'type', 'session.ended', 'dead.stream', inboxKeys.events(0), 'dead.streamId', '7-1'];
+    for (let from = 0; from < 100_000; from += 10_000) {
+      const pipeline = client.pipeline();
+      for (let i = 0; i < 10_000; i += 1) pipeline.xadd(inboxKeys.deadLetters('default'), '*', ...flat);
+      await pipeline.exec();
+    }
+    const ids: string[] = [];
+    for (const note of ['a', 'b', 'c']) {
+      const letter = [...flat, 'tenant', 'other', 'note', note];
+      ids.push((await client.xadd(inboxKeys.deadLetters('other'), '*', ...letter)) ?? '');
+    }
+    const asOther = { 'berth-tenant': 'other' };
+    const mine = async (query: string) =>
+      (await admin.call('GET', `/dead-letters${query}`, undefined, asOther)).body as {
+        deadLetters: { id: string }[];
+        nextCursor: string | null;
+        total: number;
+      };
+    const before = await commands();
+    const page = await mine('?limit=2');
+    expect(page).toMatchObject({ deadLetters: [{ id: ids[0] }, { id: ids[1] }], total: 3 });
+    expect(await mine(`?limit=2&cursor=${page.nextCursor}`)).toMatchObject({ deadLetters: [{ id: ids[2] }] });
+    expect((await commands()) - before).toBeLessThanOrEqual(4);
+    expect(await admin.call('DELETE', `/dead-letters/${ids[0]}`)).toMatchObject({ status: 404 });
+    expect(await admin.call('DELETE', `/dead-letters/${ids[0]}`, undefined, asOther)).toMatchObject({ status: 200 });
+    const everybody = await list('?limit=1000');
+    expect(everybody).toMatchObject({ total: 100_000 });
+    expect(everybody['deadLetters']).toHaveLength(1_000);
+  });
+
+  /** How often the lists were read. */
+  const commands = async () => Number(/cmdstat_xrange:calls=(\d+)/.exec(await client.info('commandstats'))?.[1] ?? 0);
 });

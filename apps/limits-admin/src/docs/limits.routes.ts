@@ -101,7 +101,7 @@ export const LIMITS_ROUTES: Route[] = [
     for: 'viewer',
     summary: 'Kinds of groups, and the groups with live sessions or a limit of their own',
     answer:
-      '{kinds: [{kind, configured, default, action, rate, observed, reserve, temporary, origin}], groups: [{group, kind, name, limit, activeSessions, parent, ancestors, action, rate, observed, reserve, temporary, origin}], total, page, limit}',
+      '{kinds: [{kind, configured, default, action, rate, observed, reserve, temporary, origin}], totalKinds, groups: [{group, kind, name, limit, activeSessions, parent, ancestors, action, rate, observed, reserve, temporary, origin}], total, page, limit}',
     query: groupsQuery,
   },
   {

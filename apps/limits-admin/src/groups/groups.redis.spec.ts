@@ -294,3 +294,32 @@ describe('groups', () => {
     });
   });
 });
+
+describe('kinds that sessions make', () => {
+  it('are paged as groups are, each on exactly one page, and never more than asked for', async () => {
+    await fleet.store.limits.change(DEFAULT_TENANT, (api) => ({ ...api, maxSessionsPerUser: 0 }));
+    for (let i = 0; i < 300; i += 1) {
+      await fleet.admitIn(Array.from({ length: 8 }, (_, n) => `k${i}-${n}:x`));
+    }
+    const seen = { kinds: [] as string[], groups: [] as string[] };
+    for (let page = 1; ; page += 1) {
+      const { body } = await admin.call('GET', `/groups?limit=500&page=${page}`);
+      const { kinds, groups } = body as { kinds: { kind: string }[]; groups: { group: string }[] };
+      expect(body).toMatchObject({ totalKinds: 2_400, total: 2_400, page, limit: 500 });
+      expect(Math.max(kinds.length, groups.length)).toBeLessThanOrEqual(500);
+      if (kinds.length + groups.length === 0) break;
+      seen.kinds.push(...kinds.map(({ kind }) => kind));
+      seen.groups.push(...groups.map(({ group }) => group));
+    }
+    expect([seen.kinds.length, new Set(seen.kinds).size]).toEqual([2_400, 2_400]);
+    expect([seen.groups.length, new Set(seen.groups).size]).toEqual([2_400, 2_400]);
+    const one = await admin.call('GET', '/groups?limit=1');
+    expect(JSON.stringify(one.body).length).toBeLessThan(2_000);
+    expect((await admin.call('GET', '/groups/k7-3?limit=1')).body).toMatchObject({
+      kind: 'k7-3',
+      groups: [{ group: 'k7-3:x', activeSessions: 1 }],
+      total: 1,
+    });
+    expect((await admin.call('GET', '/groups/k7?limit=1')).body).toMatchObject({ configured: false, total: 0 });
+  });
+});

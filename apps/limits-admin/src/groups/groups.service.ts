@@ -10,6 +10,7 @@ import {
   type GroupCount,
 } from '#session-core';
 
+import { sortedInTurns } from '../in-turns.js';
 import { groupLimit } from '../limits/in-force.js';
 import { own } from '../limits/layer.js';
 import { LimitsService, type CurrentLimits } from '../limits/limits.service.js';
@@ -18,6 +19,11 @@ import type { GroupsQuery } from './groups.schema.js';
 
 export type GroupView = ReturnType<typeof groupView>;
 export type KindView = ReturnType<typeof kindView>;
+
+export interface KindPage {
+  kinds: KindView[];
+  totalKinds: number;
+}
 
 export interface GroupPage {
   groups: GroupView[];
@@ -34,21 +40,29 @@ export class GroupsService {
     private readonly limits: LimitsService,
   ) {}
 
-  /** All kinds, and a page of the groups that have live sessions or of which something is said; those with most sessions first. */
-  async page(tenant: TenantConfig, query: GroupsQuery): Promise<{ kinds: KindView[] } & GroupPage> {
+  /**
+   * A page of the kinds that are configured or have live sessions, by name, and one of the groups that have live sessions or of which something is
+   * said, those with most sessions first: the same page and limit of both.
+   */
+  async page(tenant: TenantConfig, query: GroupsQuery): Promise<KindPage & GroupPage> {
     const { current, counts } = await this.read(tenant);
     const kinds = new Set([
       ...Object.keys(current.limits.groups),
       ...counts.map(({ group }) => groupParts(group).kind),
     ]);
-    return { kinds: [...kinds].toSorted().map((kind) => kindView(current, kind)), ...pageOf(current, counts, query) };
+    const sorted = await sortedInTurns([...kinds], (a, b) => (a < b ? -1 : 1));
+    const shown = sorted.slice((query.page - 1) * query.limit, query.page * query.limit);
+    return {
+      kinds: shown.map((kind) => kindView(current, kind)),
+      totalKinds: kinds.size,
+      ...(await pageOf(current, counts, query)),
+    };
   }
 
   /** One kind, and a page of its groups. */
   async ofKind(tenant: TenantConfig, kind: string, query: GroupsQuery): Promise<KindView & GroupPage> {
-    const { current, counts } = await this.read(tenant);
-    const ofKind = counts.filter(({ group }) => groupParts(group).kind === kind);
-    return { ...kindView(current, kind), ...pageOf(current, ofKind, query) };
+    const { current, counts } = await this.read(tenant, kind);
+    return { ...kindView(current, kind), ...(await pageOf(current, counts, query)) };
   }
 
   async one(tenant: TenantConfig, group: string): Promise<GroupView> {
@@ -69,10 +83,15 @@ export class GroupsService {
     );
   }
 
-  private async read(tenant: TenantConfig): Promise<{ current: CurrentLimits; counts: GroupCount[] }> {
-    const [current, live] = await Promise.all([this.limits.current(tenant), this.books.groups(tenant)]);
+  /** What there is to see, of all kinds or of one. */
+  private async read(
+    tenant: TenantConfig,
+    kind: string | null = null,
+  ): Promise<{ current: CurrentLimits; counts: GroupCount[] }> {
+    const [current, live] = await Promise.all([this.limits.current(tenant), this.books.groups(tenant, kind)]);
     const known = new Set(live.map(({ group }) => group));
-    const idle = [...saidGroups(current.limits)].filter((group) => !known.has(group));
+    const said = [...saidGroups(current.limits)].filter((group) => kind === null || groupParts(group).kind === kind);
+    const idle = said.filter((group) => !known.has(group));
     return { current, counts: [...live, ...idle.map((group) => ({ group, activeSessions: 0 }))] };
   }
 }
@@ -87,8 +106,11 @@ function saidGroups({ groups, details }: EffectiveLimits): Set<string> {
   return new Set([...named, ...detailed]);
 }
 
-function pageOf(current: CurrentLimits, counts: GroupCount[], { page, limit }: GroupsQuery): GroupPage {
-  const sorted = counts.toSorted((a, b) => b.activeSessions - a.activeSessions || (a.group < b.group ? -1 : 1));
+async function pageOf(current: CurrentLimits, counts: GroupCount[], { page, limit }: GroupsQuery): Promise<GroupPage> {
+  const sorted = await sortedInTurns(
+    counts,
+    (a, b) => b.activeSessions - a.activeSessions || (a.group < b.group ? -1 : 1),
+  );
   const groups = sorted.slice((page - 1) * limit, page * limit).map((count) => groupView(current, count));
   return { groups, total: counts.length, page, limit };
 }

@@ -107,26 +107,24 @@ export class Replay {
     }
   }
 
-  result(): SimulationResult {
-    const over = [...this.lines.values()].flatMap(({ key, limit, active }): OverLimit[] =>
-      limit.max === 0 || active <= limit.max || !this.limits.enabled
-        ? []
-        : [
-            {
-              key,
-              limit: limit.max,
-              activeSessions: active,
-              over: active - limit.max,
-              ...(limit.observed && { observed: true }),
-            },
-          ],
-    );
+  /** The limits that have more live sessions than they would allow, in any order. */
+  *over(): Generator<OverLimit> {
+    if (!this.limits.enabled) return;
+    for (const { key, limit, active } of this.lines.values()) {
+      const over = active - limit.max;
+      if (limit.max !== 0 && over > 0)
+        yield { key, limit: limit.max, activeSessions: active, over, ...(limit.observed && { observed: true }) };
+    }
+  }
+
+  /** `over` is what `over()` gave, those furthest above first. */
+  result(over: readonly OverLimit[]): SimulationResult {
     return {
       sessions: this.sessions,
       refused: this.refused.result(),
       terminated: this.terminated.result(),
       observed: Object.fromEntries(this.observed),
-      over: over.toSorted((a, b) => b.over - a.over).slice(0, MOST_NAMED),
+      over: over.slice(0, MOST_NAMED),
     };
   }
 
@@ -214,7 +212,15 @@ export function simulate(
 ): SimulationResult {
   const replay = new Replay(limits, nowMs);
   for (const session of sessions) replay.take(session);
-  return replay.result();
+  return replay.result([...replay.over()].toSorted(byOver));
+}
+
+/** Those furthest above their limit first. */
+export const byOver = (a: OverLimit, b: OverLimit): number => b.over - a.over;
+
+/** The order in which sessions started. */
+export function inOrder(a: ReplayedSession, b: ReplayedSession): number {
+  return a.startedAtMs - b.startedAtMs || (a.id < b.id ? -1 : 1);
 }
 
 function isFull({ limit, held, entitled }: Line, groups: Set<string>): boolean {

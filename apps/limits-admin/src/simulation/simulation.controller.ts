@@ -1,4 +1,5 @@
-import { Body, Controller, HttpCode, Post } from '@nestjs/common';
+import { Body, Controller, HttpCode, Post, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
 
 import { Caller, parseBody, Roles, type Principal } from '#service-kit';
 
@@ -19,14 +20,29 @@ export class SimulationController {
   @Post('limits::simulate')
   @HttpCode(200)
   @Roles('viewer', 'operator')
-  async simulate(@Caller() caller: Principal, @Body() body: unknown): Promise<Simulation & { warnings?: string[] }> {
+  async simulate(
+    @Caller() caller: Principal,
+    @Body() body: unknown,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<(Simulation & { warnings?: string[] }) | null> {
     const tenant = this.tenants.of(caller);
     const { settings, groups, users } = parseBody(simulationBody, body);
-    const simulation = await this.simulation.run(tenant, {
+    const proposed = {
       settings: this.tenants.settings(tenant, settings),
       groups,
       users: this.tenants.users(tenant, users, 'user_session_limits'),
-    });
-    return { ...simulation, ...warningsOf(simulationBody, body) };
+    };
+    const asking = { name: `${caller.tenant}/${caller.id}`, signal: leaving(reply) };
+    const simulation = await this.simulation.run(tenant, proposed, asking);
+    return simulation && { ...simulation, ...warningsOf(simulationBody, body) };
   }
+}
+
+/** Says when the caller breaks its connection off before it has its answer. */
+function leaving(reply: FastifyReply): AbortSignal {
+  const left = new AbortController();
+  reply.raw.on('close', () => {
+    if (!reply.raw.writableFinished) left.abort();
+  });
+  return left.signal;
 }

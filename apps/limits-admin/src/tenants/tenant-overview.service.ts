@@ -29,7 +29,7 @@ export class TenantOverview {
   async of(tenant: TenantConfig): Promise<TenantView> {
     const [activeSessions, users, nodes, document] = await Promise.all([
       this.books.total(tenant),
-      this.books.users(tenant),
+      this.books.countOfUsers(tenant),
       this.nodes.counts(tenant),
       this.limits.document(tenant),
     ]);
@@ -37,7 +37,7 @@ export class TenantOverview {
       name: tenant.name,
       shards: tenant.shards,
       activeSessions,
-      users: users.length,
+      users,
       nodesLive: nodes.live,
       limits: limitsSummary(effectiveLimits(document)),
     };

@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { rfc3339, sessionView, type SessionView, type TenantConfig } from '#service-kit';
 import { Books, type LimitState, type UserCount } from '#session-core';
 
+import { sortedInTurns } from '../in-turns.js';
 import { userLimit } from '../limits/in-force.js';
 import { LimitsService, type CurrentLimits } from '../limits/limits.service.js';
 import { overridesOf } from '../limits/limits.view.js';
@@ -30,7 +31,7 @@ export interface UserPage {
 export interface UserDetail extends UserLimitView {
   username: string;
   activeSessions: number;
-  /** Oldest first; at most about 1,000. */
+  /** Oldest first; at most 1,000. */
   sessions: SessionView[];
   lastRefusal: { at: string; sessionId: string; limits: LimitState[] } | null;
   /** There if `sessions` is not all: where `/active` goes on. */
@@ -65,7 +66,7 @@ export class UsersService {
     const [current, live] = await Promise.all([this.limits.current(tenant), this.books.users(tenant)]);
     const known = new Set(live.map(({ user }) => user));
     const idle = limitedUsers(current).filter((user) => !known.has(user));
-    const all = [...live, ...idle.map((user) => ({ user, activeSessions: 0 }))].toSorted(ORDERS[sort]);
+    const all = await sortedInTurns([...live, ...idle.map((user) => ({ user, activeSessions: 0 }))], ORDERS[sort]);
     const limitOf = (user: string) => userLimit(current.limits, user, current.nowMs).max;
     const rows = all.slice((page - 1) * limit, page * limit);
     const users: UserRow[] = [];

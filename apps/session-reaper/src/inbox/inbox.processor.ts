@@ -4,7 +4,14 @@ import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy }
 
 import { StreamsServer, trimStream, type EntryResult, type StreamEntry, type StreamsObserver } from '#event-streams';
 import { CONFIG, connectRedis, LOGGER, problemOf, PROBLEMS, REDIS, type BerthConfig, type Logger } from '#service-kit';
-import { BerthError, INBOX_STREAMS, inboxKeys, StoreUnavailableError, type StoreClient } from '#session-core';
+import {
+  BerthError,
+  deadLetterTenant,
+  INBOX_STREAMS,
+  inboxKeys,
+  StoreUnavailableError,
+  type StoreClient,
+} from '#session-core';
 import { EVENT_TYPES, EventInbox, type RawEvent } from '#session-wire';
 
 import { InboxMetrics } from './inbox.metrics.js';
@@ -38,12 +45,13 @@ export class InboxProcessor implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly metrics: InboxMetrics,
     tenants: InboxTenants,
   ) {
+    const isTenant = (name: string) => Object.hasOwn(config.tenants, name);
     this.inbox = new EventInbox((name) => tenants.named(name));
     this.server = new StreamsServer({
       connect: () => connectRedis(config.redis, { purpose: 'streams', onError: () => {} }),
       streams: STREAMS,
       group: inboxKeys.group,
-      deadLetterStream: inboxKeys.deadLetters,
+      deadLetterStream: (fields) => inboxKeys.deadLetters(deadLetterTenant(fields, isTenant)),
       batch: BATCH,
       claimIdleMs: DEAD_AFTER_MS,
       observer: this.observer(),

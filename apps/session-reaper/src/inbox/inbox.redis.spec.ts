@@ -57,7 +57,7 @@ describeWith(['redis-server'], 'the inbox', () => {
 
   const live = async () => (await client.zrange(keys.deadlines, '0', '-1')).toSorted();
   const deadLetters = async () => {
-    const entries = await client.xrange(inboxKeys.deadLetters, '-', '+');
+    const entries = await client.xrange(inboxKeys.deadLetters('default'), '-', '+');
     return entries.map(([, flat]) => flat[flat.indexOf('dead.reason') + 1] ?? '');
   };
   type Pending = [id: string, consumer: string, idleMs: number, deliveries: number];

@@ -36,6 +36,7 @@ export const PROBLEMS = {
   'group-limit-exceeded': kind(429, 'A group has no place left', true, 'debug'),
   'ip-rate-exceeded': kind(429, 'The source address opens too many sessions', true, 'debug'),
   'total-limit-exceeded': kind(429, 'There is no place left', true, 'debug'),
+  'too-many-requests': kind(429, 'Too much of this is under way', true, 'debug'),
   'internal-error': kind(500, 'Something went wrong inside', false, 'error'),
   // The loss of Redis is logged once, by its connection; a line for each request on top would bury everything else.
   'history-unavailable': kind(503, 'History does not answer', true, 'debug'),

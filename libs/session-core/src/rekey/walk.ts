@@ -1,7 +1,7 @@
 import { shardKeys, shardNumbers, shardOf, type TenantRef } from '../keys.js';
 import { renamedUser, type IdentityChange } from '../model/identity/index.js';
 import type { EndReason } from '../model/session.js';
-import { scanPage, type ScanPosition } from '../scan-page.js';
+import { scanned } from '../scans.js';
 import { StoreUnavailableError } from '../errors.js';
 import { end } from '../scripts/end.script.js';
 import {
@@ -22,7 +22,7 @@ export interface WalkOptions {
   deadlineMs: number;
   tombstoneMs: number;
   contextOf: (shard: number) => ShardContext;
-  /** Before each page; throws where the run has to stop. */
+  /** Before anything of a page is changed; throws where the run has to stop. */
   onPage: () => void;
 }
 
@@ -48,20 +48,18 @@ export class RekeyWalk {
     const { deadlines } = shardKeys(this.tenant, shard);
     const context = this.options.contextOf(shard);
     let needed = 0;
-    let position: ScanPosition | null = null;
-    do {
+    const index = { key: deadlines, type: 'zset' } as const;
+    for await (const ids of scanned(context.client, index, (call) => this.call(call))) {
       this.options.onPage();
-      const page = await this.call(() => scanPage(context.client, deadlines, position, LOOKED_AT_PER_CALL));
       const renamings: Renaming[] = [];
-      for (const seen of await this.look(context, [...new Set(page.ids)])) {
+      for (const seen of await this.look(context, [...new Set(ids)])) {
         const user = renamedUser(seen.session.user, seen.session.from, this.change);
         if (user === seen.session.user) settled(seen.session);
         else renamings.push({ seen, user });
       }
       await this.renameAll(shard, renamings);
       needed += renamings.length;
-      position = page.next;
-    } while (position !== null);
+    }
     return needed;
   }
 
@@ -120,8 +118,9 @@ export class RekeyWalk {
       const { session } = arrived[i]!.seen;
       if (departure.kind === 'left') this.report.moved++;
       if (departure.kind !== 'over') continue;
-      const { endReason: reason = 'completed', note = null } = departure.session ?? {};
-      const ending = { sessionId: session.id, attempt: session.attempt, reason, note: note ?? '', tombstoneMs };
+      const { endReason: reason = 'completed', note = null, endedBy = null } = departure.session ?? {};
+      const { id: sessionId, attempt } = session;
+      const ending = { sessionId, attempt, reason, note: note ?? '', endedBy, tombstoneMs };
       await this.call(() => end(there, { ...ending, by: 'node' }));
     }
   }

@@ -1,6 +1,6 @@
 import { StreamsServer, type EntryResult, type StreamEntry, type StreamsObserver } from '#event-streams';
 import { connectRedis, type HistoryConfig, type RedisConfig } from '#service-kit';
-import { historyKeys, inboxKeys, InvalidInputError } from '#session-core';
+import { deadLetterTenant, historyKeys, inboxKeys, InvalidInputError } from '#session-core';
 import { historyEvent, type HistoryEvent } from '#session-history';
 
 import type { HistoryWriter } from './history-writer.js';
@@ -16,17 +16,26 @@ export interface OutboxReaderOptions {
   /** Stream to number of shard. */
   streams: ReadonlyMap<string, number>;
   writer: HistoryWriter;
+  /** Whether there is a tenant of this name. */
+  isTenant: (name: string) => boolean;
   observer: Partial<StreamsObserver>;
 }
 
 /** Reads the outbox of every shard and hands its events to the writer; acknowledges what is committed. Call `close` to stop. */
-export function readOutbox({ redis, settings, streams, writer, observer }: OutboxReaderOptions): StreamsServer {
+export function readOutbox({
+  redis,
+  settings,
+  streams,
+  writer,
+  isTenant,
+  observer,
+}: OutboxReaderOptions): StreamsServer {
   const server = new StreamsServer({
     connect: () => connectRedis(redis, { purpose: 'streams', onError: () => {} }),
     streams: [...streams.keys()],
     group: historyKeys.group,
     consumer: CONSUMER,
-    deadLetterStream: inboxKeys.deadLetters,
+    deadLetterStream: (fields) => inboxKeys.deadLetters(deadLetterTenant(fields, isTenant)),
     batch: settings.batchSize,
     // What comes again comes alone: only side by side do they make a batch.
     concurrency: settings.batchSize,

@@ -151,7 +151,7 @@ describe('the projector', () => {
     );
     await fleet.admit('alice', 'after');
     await eventually(async () => expect(await rowsOf(admin)).toHaveLength(1));
-    await eventually(async () => expect(await client.xlen(inboxKeys.deadLetters)).toBe(1));
+    await eventually(async () => expect(await client.xlen(inboxKeys.deadLetters('default'))).toBe(1));
     await eventually(async () => expect(await isDone()).toBe(true));
   });
 
@@ -187,7 +187,7 @@ describe('the projector', () => {
       '1',
     );
     await eventually(async () => expect(await isDone()).toBe(true));
-    expect(await client.xlen(inboxKeys.deadLetters)).toBe(0);
+    expect(await client.xlen(inboxKeys.deadLetters('default'))).toBe(0);
   });
 
   it('sets a damaged file aside and goes on in a new one', async () => {

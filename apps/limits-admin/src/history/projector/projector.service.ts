@@ -93,7 +93,9 @@ export class Projector implements OnApplicationBootstrap, BeforeApplicationShutd
     const writer = new HistoryWriter({ history, batchSize, batchIntervalMs, onWritten, logger });
     const tenants = Object.values(config.tenants);
     const streams = new Map(tenants.flatMap(outboxOf).map(({ stream, shard }) => [stream, shard]));
-    const reader = readOutbox({ redis: config.redis, settings, streams, writer, observer: this.observer() });
+    const isTenant = (name: string) => Object.hasOwn(config.tenants, name);
+    const observer = this.observer();
+    const reader = readOutbox({ redis: config.redis, settings, streams, writer, isTenant, observer });
     const ending = new AbortController();
     const { signal } = ending;
     const beside = Promise.all([

@@ -1,0 +1,132 @@
+import { request, type Server } from 'node:http';
+
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import type { Redis } from 'ioredis';
+
+import { freePort, eventually, startRedis, type RedisServer } from '#testing';
+
+import { loadConfig } from '#service-kit';
+import { Admin, DEFAULT_TENANT, Fleet, startAdmin } from '../limits-admin.fixture.js';
+import { Replay } from './simulate.js';
+
+const MOST_OF_ONE = 4;
+const BODY = JSON.stringify({ max_sessions_per_user: 1 });
+const PATH = '/api/sessions/limits:simulate';
+const headers = { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(BODY)) };
+
+let redis: RedisServer;
+let client: Redis;
+let admin: Admin;
+let fleet: Fleet;
+let port: number;
+let log: string[];
+
+beforeAll(async () => {
+  redis = await startRedis();
+  client = redis.client();
+});
+beforeEach(async () => {
+  await client.flushall();
+  log = [];
+  const store = { ...loadConfig({ env: {}, cwd: '/' }).store, decisionDeadlineMs: 60_000 };
+  admin = await startAdmin(redis.url, { log, config: { store } });
+  port = await freePort();
+  await admin.app.listen(port, '127.0.0.1');
+  fleet = new Fleet(client);
+  await fleet.store.limits.publishFile(DEFAULT_TENANT, { maxSessionsPerUser: 0 }, 'gateway');
+});
+afterEach(async () => {
+  redis.resume();
+  await admin?.close();
+});
+afterAll(() => redis?.stop());
+
+interface Asked {
+  /** Null as long as there is no answer. */
+  status: number | null;
+  retryAfter: string | undefined;
+  body: string;
+  leave: () => void;
+}
+
+function ask(): Asked {
+  const asked: Asked = { status: null, retryAfter: undefined, body: '', leave: () => call.destroy() };
+  const call = request({ port, path: PATH, method: 'POST', headers, agent: false }, (reply) => {
+    reply.setEncoding('utf8');
+    reply.on('data', (text: string) => (asked.body += text));
+    reply.on('end', () => {
+      asked.status = reply.statusCode ?? 0;
+      asked.retryAfter = reply.headers['retry-after'];
+    });
+  });
+  call.on('error', () => {});
+  call.end(BODY);
+  return asked;
+}
+
+const refusals = (all: Asked[]) => all.filter(({ status }) => status === 429);
+
+describe('limits:simulate under many callers', () => {
+  it('answers 429 with Retry-After above its bound, and those below it are answered', async () => {
+    await fleet.admitAll('alice', 3);
+    redis.pause();
+    const all = Array.from({ length: 60 }, ask);
+    await eventually(() => refusals(all).length === 60 - MOST_OF_ONE);
+    for (const { retryAfter, body } of refusals(all)) {
+      expect(Number(retryAfter)).toBeGreaterThanOrEqual(1);
+      expect(JSON.parse(body)).toMatchObject({ code: 'too-many-requests', status: 429 });
+    }
+    redis.resume();
+    await eventually(() => all.every(({ status }) => status !== null));
+    const answered = all.filter(({ status }) => status === 200);
+    expect(answered).toHaveLength(MOST_OF_ONE);
+    for (const { body } of answered) expect(JSON.parse(body)).toMatchObject({ refused: { count: 2 } });
+    expect((await admin.call('POST', '/limits:simulate', JSON.parse(BODY))).status).toBe(200);
+  });
+
+  it('stops with its caller', async () => {
+    for (let i = 0; i < 2_000; i += 1) await fleet.admit('alice', `s${i}`);
+    redis.pause();
+    const all = Array.from({ length: MOST_OF_ONE + 1 }, ask);
+    await eventually(() => refusals(all).length === 1);
+    for (const one of all) one.leave();
+    await eventually(async () => (await connections()) === 0);
+    redis.resume();
+    const scansBefore = await scans();
+    expect((await admin.call('POST', '/limits:simulate', JSON.parse(BODY))).status).toBe(200);
+    // One look at all sessions, for the one who is still there; of the one that was under way at most the piece that it had asked for.
+    expect((await scans()) - scansBefore).toBeLessThanOrEqual(2_000 / 500 + 4);
+    expect(log.filter((line) => /"level":"(warn|error)"/.test(line))).toEqual([]);
+  });
+
+  it('lets others work after every hundred sessions', async () => {
+    const groups = Array.from({ length: 8 }, (_, i) => `trunk:t${i}`);
+    for (let i = 0; i < 600; i += 1) await fleet.admitIn(groups, `u${i % 40}`, `s${i}`);
+    const replay = jest.spyOn(Replay.prototype, 'take');
+    const inTurn: number[] = [];
+    let isOver = false;
+    const look = () => {
+      inTurn.push(replay.mock.calls.length);
+      if (!isOver) setImmediate(look);
+    };
+    setImmediate(look);
+    expect((await admin.call('POST', '/limits:simulate', { max_sessions_per_user: 1 })).body).toMatchObject({
+      sessions: 600,
+    });
+    isOver = true;
+    expect(inTurn.at(-1)).toBe(600);
+    expect(Math.max(...inTurn.map((taken, i) => taken - (inTurn[i - 1] ?? 0)))).toBeLessThanOrEqual(100);
+    replay.mockRestore();
+  });
+});
+
+const connections = async () =>
+  await new Promise<number>((resolve, reject) => {
+    const server: Server = admin.app.getHttpServer();
+    server.getConnections((error, count) => (error === null ? resolve(count) : reject(error)));
+  });
+
+const scans = async () => {
+  const text = await client.info('commandstats');
+  return Number(/cmdstat_zscan:calls=(\d+)/.exec(text)?.[1] ?? 0);
+};

@@ -1,0 +1,31 @@
+import { ReplyReader } from './reply.js';
+import { ShardScript, type ShardContext } from './script.js';
+
+const script = new ShardScript('page-by-start');
+
+/** Where a page of sessions in the order of their start ended. */
+export interface StartPlace {
+  startedAtMs: number;
+  id: string;
+}
+
+export interface StartPage {
+  scope: 'user' | 'group';
+  name: string;
+  /** Null for the first page. */
+  after: StartPlace | null;
+  limit: number;
+}
+
+/** The next sessions of a user or group in the order of start and id. */
+export async function pageByStart(
+  context: ShardContext,
+  { scope, name, after, limit }: StartPage,
+): Promise<StartPlace[]> {
+  const reply = new ReplyReader(
+    await script.inShard(context, [scope, name, after?.startedAtMs ?? '', after?.id ?? '', limit]),
+  );
+  const places: StartPlace[] = [];
+  while (!reply.done()) places.push({ id: reply.text(), startedAtMs: reply.integer() });
+  return places;
+}
