@@ -94,7 +94,7 @@ describeWith(['redis-server'], 'the reaper and nodes', () => {
     expect(await reasons()).toEqual(['node_restarted']);
   });
 
-  it('loses a run that only admitted before it died, and the books of a shard do not forget it', async () => {
+  it('loses a run that died before its first beat, with what it had been admitted', async () => {
     const node = await startNode('b2bua-1', 1);
     await startReaper();
     node.stop();
@@ -102,6 +102,27 @@ describeWith(['redis-server'], 'the reaper and nodes', () => {
     await eventually(async () => expect(await client.hget('berth:{default}:node:b2bua-1', 'epoch')).toBe('2'));
     await eventually(async () => expect(await books.live()).toBe(0), { timeoutMs: 20_000 });
     expect(await reasons()).toEqual(['node_lost']);
+  });
+
+  it('loses a node that holds sessions although phantom nodes beat once, and soon forgets those', async () => {
+    await startNode('h1');
+    await startNode('h2');
+    const victim = await startNode('b2bua-1');
+    await books.admit('a call', {});
+    for (const number of [0, 1, 2]) {
+      await nodes.beat(TENANT, { node: `phantom-${number}`, epoch: 1, via: 'http' });
+    }
+    await startReaper();
+    victim.stop();
+    await eventually(async () => expect(await books.live()).toBe(0), { timeoutMs: 20_000 });
+    expect(await nodes.fuses(TENANT)).toEqual([]);
+    await eventually(
+      async () => {
+        const names = (await nodes.list(TENANT)).nodes.map(({ node }) => node);
+        expect(names).toEqual(['b2bua-1', 'h1', 'h2']);
+      },
+      { timeoutMs: 30_000 },
+    );
   });
 
   it('loses nobody while the store is away, nor when it is back, and still loses who stays silent', async () => {

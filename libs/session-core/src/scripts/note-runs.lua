@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Books of a release that did not note runs: brings their runs to where this one has them, a bounded batch of sessions. Once for a shard: it
 -- is done when it has seen all sessions and found no run that was not noted.
 --
