@@ -4,6 +4,7 @@ import { shardKeys, shardNumbers, shardOf, tenantKeys } from '../src/keys.js';
 import { Lease } from '../src/lease.js';
 import { effectiveLimits } from '../src/model/limits-document.js';
 import { offer } from '../src/scripts/offer.script.js';
+import { allShardScripts } from '../src/scripts/script.js';
 import { consistentBooks, countOf } from './consistent.js';
 import { request, streamOf, useBooks } from './fixture.js';
 import { entry, Reconciling } from './snapshot.fixture.js';
@@ -186,6 +187,38 @@ describe.each([1, 4])('a change of the identity rules of a tenant with %i shard(
     expect(report.ended).toMatchObject({ count: 1, first: ['dup'] });
     expect(await users()).toEqual([['dup', other]]);
     expect(await books.redis.hkeys(shardKeys(kept, shardOf(kept, one)).commands('b2bua-1'))).toEqual(['dup']);
+  });
+
+  it('takes along what a straggler reports between the two steps of a move, and ends what it ends', async () => {
+    const [one] = spellings(shards, true);
+    for (const id of ['renewed', 'ended']) {
+      expect(await before().admit(called(id, `sip:${one}@a.example`, KEEP_KEEP))).toMatchObject({ kind: 'admitted' });
+    }
+    let told = false;
+    const late = async () => {
+      told = true;
+      const user = `${one}@a.example`;
+      await before().store.renew(kept, { sessionId: 'renewed', user }, { bytesSent: 9 });
+      await before().store.end(kept, { sessionId: 'ended', user }, { reason: 'completed', by: 'node' });
+    };
+    const steps = ['depart', 'rename'].map((name) => allShardScripts().get(name)?.sha);
+    const client = new Proxy(books.redis, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name);
+        if (typeof value !== 'function') return value;
+        const call = (value as (...all: unknown[]) => unknown).bind(target);
+        if (name !== 'callBuffer') return call;
+        return async (command: string, list: unknown[]) => {
+          if (!told && steps.includes(String(list[0]))) await late();
+          return await call(command, list);
+        };
+      },
+    });
+    await rekeyed({ ...at(), client }, folded);
+    expect(told).toBe(true);
+    expect(await users()).toEqual([['renewed', one.toLowerCase()]]);
+    expect(await after().store.get(folded, { sessionId: 'renewed' })).toMatchObject({ session: { bytesSent: 9 } });
+    expect(await after().store.get(folded, { sessionId: 'ended' })).toMatchObject({ kind: 'ended' });
   });
 
   it('takes back a handover that was under way, and leaves a session of no user alone', async () => {

@@ -21,7 +21,7 @@ import { beginRekey, closeShard, finishRekey } from '../scripts/rekey.script.js'
 import type { ShardContext, StoreClient } from '../scripts/script.js';
 import { withDeadline } from '../store-call.js';
 import { RekeyReport } from './report.js';
-import { RekeyWalk } from './walk.js';
+import { RekeyWalk, type Settled } from './walk.js';
 
 export interface RekeyOptions {
   client: StoreClient;
@@ -157,37 +157,37 @@ export class Rekey {
     while ((await this.call(() => drainRun(context, DRAINED_PER_CALL, tombstoneMs))).runsLeft > 0) this.assertHeld();
   }
 
-  /** Passes until one finds nothing to change; returns under which names the users with limits go on. */
+  /** Passes until one leaves nothing to change; returns under which names the users with limits go on. */
   private async renameAll(
     tenant: RekeyedTenant,
     change: IdentityChange,
     report: RekeyReport,
   ): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+    const books = new Books(this.options.client, this.options.deadlineMs);
     const limited = limitedUsers(await this.limits.read(tenant));
-    const total = await new Books(this.options.client, this.options.deadlineMs).total(tenant);
+    const total = await books.total(tenant);
+    const names = new Map<string, Set<string>>();
+    const bare = new Map<string, string>();
+    let looked = 0;
+    const walk = new RekeyWalk(tenant, change, report, {
+      deadlineMs: this.options.deadlineMs,
+      tombstoneMs: this.options.tombstoneMs,
+      contextOf: (shard) => this.context(tenant, shard),
+      onPage: () => {
+        this.assertHeld();
+        this.options.onProgress?.(Math.min(looked, total), total);
+      },
+    });
+    const settled: Settled = ({ id, from }, user) => {
+      looked++;
+      const former = formerUser(user, from, change);
+      if (limited.has(former)) names.set(former, (names.get(former) ?? new Set()).add(user));
+      if (change.from.domain === 'drop' && lacksDomain(user, change.to)) bare.set(id, user);
+    };
     for (let passes = 0; passes < MOST_PASSES; passes++) {
-      const names = new Map<string, Set<string>>();
-      const isFirst = passes === 0;
-      let looked = 0;
-      const walk = new RekeyWalk(tenant, change, report, {
-        deadlineMs: this.options.deadlineMs,
-        tombstoneMs: this.options.tombstoneMs,
-        contextOf: (shard) => this.context(tenant, shard),
-        onPage: () => {
-          this.assertHeld();
-          if (isFirst) this.options.onProgress?.(Math.min(report.renamed + report.moved + looked, total), total);
-        },
-      });
-      const bare: string[] = [];
-      const needed = await walk.pass(({ user, from }) => {
-        looked++;
-        const former = formerUser(user, from, change);
-        if (limited.has(former)) names.set(former, (names.get(former) ?? new Set()).add(user));
-        if (change.from.domain === 'drop' && lacksDomain(user, change.to)) bare.push(user);
-      });
-      if (needed > 0) continue;
-      for (const user of bare) report.withoutDomain.add(user);
-      report.sessions = looked;
+      if ((await walk.pass(settled)) > 0) continue;
+      for (const user of bare.values()) report.withoutDomain.add(user);
+      report.sessions = await books.total(tenant);
       return names;
     }
     throw new Error(`The sessions of tenant ${tenant.name} are being changed by others; stop them and run this again`);

@@ -26,6 +26,9 @@ export interface WalkOptions {
   onPage: () => void;
 }
 
+/** Told of a session under which user it goes on. */
+export type Settled = (session: SeenSession['session'], user: string) => void;
+
 /** Every live session of a tenant, page by page, each given the user that it has under other rules. */
 export class RekeyWalk {
   constructor(
@@ -36,31 +39,31 @@ export class RekeyWalk {
   ) {}
 
   /**
-   * Looks at every session once and gives those another user that need one; calls `settled` for those that need none. Returns how many needed
-   * one: with 0 all have the users that they are to have.
+   * Looks at every session once, and gives those another user that need one; says of each what it is called now. Returns how many could not be
+   * given theirs, because somebody changed them in between: with 0 all have the users that they are to have, since nobody else may write
+   * names meanwhile.
    */
-  async pass(settled: (session: SeenSession['session']) => void): Promise<number> {
-    const needed = await Promise.all(shardNumbers(this.tenant).map((shard) => this.passShard(shard, settled)));
-    return needed.reduce((sum, count) => sum + count, 0);
+  async pass(settled: Settled): Promise<number> {
+    const left = await Promise.all(shardNumbers(this.tenant).map((shard) => this.passShard(shard, settled)));
+    return sum(left);
   }
 
-  private async passShard(shard: number, settled: (session: SeenSession['session']) => void): Promise<number> {
+  private async passShard(shard: number, settled: Settled): Promise<number> {
     const { deadlines } = shardKeys(this.tenant, shard);
     const context = this.options.contextOf(shard);
-    let needed = 0;
+    let left = 0;
     const index = { key: deadlines, type: 'zset' } as const;
     for await (const ids of scanned(context.client, index, (call) => this.call(call))) {
       this.options.onPage();
       const renamings: Renaming[] = [];
       for (const seen of await this.look(context, [...new Set(ids)])) {
         const user = renamedUser(seen.session.user, seen.session.from, this.change);
-        if (user === seen.session.user) settled(seen.session);
-        else renamings.push({ seen, user });
+        settled(seen.session, user);
+        if (user !== seen.session.user) renamings.push({ seen, user });
       }
-      await this.renameAll(shard, renamings);
-      needed += renamings.length;
+      left += await this.renameAll(shard, renamings);
     }
-    return needed;
+    return left;
   }
 
   private async look(context: ShardContext, ids: string[]): Promise<SeenSession[]> {
@@ -83,7 +86,8 @@ export class RekeyWalk {
     return found;
   }
 
-  private async renameAll(shard: number, renamings: Renaming[]): Promise<void> {
+  /** Returns how many have not got their users. */
+  private async renameAll(shard: number, renamings: Renaming[]): Promise<number> {
     const byShard = new Map<number, Renaming[]>();
     for (const renaming of renamings) {
       const to = shardOf(this.tenant, renaming.user);
@@ -94,16 +98,17 @@ export class RekeyWalk {
         to === shard ? this.rename(shard, some) : this.move(shard, to, some),
       ),
     );
-    await Promise.all(work);
+    return sum(await Promise.all(work));
   }
 
-  private async rename(shard: number, renamings: Renaming[]): Promise<void> {
+  private async rename(shard: number, renamings: Renaming[]): Promise<number> {
     const renamed = await this.call(() => rename(this.options.contextOf(shard), renamings));
     this.report.renamed += renamed;
+    return renamings.length - renamed;
   }
 
   /** In both shards for a moment, in none never; what is interrupted here the next pass goes through with. */
-  private async move(from: number, to: number, renamings: Renaming[]): Promise<void> {
+  private async move(from: number, to: number, renamings: Renaming[]): Promise<number> {
     const [here, there] = [this.options.contextOf(from), this.options.contextOf(to)];
     const { tombstoneMs } = this.options;
     const arrivals = await this.call(() => arrive(there, renamings));
@@ -112,7 +117,7 @@ export class RekeyWalk {
       const word = arrivals[i];
       if (word !== undefined && word !== 'here') await this.end(here, seen, word);
     }
-    if (arrived.length === 0) return;
+    if (arrived.length === 0) return 0;
     const departures = await this.call(() => depart(here, arrived, tombstoneMs));
     for (const [i, departure] of departures.entries()) {
       const { session } = arrived[i]!.seen;
@@ -123,6 +128,7 @@ export class RekeyWalk {
       const ending = { sessionId, attempt, reason, note: note ?? '', endedBy, tombstoneMs };
       await this.call(() => end(there, { ...ending, by: 'node' }));
     }
+    return departures.filter(({ kind }) => kind === 'changed').length;
   }
 
   private async end(context: ShardContext, { session }: SeenSession, why: 'taken' | 'node_lost' | 'node_restarted') {
@@ -144,6 +150,10 @@ export class RekeyWalk {
 function unlessAway(error: unknown): null {
   if (error instanceof StoreUnavailableError) throw error;
   return null;
+}
+
+function sum(counts: number[]): number {
+  return counts.reduce((total, count) => total + count, 0);
 }
 
 function* pieces<T>(all: T[], size: number): Generator<T[]> {
