@@ -22,11 +22,11 @@ const packages = ['kamailio', 'kamailio-utils-modules', 'kamailio-extra-modules'
 
 /** Suites that start whole processes run after the others: they need more of the machine at a time. */
 const wholeProcesses = `${root.replace(/[^\w/]/g, '\\$&')}/test/|\\.e2e\\.spec\\.ts$`;
-/** More than cores, because most suites wait most of their time: for leases, outages and child processes. */
-const workers = availableParallelism() + 1;
+/** More workers than cores, because suites wait most of their time: for leases, outages and child processes. */
+const cores = availableParallelism();
 const runs = [
-  [`--maxWorkers=${workers}`, ignoring(wholeProcesses)],
-  [`--maxWorkers=${workers}`, ignoring(`^(?!.*(${wholeProcesses}))`)],
+  [`--maxWorkers=${cores + 2}`, ignoring(wholeProcesses)],
+  [`--maxWorkers=${cores + 1}`, ignoring(`^(?!.*(${wholeProcesses}))`)],
 ];
 
 const forJest = process.argv.slice(2).filter((arg) => arg !== '--long');

@@ -13,14 +13,16 @@ const LEAKS = /^(TCP|TLS|UDP|Pipe|Process|Timeout|Immediate|FSEvent|StatWatcher|
 export default class LeakFreeEnvironment extends TestEnvironment {
   #before = counts();
   #path;
+  #patienceMs;
 
   constructor(config, context) {
     super(config, context);
     this.#path = context.testPath;
+    this.#patienceMs = config.projectConfig.testEnvironmentOptions.patienceMs ?? PATIENCE_MS;
   }
 
   async teardown() {
-    const deadline = performance.now() + PATIENCE_MS;
+    const deadline = performance.now() + this.#patienceMs;
     let left = this.#left();
     while (left.length > 0 && performance.now() < deadline) {
       await elapsed(LOOK_MS);

@@ -18,7 +18,9 @@ beforeEach(async () => {
   await writeFile(
     join(dir, 'jest.config.mjs'),
     `import config from '${pathToFileURL(join(ROOT, 'jest.config.js')).href}';
-     export default { ...config, roots: ['<rootDir>'], testEnvironment: config.testEnvironment.replace('<rootDir>', '${ROOT}') };`,
+     const { testEnvironment, testSequencer, ...others } = config;
+     const ours = (path) => path.replace('<rootDir>', '${ROOT}');
+     export default { ...others, roots: ['<rootDir>'], testEnvironmentOptions: { patienceMs: 1_000 }, workerGracefulExitTimeout: 1_000, testEnvironment: ours(testEnvironment), testSequencer: ours(testSequencer) };`,
   );
 });
 afterEach(async () => {
