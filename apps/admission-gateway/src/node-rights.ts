@@ -14,6 +14,8 @@ export async function assertMaySpeakForSession(
 ): Promise<void> {
   if (caller.nodes === null) return;
   const outcome = await store.get(tenant, ref);
+  // Whose it is cannot be told, so that it may be another node's.
+  if (outcome.kind === 'unreadable') throw notForThisNode();
   const session = outcome.kind === 'unknown' ? null : outcome.session;
   // The end of an unknown id is remembered without node and user; nobody's session is touched by it.
   if (session === null || (outcome.kind === 'ended' && session.user === '' && session.node === null)) return;

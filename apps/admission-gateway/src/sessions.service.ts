@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 
 import { LOGGER, logSessionRemoved, peerOf, type Logger, type Principal } from '#service-kit';
-import type { EndOutcome, EndRequest, SessionOutcome, SessionRef, TrafficTotals } from '#session-core';
+import type { EndOutcome, EndRequest, FoundSession, SessionOutcome, SessionRef, TrafficTotals } from '#session-core';
 
 import { GatewayMetrics } from './gateway.metrics.js';
 import { assertMaySpeakForSession } from './node-rights.js';
@@ -33,7 +33,7 @@ export class SessionsService {
     return await store.renew(ref, session, totals, { attempt });
   }
 
-  async get(tenant: string, session: SessionRef): Promise<SessionOutcome> {
+  async get(tenant: string, session: SessionRef): Promise<FoundSession> {
     const { ref, store } = this.tenants.named(tenant);
     return await store.get(ref, session);
   }

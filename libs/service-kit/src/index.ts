@@ -31,7 +31,14 @@ export {
   type Readiness,
   type ReadinessCheck,
 } from './health/readiness.js';
-export { rfc3339, rfc3339OrNull, sessionView, type SessionView } from './http/session.view.js';
+export {
+  rfc3339,
+  rfc3339OrNull,
+  sessionView,
+  unreadableView,
+  type SessionView,
+  type UnreadableView,
+} from './http/session.view.js';
 export {
   logIdleSessionTerminated,
   logLimitExceeded,

@@ -1,6 +1,7 @@
 import { shardKeys, shardNumbers, shardOf, type ShardKeys, type TenantRef } from './keys.js';
 import { readLimitStates, type LimitState } from './model/limit.js';
 import type { Session } from './model/session.js';
+import type { Listed } from './scripts/list.script.js';
 import type { StoreClient } from './scripts/script.js';
 import { scoresOf } from './scans.js';
 import { SessionPages, type SessionFilter, type SessionPage } from './session-pages.js';
@@ -51,11 +52,13 @@ export class Books {
     return this.pages.all(tenant);
   }
 
-  /** The live sessions with these ids, in whichever shards they are. */
-  async sessionsNamed(tenant: TenantRef, ids: string[]): Promise<Session[]> {
-    const found: Session[] = [];
+  /** The live sessions with these ids, in whichever shards they are; apart those whose record cannot be decoded. */
+  async sessionsNamed(tenant: TenantRef, ids: string[]): Promise<Listed> {
+    const found: Listed = { sessions: [], unreadable: [] };
     for (const shard of shardNumbers(tenant)) {
-      found.push(...(await this.pages.records(this.pages.context(tenant, shard), ids)));
+      const { sessions, unreadable } = await this.pages.records(this.pages.context(tenant, shard), ids);
+      found.sessions.push(...sessions);
+      found.unreadable.push(...unreadable);
     }
     return found;
   }
@@ -91,8 +94,8 @@ export class Books {
     const shard = shardOf(tenant, user);
     const key = shardKeys(tenant, shard).userSessions(user);
     const ids = await this.read(async () => await this.client.zrange(key, '0', '0', 'REV'));
-    const [newest] = await this.pages.records(this.pages.context(tenant, shard), ids);
-    return newest ?? null;
+    const listed = await this.pages.records(this.pages.context(tenant, shard), ids);
+    return listed.sessions[0] ?? null;
   }
 
   /** Every live session of the tenant, counted. */
@@ -121,7 +124,8 @@ export class Books {
       const ids = await this.read(
         async () => await this.client.zrange(key, '-inf', `${byMs}`, 'BYSCORE', 'LIMIT', '0', `${room + 1}`),
       );
-      sessions.push(...(await this.pages.records(this.pages.context(tenant, shard), ids.slice(0, room))));
+      const listed = await this.pages.records(this.pages.context(tenant, shard), ids.slice(0, room));
+      sessions.push(...listed.sessions);
       more ||= ids.length > room;
     }
     return { sessions, more };

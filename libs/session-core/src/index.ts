@@ -7,12 +7,14 @@ export {
   StoreUnavailableError,
   TenantClosedError,
 } from './errors.js';
+export { Audits, type AuditsOptions } from './audits.js';
 export { Books, type GroupCount, type Refusal, type UserCount } from './books.js';
 export type { SessionFilter, SessionPage } from './session-pages.js';
 export { COMMAND_LIFE_MS, CommandsStore, type CommandedNode, type CommandsStoreOptions } from './commands-store.js';
 export { startDeadline } from './deadline.js';
 export { DeadLettersStore, deadLetterTenant, type DeadLetter, type DeadLetterPage } from './dead-letters-store.js';
 export {
+  auditKeys,
   escapeKeyPart,
   INBOX_STREAMS,
   historyKeys,
@@ -55,6 +57,7 @@ export type {
   AdmissionToken,
   AlreadyEnded,
   Decision,
+  FoundSession,
   Rejected,
   SessionOutcome,
   StaleEpoch,
@@ -106,7 +109,9 @@ export {
   type SessionRef,
   type SessionState,
   type TrafficTotals,
+  type UnreadableSession,
 } from './model/session.js';
+export type { AuditFindings, AuditPiece } from './scripts/audit.script.js';
 export type { EndOutcome } from './scripts/end.script.js';
 export { allShardScripts, type StoreClient } from './scripts/script.js';
 export type { Sweep } from './scripts/sweep.script.js';

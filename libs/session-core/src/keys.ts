@@ -123,6 +123,18 @@ export function shardKeys(tenant: TenantRef, shard: number) {
      */
     departed: `${prefix}departed`,
     /**
+     * set of `<node>:<epoch>` as `nodeSessions` has them, written by admit, adopt, transfer, claim and audit. The runs that hold sessions, so that their sets
+     * are found when the records are gone. Ends: its members with audit, when their run holds nothing.
+     */
+    runs: `${prefix}runs`,
+    /** hash, written by audit. Where its pass over this shard is, and what it has found. Ends: never. */
+    audit: `${prefix}audit`,
+    /**
+     * zset id -> since when (ms), written by audit. Ids without a record of which another index may say more; they end with the next
+     * pass. Ends: when empty.
+     */
+    strays: `${prefix}strays`,
+    /**
      * zset id -> when a complete list of this run first lacked it (ms), written by the verbs of snapshots. Ends: its members when
      * they are listed, dropped or ended otherwise; the key a day after the last addition.
      */
@@ -241,6 +253,12 @@ export const historyKeys = {
   group: 'history',
   /** string, written by lease. The process that projects. Ends: expires within seconds. */
   lease: 'berth:{history}:projector',
+};
+
+/** What audits the books, one process at a time, of all tenants: so it takes its share of Redis once. */
+export const auditKeys = {
+  /** string, written by lease. The process that audits. Ends: expires within seconds. */
+  lease: 'berth:{audit}:lease',
 };
 
 /** A stream that tells what happened in a shard: admissions and endings, or refusals. */

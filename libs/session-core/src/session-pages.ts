@@ -1,7 +1,7 @@
 import { InvalidInputError } from './errors.js';
 import { shardKeys, shardNumbers, shardOf, type ShardKeys, type TenantRef } from './keys.js';
-import type { Session } from './model/session.js';
-import { list, LISTED_PER_CALL } from './scripts/list.script.js';
+import type { Session, UnreadableSession } from './model/session.js';
+import { list, LISTED_PER_CALL, type Listed } from './scripts/list.script.js';
 import { pageByStart, type StartPlace } from './scripts/page-by-start.script.js';
 import { keysOf, type ShardContext, type StoreClient } from './scripts/script.js';
 import { scanned, smallestAfter, type Index, type ReadOnce } from './scans.js';
@@ -15,6 +15,8 @@ export interface SessionFilter {
 
 export interface SessionPage {
   sessions: Session[];
+  /** Those of the page whose record cannot be decoded; a filter that the index does not answer passes them over. */
+  unreadable: UnreadableSession[];
   /** Opaque; null when there is nothing more. */
   nextCursor: string | null;
 }
@@ -49,12 +51,17 @@ export class SessionPages {
       cursor === null ? { shard: shards[0] ?? 0, run: 0, after: null } : readCursor(cursor);
     if (!shards.includes(position.shard)) throw badCursor();
     const sessions: Session[] = [];
-    for (let pieces = 0; position !== null && sessions.length < limit && pieces < PIECES_PER_PAGE; pieces++) {
-      const piece: Piece = await this.piece(tenant, filter, position, limit - sessions.length);
+    const unreadable: UnreadableSession[] = [];
+    const room = () => limit - sessions.length - unreadable.length;
+    const { user, node, group } = filter;
+    const isAnswered = [user, node, group].filter((one) => one !== undefined).length <= 1;
+    for (let pieces = 0; position !== null && room() > 0 && pieces < PIECES_PER_PAGE; pieces++) {
+      const piece: Piece = await this.piece(tenant, filter, position, room());
       sessions.push(...piece.sessions.filter((session) => matches(session, filter)));
+      if (isAnswered) unreadable.push(...piece.unreadable.map((one) => ({ ...one, user: user ?? null })));
       position = piece.next ?? nextShard(position, shards);
     }
-    return { sessions, nextCursor: position === null ? null : writeCursor(position) };
+    return { sessions, unreadable, nextCursor: position === null ? null : writeCursor(position) };
   }
 
   /** Every live session, piece by piece, each at least once: far cheaper than pages for who wants them all. */
@@ -62,19 +69,21 @@ export class SessionPages {
     for (const shard of shardNumbers(tenant)) {
       const { deadlines } = shardKeys(tenant, shard);
       for await (const ids of scanned(this.client, { key: deadlines, type: 'zset' }, this.read)) {
-        yield await this.records(this.context(tenant, shard), ids);
+        yield (await this.records(this.context(tenant, shard), ids)).sessions;
       }
     }
   }
 
   /** The sessions with these ids that are live still. */
-  async records(context: ShardContext, ids: readonly string[]): Promise<Session[]> {
-    const sessions: Session[] = [];
+  async records(context: ShardContext, ids: readonly string[]): Promise<Listed> {
+    const listed: Listed = { sessions: [], unreadable: [] };
     for (let from = 0; from < ids.length; from += LISTED_PER_CALL) {
       const some = ids.slice(from, from + LISTED_PER_CALL);
-      sessions.push(...(await this.read(async () => await list(context, some))));
+      const { sessions, unreadable } = await this.read(async () => await list(context, some));
+      listed.sessions.push(...sessions);
+      listed.unreadable.push(...unreadable);
     }
-    return sessions;
+    return listed;
   }
 
   context(tenant: TenantRef, shard: number): ShardContext {
@@ -95,7 +104,7 @@ export class SessionPages {
     const keys = keysOf(context);
     const runs = (await this.runsOf(keys, node)).filter((run) => run >= at.run);
     const [run, following] = runs;
-    if (run === undefined) return { sessions: [], next: null };
+    if (run === undefined) return { sessions: [], unreadable: [], next: null };
     const place = run === at.run ? at : { ...at, run, after: null };
     const piece = await this.pieceById(context, { key: keys.nodeSessions(node, run), type: 'set' }, place, limit);
     if (piece.next !== null || following === undefined) return piece;
@@ -121,7 +130,7 @@ export class SessionPages {
   private async pieceById(context: ShardContext, index: Index, at: Position, limit: number): Promise<Piece> {
     if (at.after !== null && typeof at.after !== 'string') throw badCursor();
     const { ids, more } = await smallestAfter(this.client, index, at.after, limit, this.read);
-    return { sessions: await this.records(context, ids), next: more ? { ...at, after: ids.at(-1) ?? null } : null };
+    return { ...(await this.records(context, ids)), next: more ? { ...at, after: ids.at(-1) ?? null } : null };
   }
 
   private async pieceByStart(
@@ -133,17 +142,16 @@ export class SessionPages {
     if (typeof at.after === 'string') throw badCursor();
     const wanted = { ...of, after: at.after, limit: Math.min(limit, LISTED_PER_CALL) };
     const places = await this.read(async () => await pageByStart(context, wanted));
-    const sessions = await this.records(
+    const listed = await this.records(
       context,
       places.map(({ id }) => id),
     );
     const last = places.at(-1);
-    return { sessions, next: last === undefined ? null : { ...at, after: last } };
+    return { ...listed, next: last === undefined ? null : { ...at, after: last } };
   }
 }
 
-interface Piece {
-  sessions: Session[];
+interface Piece extends Listed {
   /** Null at the end of the shard. */
   next: Position | null;
 }

@@ -4,7 +4,14 @@ import { futureEpoch } from './future-epoch.js';
 import { GroupParents } from './group-parents.js';
 import { shardKeys, shardNumbers, shardOf, type TenantRef } from './keys.js';
 import { LimitsStore } from './limits-store.js';
-import type { AdmissionRequest, AdmissionToken, Decision, SessionOutcome, StaleEpoch } from './model/decision.js';
+import type {
+  AdmissionRequest,
+  AdmissionToken,
+  Decision,
+  FoundSession,
+  SessionOutcome,
+  StaleEpoch,
+} from './model/decision.js';
 import type { LimitKey } from './model/limit-key.js';
 import { MAX_ANCESTORS } from './model/limit.js';
 import { rateAddress } from './model/rate-address.js';
@@ -149,7 +156,7 @@ export class SessionStore {
     return await this.renewIn(tenant, await this.shardsOf(tenant, ref), ref, totals, options);
   }
 
-  async get(tenant: TenantRef, ref: SessionRef): Promise<SessionOutcome> {
+  async get(tenant: TenantRef, ref: SessionRef): Promise<FoundSession> {
     return await this.whereItLives(tenant, ref, get);
   }
 
@@ -280,11 +287,11 @@ export class SessionStore {
   }
 
   /** One shard: there. With a hint: in the user's. Else: wherever the id is found, or anywhere if it is nowhere. */
-  private async whereItLives(
+  private async whereItLives<Outcome extends FoundSession>(
     tenant: TenantRef,
     ref: SessionRef,
-    verb: (context: ShardContext, ref: SessionRef) => Promise<SessionOutcome>,
-  ): Promise<SessionOutcome> {
+    verb: (context: ShardContext, ref: SessionRef) => Promise<Outcome>,
+  ): Promise<Outcome> {
     let [[shard = 0], whose] = [await this.shardsOf(tenant, ref), ref];
     for (;;) {
       const outcome = await this.call(async () => await verb(this.context(tenant, shard), whose));
@@ -329,7 +336,7 @@ export class SessionStore {
         ),
       );
       const found = outcomes.flatMap((outcome, shard) =>
-        outcome.kind === 'live' ? [{ shard, attempt: outcome.session.attempt }] : [],
+        outcome.kind === 'live' || outcome.kind === 'unreadable' ? [{ shard, attempt: attemptOf(outcome) }] : [],
       );
       const leaving = found.length > 1 ? await this.leaving(tenant, sessionId, found) : [];
       const live = found.filter(({ shard }) => !leaving.includes(shard));
@@ -362,8 +369,13 @@ function isReplaced({ currentEpoch }: StaleEpoch, asked: AdmissionRequest, joine
   return asked.epoch === null && joined !== null && currentEpoch > joined;
 }
 
+/** Of a record that cannot be decoded any attempt may be meant. */
+function attemptOf(found: Extract<FoundSession, { kind: 'live' | 'unreadable' }>): number {
+  return found.kind === 'live' ? found.session.attempt : Infinity;
+}
+
 /** The shards in which an id has ended; those that were only told of its end, which is later than any start, come last. */
-function knowingFirst(outcomes: SessionOutcome[]): number[] {
+function knowingFirst(outcomes: FoundSession[]): number[] {
   const ended = outcomes.flatMap((outcome, shard) =>
     outcome.kind === 'ended' ? [{ shard, startedAtMs: outcome.session?.startedAtMs ?? Infinity }] : [],
   );

@@ -2,7 +2,6 @@ import { StoreUnavailableError } from './errors.js';
 import { futureEpoch } from './future-epoch.js';
 import { CrossShardHandover, newToken, type CrossShardOptions } from './cross-shard-handover.js';
 import { shardOf, type TenantRef } from './keys.js';
-import type { SessionOutcome } from './model/decision.js';
 import type { SessionRef } from './model/session.js';
 import type { TransferOutcome, TransferTarget } from './model/transfer.js';
 import { authenticate } from './scripts/authenticate.script.js';
@@ -115,7 +114,7 @@ export class Transfers {
     const movedTo = gone.kind === 'ended' ? gone.session?.movedTo : undefined;
     const ref = { sessionId: to.newId ?? '', user: movedTo?.user ?? to.user };
     const shard = await this.options.locate(tenant, ref.user === '' ? { sessionId: ref.sessionId } : ref);
-    const found: SessionOutcome = await this.call(
+    const found = await this.call(
       async () => await get(this.options.contextOf(tenant, shard), { sessionId: ref.sessionId }),
     );
     if (found.kind !== 'live') return gone;

@@ -15,7 +15,7 @@ export async function consistentBooks(redis: Redis, tenant: TenantRef): Promise<
   for (const shard of shardNumbers(tenant)) {
     const keys = shardKeys(tenant, shard);
     const ids = await redis.zrange(keys.deadlines, '0', '-1');
-    const sessions = await list({ client: redis, tenant: tenant.name, shards: tenant.shards, shard }, ids);
+    const { sessions } = await list({ client: redis, tenant: tenant.name, shards: tenant.shards, shard }, ids);
     expect(sessions.map(({ id }) => id).toSorted()).toEqual(ids.toSorted());
     found.push(...sessions.map((session) => ({ shard, session })));
 

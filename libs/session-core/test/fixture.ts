@@ -94,6 +94,7 @@ export function fieldsOf(flat: string[]): Record<string, string> {
 export async function sessionKeys(redis: Redis): Promise<string[]> {
   const lasting = new Set([
     keys.nodes,
+    keys.runs,
     keys.pulse,
     keys.limits,
     keys.events,

@@ -193,6 +193,10 @@ describe('who owns an admission, and what is left of a life', () => {
     await admitted(books.store, request('b', { policy: { idleMs: 0, maxDurationMs: 1000, reservationMs: 0 } }));
     await books.redis.set(keys.session('a'), 'x');
     books.clock.advance(2000);
-    expect((await books.store.sweep(tenant, 0, 50)).ended).toHaveLength(1);
+    const { ended } = await books.store.sweep(tenant, 0, 50);
+    expect(ended.map(({ session }) => `${session.id} ${session.endReason}`).toSorted()).toEqual([
+      'a reconciled',
+      'b max_duration',
+    ]);
   });
 });

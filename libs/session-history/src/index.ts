@@ -15,6 +15,7 @@ export type {
   HistoryEvent,
   Level,
   LevelsEvent,
+  LostEvent,
   RefusedEvent,
   Totals,
   TrafficEvent,

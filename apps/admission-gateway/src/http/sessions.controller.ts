@@ -9,6 +9,7 @@ import {
   rfc3339OrNull,
   Roles,
   sessionView,
+  unreadableView,
   unknownFields,
   type BerthConfig,
   type Principal,
@@ -107,6 +108,7 @@ export class SessionsController {
     const ref = this.ref(tenant, id, undefined, parseQuery(hintQuery, query).user);
     const outcome = await this.sessions.get(tenant, ref);
     if (outcome.kind === 'ended' && outcome.session !== null) return sessionView(outcome.session);
+    if (outcome.kind === 'unreadable') return unreadableView(outcome.session);
     return sessionView(liveSession(outcome));
   }
 

@@ -1,6 +1,14 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 
-import { Caller, parseBody, parseQuery, ProblemException, sessionView, type Principal } from '#service-kit';
+import {
+  Caller,
+  parseBody,
+  parseQuery,
+  ProblemException,
+  sessionView,
+  unreadableView,
+  type Principal,
+} from '#service-kit';
 import { Books, InvalidInputError } from '#session-core';
 
 import { Tenants } from '../tenants.service.js';
@@ -38,8 +46,8 @@ export class SessionsController {
     const tenant = this.tenants.of(caller);
     const { username, node, cursor = null, limit } = parseQuery(activeQuery, query);
     const user = username === undefined ? undefined : this.tenants.user(tenant, username);
-    const { sessions, nextCursor } = await this.books.sessions(tenant, { user, node }, cursor, limit);
-    return { sessions: sessions.map(sessionView), nextCursor };
+    const { sessions, unreadable, nextCursor } = await this.books.sessions(tenant, { user, node }, cursor, limit);
+    return { sessions: [...sessions.map(sessionView), ...unreadable.map(unreadableView)], nextCursor };
   }
 
   @Delete(':sessionId')

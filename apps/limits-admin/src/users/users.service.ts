@@ -1,6 +1,13 @@
 import { Injectable } from '@nestjs/common';
 
-import { rfc3339, sessionView, type SessionView, type TenantConfig } from '#service-kit';
+import {
+  rfc3339,
+  sessionView,
+  unreadableView,
+  type SessionView,
+  type TenantConfig,
+  type UnreadableView,
+} from '#service-kit';
 import { Books, type LimitState, type UserCount } from '#session-core';
 
 import { sortedInTurns } from '../in-turns.js';
@@ -31,8 +38,8 @@ export interface UserPage {
 export interface UserDetail extends UserLimitView {
   username: string;
   activeSessions: number;
-  /** Oldest first; at most 1,000. */
-  sessions: SessionView[];
+  /** Oldest first, and after them those whose record cannot be decoded; at most 1,000. */
+  sessions: (SessionView | UnreadableView)[];
   lastRefusal: { at: string; sessionId: string; limits: LimitState[] } | null;
   /** There if `sessions` is not all: where `/active` goes on. */
   nextCursor?: string;
@@ -89,9 +96,9 @@ export class UsersService {
     return {
       username: user,
       // A count opens to the sessions behind it: where all are listed, the list is the count.
-      activeSessions: nextCursor === null ? sessions.length : counted,
+      activeSessions: nextCursor === null ? sessions.length + found.unreadable.length : counted,
       ...userLimitView(current, user),
-      sessions: sessions.map(sessionView),
+      sessions: [...sessions.map(sessionView), ...found.unreadable.map(unreadableView)],
       lastRefusal: refusal && { at: rfc3339(refusal.atMs), sessionId: refusal.sessionId, limits: refusal.limits },
       ...(nextCursor !== null && { nextCursor }),
     };

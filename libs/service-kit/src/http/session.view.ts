@@ -1,4 +1,4 @@
-import type { EndedSession, EndReason, Session } from '#session-core';
+import type { EndedSession, EndReason, Session, UnreadableSession } from '#session-core';
 
 /** What the tombstone of a final ending does not keep. */
 const NOT_KEPT: ReadonlySet<string> = new Set([
@@ -69,6 +69,42 @@ function liveView(session: Session) {
     metadata: session.metadata,
   };
 }
+
+/** As `sessionView`, for a session whose record cannot be decoded: what is not known is null. It can be ended like any other. */
+export function unreadableView({ id, tenant, user, expiresAtMs }: UnreadableSession) {
+  return {
+    id,
+    attempt: null,
+    tenant,
+    user,
+    node: null,
+    epoch: null,
+    state: 'unreadable' as const,
+    from: null,
+    to: null,
+    sourceIp: null,
+    sourcePort: null,
+    destination: null,
+    protocol: null,
+    direction: null,
+    correlationId: null,
+    groups: [],
+    priority: null,
+    authenticated: user !== null,
+    startedAt: null,
+    lastActivityAt: null,
+    expiresAt: rfc3339OrNull(expiresAtMs),
+    endsBy: null,
+    bytesSent: null,
+    bytesReceived: null,
+    packetsSent: null,
+    packetsReceived: null,
+    channels: [],
+    metadata: null,
+  };
+}
+
+export type UnreadableView = ReturnType<typeof unreadableView>;
 
 /** A time of the Redis clock as JSON has it: RFC 3339, UTC. */
 export function rfc3339(ms: number): string {

@@ -1,5 +1,13 @@
 import type { LimitState } from './limit.js';
-import type { EndedSession, Priority, Session, SessionFacts, SessionPolicy, SessionState } from './session.js';
+import type {
+  EndedSession,
+  Priority,
+  Session,
+  SessionFacts,
+  SessionPolicy,
+  SessionState,
+  UnreadableSession,
+} from './session.js';
 
 /** May this session start? Everything in it has been validated and brought to canonical form. */
 export interface AdmissionRequest {
@@ -79,3 +87,6 @@ export type Decision = Admitted | Rejected | AlreadyEnded | IdConflict | Withdra
  */
 export type SessionOutcome =
   { kind: 'live'; session: Session } | { kind: 'ended'; session: EndedSession | null } | { kind: 'unknown' };
+
+/** What is under an id. `unreadable`: a session holds its places there, and its record cannot be decoded. */
+export type FoundSession = SessionOutcome | { kind: 'unreadable'; session: UnreadableSession };

@@ -106,15 +106,35 @@ interface UnpackedRecord {
   list: RecordList;
   /** A tombstone of a final ending has none. */
   facts: PackedFacts | undefined;
+  /** Null where there is none, or none that can be decoded. */
+  metadata: Record<string, unknown> | null;
+  /** False for a tombstone of a final ending, and where a foreign hand has written what stands behind the list: the facts are not known. */
+  isWhole: boolean;
 }
 
 function unpackRecord(packed: Buffer): UnpackedRecord {
-  const startedAtMs = packed.readUIntBE(0, START_BYTES);
-  const [list, facts] = unpackr.unpackMultiple(packed.subarray(START_BYTES)) as [unknown, PackedFacts | undefined];
+  const values: unknown[] = [];
+  let isWhole = packed.length > START_BYTES;
+  try {
+    unpackr.unpackMultiple(packed.subarray(START_BYTES), (value: unknown) => void values.push(value));
+  } catch {
+    isWhole = false;
+  }
+  const [list, facts] = values;
   if (!Array.isArray(list) || list[0] !== 1) {
     throw new CorruptReplyError('A session record has a version that this release does not know');
   }
-  return { startedAtMs, list: list as RecordList, facts };
+  const record = { startedAtMs: packed.readUIntBE(0, START_BYTES), list: list as unknown as RecordList };
+  const unknown = { ...record, facts: undefined, metadata: null, isWhole: false };
+  if (!isWhole || !Array.isArray(facts) || facts.length !== NO_FACTS.length) return unknown;
+  const known = facts as unknown as PackedFacts;
+  try {
+    const json = known.at(-1) as string | null;
+    const metadata = json === null ? null : (JSON.parse(json) as Record<string, unknown>);
+    return { ...record, facts: known, metadata, isWhole };
+  } catch {
+    return unknown;
+  }
 }
 
 function trafficOf(traffic: PackedTraffic | TombstoneTotals) {
@@ -127,8 +147,16 @@ function trafficOf(traffic: PackedTraffic | TombstoneTotals) {
     bytesReceived: Number(traffic['bytesReceived'] ?? 0),
     packetsSent: Number(traffic['packetsSent'] ?? 0),
     packetsReceived: Number(traffic['packetsReceived'] ?? 0),
-    channels: traffic['channels'] === undefined ? [] : (JSON.parse(traffic['channels']) as Channel[]),
+    channels: channelsOf(traffic['channels']),
   };
+}
+
+function channelsOf(json: string | undefined): Channel[] {
+  try {
+    return json === undefined ? [] : (JSON.parse(json) as Channel[]);
+  } catch {
+    return []; // a foreign hand
+  }
 }
 
 /** What a script says beside the record: the parts of a live session that live elsewhere. */
@@ -138,10 +166,28 @@ export interface LiveParts {
   traffic: Buffer;
 }
 
-/** Reads a live session from its record and the parts beside it. Throws CorruptReplyError on an unknown version. */
+/**
+ * Reads a live session from its record and the parts beside it; facts that cannot be decoded are absent. Throws CorruptReplyError on an unknown
+ * version.
+ */
 export function readSession(tenant: string, id: string, packed: Buffer, parts: LiveParts): Session {
+  return liveSession(tenant, id, unpackRecord(packed), parts);
+}
+
+/** As `readSession`; null where anything of the record cannot be decoded. */
+export function readWholeSession(tenant: string, id: string, packed: Buffer, parts: LiveParts): Session | null {
+  try {
+    const record = unpackRecord(packed);
+    return record.isWhole ? liveSession(tenant, id, record, parts) : null;
+  } catch (error) {
+    if (error instanceof CorruptReplyError) return null;
+    throw error;
+  }
+}
+
+function liveSession(tenant: string, id: string, record: UnpackedRecord, parts: LiveParts): Session {
   return {
-    ...base(tenant, id, unpackRecord(packed)),
+    ...base(tenant, id, record),
     lastActivityAtMs: Number(parts.lastActivity),
     expiresAtMs: readDue(parts.due),
     ...trafficOf(unpackr.unpack(parts.traffic) as PackedTraffic),
@@ -179,7 +225,7 @@ export function readEnded(tenant: string, id: string, packed: Buffer): EndedSess
     endedAtMs,
     endReason,
     note: note === '' ? null : note,
-    whole: record.facts !== undefined,
+    whole: record.isWhole,
     movedTo: movedTo === false ? null : { sessionId: movedTo[0], user: movedTo[1] },
     endedBy: endedBy ?? null,
   };
@@ -190,9 +236,12 @@ export function readDue(due: string): number | null {
   return due.endsWith('inf') ? null : Number(due);
 }
 
-function base(tenant: string, id: string, { startedAtMs, list, facts }: UnpackedRecord) {
+const LAST_TIME_MS = 8.64e15;
+
+function base(tenant: string, id: string, { startedAtMs, list, facts, metadata }: UnpackedRecord) {
   const [, state, attempt, user, node, epoch, longestMs, , , emergency, groups] = list;
-  const [from, to, sourceIp, sourcePort, destination, protocol, direction, correlationId, metadata] = facts ?? NO_FACTS;
+  const [from, to, sourceIp, sourcePort, destination, protocol, direction, correlationId] = facts ?? NO_FACTS;
+  const endsByMs = startedAtMs + longestMs;
   return {
     id,
     attempt: Math.max(attempt, 0),
@@ -212,7 +261,7 @@ function base(tenant: string, id: string, { startedAtMs, list, facts }: Unpacked
     groups,
     priority: emergency ? ('emergency' as const) : ('normal' as const),
     startedAtMs,
-    endsByMs: longestMs === 0 ? null : startedAtMs + longestMs,
-    metadata: metadata === null ? null : (JSON.parse(metadata) as Record<string, unknown>),
+    endsByMs: longestMs === 0 || !(endsByMs <= LAST_TIME_MS) ? null : endsByMs,
+    metadata,
   };
 }

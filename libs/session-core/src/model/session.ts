@@ -81,6 +81,18 @@ export interface Session extends SessionFacts {
   channels: Channel[];
 }
 
+/**
+ * A session whose record this release cannot decode: a foreign hand, or a later release, has written it. It holds its places until it is due
+ * or is ended, and nothing is known of it but what the indices say.
+ */
+export interface UnreadableSession {
+  id: string;
+  tenant: string;
+  /** Where the index that named it says whose it is; null where it does not. */
+  user: string | null;
+  expiresAtMs: number | null;
+}
+
 /** A session that has ended, while its tombstone lasts. */
 export interface EndedSession extends Session {
   endedAtMs: number;

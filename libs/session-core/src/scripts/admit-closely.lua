@@ -39,7 +39,8 @@ end
 local overtaken_at, overtaken -- the attempt that this one takes the place of
 if session then
 -- @include late-start
-  session = unpack_session(session)
+  session = read_packed(session)
+  if session.unreadable then return { 'conflict' } end
   local list = session.list
   if place_of(list[REVOKED], token) then return { 'withdrawn' } end
   if #list[REVOKED] > 0 then
@@ -107,7 +108,7 @@ if full then
   return refuse(attempt, ARGV[7], full, ARGV[6])
 end
 if #ends > 0 or new_run then touch_shard() end
-active = of_user.held - of_user.ending
+active, total = of_user.held - of_user.ending, of_total.held - of_total.ending + #ends -- not every stray was in the total
 for n, limit in ipairs(of_groups) do group_held[n] = limit.held - limit.ending end
 
 if started then -- it takes along what overtook it, said of this attempt or of none

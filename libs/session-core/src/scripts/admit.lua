@@ -37,7 +37,7 @@ local limits = redis.call('HMGET', PREFIX .. 'limits', 'version' .. CALLERS_MARK
 if not limits[1] then return { 'no-limits' } end
 local version, enforced = limits[1], limits[2] == '1'
 local held, total, length = redis.call('ZCARD', user_sessions), redis.call('ZCARD', DEADLINES), redis.call('XLEN', EVENTS)
-local session = redis.call('GET', KEYS[3])
+local session = redis.pcall('GET', KEYS[3])
 local run = ARGV[11] ~= '' and redis.call('HGET', PREFIX .. 'nodes', ARGV[11])
 
 -- Max and active of each limit. A limit with details has no number in its place, and is looked at closely.
@@ -97,8 +97,10 @@ for i = #ends - victims + 1, #ends do
 end
 if dry then return reply end
 
+local begins_run = node_sessions and redis.call('SCARD', node_sessions) == 0
+if begins_run then redis.call('SCARD', PREFIX .. 'runs') end
 local noted -- where a name that never beat has its runs, if this is the first session of one
-if node_sessions and (redis.call('SCARD', node_sessions) == 0 or #ends > 0) and not run and ARGV[12] ~= '0' then
+if node_sessions and (begins_run or #ends > 0) and not run and ARGV[12] ~= '0' then
   noted = PREFIX .. 'node_runs:' .. string.sub(node_sessions, #PREFIX + 15, -#ARGV[12] - 2)
   redis.call('ZCARD', noted)
 end
@@ -115,6 +117,7 @@ redis.call('ZADD', DEADLINES, due, id)
 if limits[8] then redis.call('ZADD', PREFIX .. 'started', now_text, id) end
 if node_sessions then redis.call('SADD', node_sessions, id) end
 if noted then redis.call('ZADD', noted, tonumber(ARGV[12]) > now + MOST_AHEAD_MS and '-' .. ARGV[12] or ARGV[12], ARGV[12]) end
+if begins_run then redis.call('SADD', PREFIX .. 'runs', string.sub(node_sessions, #PREFIX + 15)) end
 local groups_active
 for n = 1, #group_held do
   groups_active = groups_active or {}

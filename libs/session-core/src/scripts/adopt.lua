@@ -36,7 +36,8 @@ local new_run, before = not known or known < epoch, nil
 if new_run then before = plan_run(node, epoch, known) end
 local ids, noted, entering, confirmed = { '' }, { adopted = {}, restored = {}, elsewhere = {}, hang_up = {} }, {}, {}
 for _, written in ipairs({ 'listed', 'adopted', 'restored', 'elsewhere', 'hang_up' }) do redis.call('SCARD', staged(written)) end
-redis.call('SCARD', RUN)
+local begins_run = redis.call('SCARD', RUN) == 0
+redis.call('SCARD', PREFIX .. 'runs')
 
 local function note(kind, id) table.insert(noted[kind], id) end
 
@@ -102,8 +103,8 @@ local function judge_live(id, session, attempt, state)
 end
 
 local function judge(id, attempt, started, state, record)
-  local readable, session = pcall(read_session, id)
-  if not readable then return note('elsewhere', id) end
+  local session = read_session(id)
+  if session and session.unreadable then return note('elsewhere', id) end
   local list, through = session and session.list, 0
   if list then
     if session.live then return judge_live(id, session, attempt, state) end
@@ -111,7 +112,7 @@ local function judge(id, attempt, started, state, record)
     local over = not attempt or through == EVERY_ATTEMPT or attempt <= through
     if list[STATE] == WITHDRAWN then
       if attempt and over then return note('hang_up', id) end
-    elseif over then
+    elseif over and (list[STATE] ~= PROVISIONAL or session.facts ~= '') then -- of a stray nothing is left to restore
       -- A list says nothing about what has ended since it was begun: of that the node knows, or has a command.
       if list[ENDED_AT] >= mark and list[ENDED_AT] <= now then return end
       if list[STATE] == PROVISIONAL then return restore(id, session, state, record) end
@@ -165,6 +166,7 @@ for _, e in ipairs(entering) do
   redis.call('SET', key('session:', id), pack_session(session))
   redis.call('ZADD', DEADLINES, due_text(e.due), id)
   redis.call('SADD', RUN, id)
+  if begins_run then redis.call('SADD', PREFIX .. 'runs', string.sub(RUN, #PREFIX + 15)) end
   if e.user_key then
     redis.call('ZADD', e.user_key, started, id)
     redis.call('ZADD', USERS, active, list[USER])

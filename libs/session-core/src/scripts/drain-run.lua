@@ -9,6 +9,7 @@
 
 -- @include reading
 -- @include endings
+-- @include strays
 -- @include runs
 local left = redis.call('ZCARD', DEPARTED)
 if left == 0 then return { 0 } end
@@ -29,10 +30,20 @@ local ids, held = {}, 0
 if epoch then ids, held = redis.call('SRANDMEMBER', run_key, ARGV[2]), redis.call('SCARD', run_key) end
 redis.call('ZCARD', noted)
 
-local plans, orphans, reply = {}, {}, { left }
+local plans, strays, kinds, reply = {}, {}, {}, { left }
 for _, id in ipairs(ids) do
-  local readable, session = pcall(read_session, id)
-  if readable and session and session.live then plans[#plans + 1] = plan_end(id, session, nil, not killed) else orphans[#orphans + 1] = id end
+  local session = read_session(id)
+  local kind = stray_kind(session)
+  if kind then
+    strays[#strays + 1], kinds[#kinds + 1] = id, kind
+  else
+    plans[#plans + 1] = plan_end(id, session, nil, not killed)
+  end
+end
+local ending = {}
+for i, home in ipairs((homes_of(strays))) do
+  found_in(home, 'runs', run_name(node, epoch))
+  ending[i] = plan_stray(home, kinds[i])
 end
 local length = touch_shard()
 if #ids == held then
@@ -43,7 +54,10 @@ if #ids == held then
     reply[1] = left - 1
   end
 end
-if #orphans > 0 then redis.call('SREM', run_key, unpack(orphans)) end
+for _, plan in ipairs(ending) do
+  local packed = reconcile(plan, length)
+  if packed then reply[#reply + 1] = { plan.id, packed } end
+end
 for _, plan in ipairs(plans) do
   apply_end(plan, length, reason, '', reason == 'node_restarted' and ARGV[3] or nil, by ~= '' and by or nil)
   reply[#reply + 1] = { plan.id, plan.session.packed }

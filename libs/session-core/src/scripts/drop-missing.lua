@@ -16,8 +16,8 @@ local due_to_go = redis.call('ZRANGE', MISSING, '-inf', before, 'BYSCORE', 'LIMI
 local left, count, ids, plans = redis.call('ZCOUNT', MISSING, '-inf', before), redis.call('SCARD', dropped), {}, {}
 for i = 1, #due_to_go, 2 do
   local id, since = due_to_go[i], tonumber(due_to_go[i + 1])
-  local readable, session = pcall(read_session, id)
-  local list = readable and session and session.live and session.list
+  local session = read_session(id)
+  local list = session and session.live and session.list
   local here = list and list[NODE] == node and (list[EPOCH] == epoch or list[EPOCH] == 0)
   if here and session.started < since and redis.call('SISMEMBER', LISTED, id) == 0 then plans[#plans + 1] = plan_end(id, session) end
   ids[#ids + 1] = id

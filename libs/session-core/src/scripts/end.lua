@@ -7,6 +7,9 @@
 --   ARGV[7] tombstone (ms)   ARGV[8] the key or person that has it ended, '' for none   ARGV[9] its user, '' if not said
 --   ARGV[10...] pairs of total and value: bytesSent, bytesReceived, packetsSent, packetsReceived
 --
+-- A session whose record is gone or cannot be decoded, but which an index still has, ends all the same: with the reason given, and what the
+-- indices say of it.
+--
 -- Reply: live (it ended now: record) | ended (it had ended: record) | superseded (a later attempt lives) | unknown, also where it is the
 -- session of another user, which stays as it is
 
@@ -15,6 +18,7 @@
 -- @include commands
 -- @include early
 -- @include late
+-- @include strays
 local id, attempt, by_node, tombstone_ms = ARGV[2], tonumber(ARGV[3]), ARGV[6] == 'node', ARGV[7]
 local said, session_key = {}, key('session:', id)
 for i = 10, #ARGV, 2 do said[ARGV[i]] = ARGV[i + 1] end
@@ -35,6 +39,23 @@ local state, session, plan, length = look_up(id, by_node, ARGV[9], function(foun
 end)
 if state == 'foreign' then return { 'unknown' } end
 local list = session and session.list
+
+-- An index names a session that has no record, or none that can be decoded.
+local function stray_home()
+  local user, hinted = ARGV[9], nil
+  if user ~= '' then hinted = lenient('ZSCORE', key('user_sessions:', user), id) end
+  if user ~= '' and not hinted then return nil end -- it may be another's
+  if not session and not hinted and not redis.call('ZSCORE', DEADLINES, id) then return nil end
+  local home = homes_of({ id })[1]
+  if hinted then found_in(home, 'users', user, tonumber(hinted)) end
+  return home
+end
+local home = state == 'unknown' and (not session or session.unreadable) and stray_home()
+if home then
+  local stray = plan_stray(home, stray_kind(session), not by_node)
+  local how = { through = attempt or EVERY_ATTEMPT, tombstone_ms = by_node and tombstone_ms or nil, by = ARGV[8] ~= '' and ARGV[8] or nil, totals = said }
+  return { 'live', apply_stray(stray, touch_shard(), ARGV[4], ARGV[5], how) }
+end
 
 -- The node knows that this attempt is over: if that is what it was to be told, its command is done.
 local function acknowledge(through)

@@ -113,6 +113,14 @@ local function count_group(group, group_key, by)
   if counts[group_key] == 0 then redis.call('ZREM', GROUPS_INDEX, group) else redis.call('ZADD', GROUPS_INDEX, counts[group_key], group) end
 end
 
+-- A user has one session less. Returns how many are left.
+local function leave_user(user, user_key)
+  counts[user_key] = counts[user_key] - 1
+  local left = string.format('%d', counts[user_key])
+  if counts[user_key] == 0 then redis.call('ZREM', USERS, user) else redis.call('ZADD', USERS, left, user) end
+  return left
+end
+
 -- How many live sessions each group of a session has now, for its event: no field for a session without groups.
 local function groups_active(list)
   if #list[GROUPS] == 0 then return {} end
@@ -175,13 +183,9 @@ local function take_off_books(p)
     redis.call('ZREM', group_key, id)
     count_group(group, group_key, -1)
   end
-  if next(p.traffic) then redis.call('DEL', key('traffic:', id)) end
+  if next(p.traffic) or foreign_traffic[id] then redis.call('DEL', key('traffic:', id)) end
   counts[DEADLINES] = counts[DEADLINES] - 1
-  if not user_key then return '0' end
-  counts[user_key] = counts[user_key] - 1
-  local user_active = string.format('%d', counts[user_key])
-  if counts[user_key] == 0 then redis.call('ZREM', USERS, user) else redis.call('ZADD', USERS, user_active, user) end
-  return user_active
+  return user_key and leave_user(user, user_key) or '0'
 end
 
 -- What ended because its node was silent, or did not name it, may still be alive there: its ending is provisional.

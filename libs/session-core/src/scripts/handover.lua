@@ -24,6 +24,7 @@ end
 local function occupied(session_id, attempt)
   local there = read_session(session_id)
   if not there then return nil end
+  if there.unreadable then return 'id-taken' end
   local list = there.list
   if there.live then
     local due = due_of(session_id)
@@ -56,7 +57,8 @@ local function plan_arrival(session_id, session)
   end
   if list[NODE] ~= '' then
     a.node_key = key('node_sessions:', list[NODE]) .. ':' .. string.format('%d', list[EPOCH])
-    redis.call('SCARD', a.node_key)
+    if redis.call('SCARD', a.node_key) == 0 then a.run = string.sub(a.node_key, #PREFIX + 15) end
+    redis.call('SCARD', PREFIX .. 'runs')
     if list[EPOCH] > 0 and not known_run(list[NODE]) then
       a.noted = noted_runs(list[NODE])
       redis.call('ZCARD', a.noted)
@@ -73,6 +75,7 @@ local function put_on_books(a, due, traffic)
   redis.call('ZADD', DEADLINES, due_text(due), a.id)
   if a.node_key then redis.call('SADD', a.node_key, a.id) end
   if a.noted then redis.call('ZADD', a.noted, note_score(session.list[EPOCH]), run_text(session.list[EPOCH])) end
+  if a.run then redis.call('SADD', PREFIX .. 'runs', a.run) end
   if by_start then redis.call('ZADD', STARTED, started, a.id) end
   for _, group in ipairs(session.list[GROUPS]) do
     local group_key = key('group_sessions:', group)

@@ -3,7 +3,7 @@
 --
 --   ARGV[2...] session ids, at most 100
 --
--- Reply: {sessionId, record, due, lastActivity, traffic} for each.
+-- Reply: {sessionId, record, due, lastActivity, traffic} for each; {sessionId, due} for one whose record cannot be decoded.
 
 -- @include reading
 local reply = {}
@@ -13,6 +13,8 @@ for i = 2, #ARGV do
     local live = live_reply(session, due_of(ARGV[i]), read_traffic(ARGV[i]))
     live[1] = ARGV[i]
     reply[#reply + 1] = live
+  elseif session and session.unreadable then
+    reply[#reply + 1] = { ARGV[i], due_text(due_of(ARGV[i])) }
   end
 end
 return reply

@@ -2,6 +2,7 @@
 -- are full. Under an attack a refusal must not cost more than an admission; `admit-closely.lua` would cost a third more. Falls through to it
 -- where anything is out of the ordinary.
 
+-- @include key
 local full, sets, actions_of = {}, {}, {}
 local function look_at(scope, name, set, count, most, action)
   if most <= 0 or count < most then return end
@@ -20,9 +21,12 @@ local actions = #full > 0 and redis.call('HMGET', PREFIX .. 'limits', unpack(act
 for i, limit in ipairs(full) do
   plain = plain and actions[i] ~= 'terminate_oldest'
   if plain and limit.active <= 64 then
-    for _, at in ipairs(redis.call('ZMSCORE', DEADLINES, unpack(redis.call('ZRANGE', sets[i], 0, -1)))) do
+    local ids = redis.call('ZRANGE', sets[i], 0, -1)
+    for n, at in ipairs(redis.call('ZMSCORE', DEADLINES, unpack(ids))) do
       if at and tonumber(at) <= now then plain = false end
+      ids[n] = key('session:', ids[n])
     end
+    plain = plain and redis.call('EXISTS', unpack(ids)) == #ids -- else a place is taken by what has no record
   end
 end
 for _, rate in ipairs(rates_full or {}) do

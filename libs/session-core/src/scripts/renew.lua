@@ -64,5 +64,6 @@ if next(said) or due ~= last + list[IDLE] then
 end
 
 if due ~= plan.due then redis.call('ZADD', DEADLINES, 'XX', due_text(due), id) end
+if foreign_traffic[id] then redis.call('DEL', key('traffic:', id)) end
 if #changed > 0 then redis.call('HSET', key('traffic:', id), unpack(changed)) end
 return live_reply(session, due, traffic)

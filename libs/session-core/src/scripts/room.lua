@@ -20,6 +20,7 @@ local function is_under(list, limit)
 end
 
 -- @include limits-in-force
+-- @include strays
 
 -- Adds a limit to those of this decision. `groups` are those of the session that asks.
 local function check_limit(scope, name, set, held, max, action, details, groups)
@@ -45,6 +46,22 @@ local function will_end(session_id, ending, due, reason, note, by_node)
   ends[#ends + 1] = { plan_end(session_id, ending, due, by_node), reason or due_reason(ending), note or '', by_node }
 end
 
+-- A stray that a full limit counts ends in this step. The sets of this decision name it, beyond what a bounded search finds.
+local SETS = { user = 'users', group = 'groups' }
+local function will_end_stray(home, kind)
+  planned[home.id] = true
+  for _, limit in ipairs(checked) do
+    local score = redis.call('ZSCORE', limit.set, home.id)
+    if score then
+      limit.ending = limit.ending + 1
+      if SETS[limit.scope] then found_in(home, SETS[limit.scope], limit.key, tonumber(score)) end
+      local entitled = limit.reserve and PREFIX .. 'group_sessions:' .. limit.reserve.key
+      if entitled and redis.call('ZSCORE', entitled, home.id) then limit.ending_reserved = limit.ending_reserved + 1 end
+    end
+  end
+  ends[#ends + 1] = { plan_stray(home, kind), stray = true }
+end
+
 -- What a departed run held is over, whether or not it has been drained.
 local function will_depart(session_id, ending, due)
   local list = ending.list
@@ -68,7 +85,13 @@ end
 
 local function apply_planned(tombstone_ms)
   if new_run then replace_run(new_run[1], new_run[2], 0, new_run[3], true) end
-  for _, e in ipairs(ends) do apply_end(e[1], length, e[2], e[3], e[4] and e[2] ~= 'node_lost' and tombstone_ms or nil) end
+  for _, e in ipairs(ends) do
+    if e.stray then
+      reconcile(e[1], length)
+    else
+      apply_end(e[1], length, e[2], e[3], e[4] and e[2] ~= 'node_lost' and tombstone_ms or nil)
+    end
+  end
 end
 
 -- The places of a limit that nobody has taken and that are kept for the sessions of another group.
@@ -87,6 +110,17 @@ local function missing_places(limit)
   return limit.held - limit.ending + kept_free(limit) - limit.max + 1
 end
 
+-- Ends what a full limit counts although its record is gone. One command tells whether there is any.
+local function end_strays(ids)
+  local records, strays = {}, {}
+  for i, live_id in ipairs(ids) do records[i] = key('session:', live_id) end
+  if redis.call('EXISTS', unpack(records)) == #ids then return end
+  for i, live_id in ipairs(ids) do
+    if not planned[live_id] and redis.call('EXISTS', records[i]) == 0 then strays[#strays + 1] = live_id end
+  end
+  for _, home in ipairs((homes_of(strays))) do will_end_stray(home, 'gone') end
+end
+
 local function end_due(limit)
   if limit.held > LOOKED_THROUGH or limit.held == 0 then return end
   local ids = redis.call('ZRANGE', limit.set, 0, -1)
@@ -95,12 +129,15 @@ local function end_due(limit)
   for i, live_id in ipairs(ids) do
     local due = tonumber(dues[i] or math.huge)
     local live = (due <= now or departing) and read_session(live_id)
-    if live and due <= now and not is_deferred(live, due) then
+    if live and live.unreadable then
+      if due <= now and not planned[live_id] then will_end_stray(homes_of({ live_id })[1], 'unreadable') end
+    elseif live and due <= now and not is_deferred(live, due) then
       will_end(live_id, live, due)
     elseif live and departing then
       will_depart(live_id, live, due)
     end
   end
+  end_strays(ids)
 end
 
 -- A limit as answers and events show it; its action is for the events.

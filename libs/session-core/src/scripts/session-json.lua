@@ -8,7 +8,8 @@ local METADATA = 9
 -- and whole numbers are encoded, which cannot fail after a write; the metadata is JSON already, and stays as it is.
 local function session_json(id, session)
   local list, _, facts = session.list, nil, {}
-  if session.facts ~= '' then _, facts = cmsgpack.unpack_one(session.facts) end
+  if session.facts ~= '' then _, _, facts = pcall(cmsgpack.unpack_one, session.facts) end
+  if type(facts) ~= 'table' then facts = {} end
   facts[6], facts[7] = WORDS[facts[6]] or facts[6], WORDS[facts[7]] or facts[7]
   local parts = { '{"id":', cjson.encode(id), ',"attempt":', string.format('%d', list[ATTEMPT]) }
   local function tell(name, json)
@@ -27,6 +28,6 @@ local function session_json(id, session)
   for i, name in ipairs(FACTS) do
     if facts[i] ~= nil then tell(name, cjson.encode(facts[i])) end
   end
-  if facts[METADATA] then tell('metadata', facts[METADATA]) end
+  if type(facts[METADATA]) == 'string' then tell('metadata', facts[METADATA]) end
   return table.concat(parts) .. '}'
 end

@@ -27,7 +27,7 @@ describe('the session in an event carries the metadata of its admission to the l
     );
   const stored = async (sessionId: string) => {
     const outcome = await books.store.get(tenant, { sessionId });
-    return outcome.kind === 'unknown' ? undefined : outcome.session?.metadata;
+    return outcome.kind === 'live' || outcome.kind === 'ended' ? outcome.session?.metadata : undefined;
   };
 
   beforeEach(async () => {

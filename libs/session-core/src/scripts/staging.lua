@@ -15,6 +15,7 @@ local function is_listed_here() return redis.call('SISMEMBER', LISTED, '') == 1 
 
 -- When the session began that is live under an id of this run; nil if its record is not there.
 local function start_of(id)
-  local start = redis.call('GETRANGE', key('session:', id), 0, 5)
+  local start = redis.pcall('GETRANGE', key('session:', id), 0, 5)
+  if type(start) == 'table' then return nil end -- of a foreign type
   return #start == 6 and struct.unpack(START, start) or nil
 end

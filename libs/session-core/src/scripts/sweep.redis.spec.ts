@@ -56,7 +56,9 @@ describe('sweep', () => {
     await admitted(books.store, request('call-1', lasting(1_000)));
     await books.redis.del(keys.session('broken'));
     books.clock.advance(1_000);
-    expect((await books.store.sweep(tenant, 0, 1)).ended).toHaveLength(0);
-    expect((await books.store.sweep(tenant, 0, 1)).ended).toHaveLength(1);
+    const ended = async () =>
+      (await books.store.sweep(tenant, 0, 1)).ended.map(({ session }) => [session.id, session.endReason]);
+    expect(await ended()).toEqual([['broken', 'reconciled']]);
+    expect(await ended()).toEqual([['call-1', 'max_duration']]);
   });
 });

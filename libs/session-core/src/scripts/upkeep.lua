@@ -49,8 +49,8 @@ if said[2] and redis.call('ZCARD', STARTED) < redis.call('ZCARD', DEADLINES) the
   for i = 1, #page[2], 2 do
     local id = page[2][i]
     if not redis.call('ZSCORE', STARTED, id) then
-      local start = redis.call('GETRANGE', key('session:', id), 0, 5)
-      if #start == 6 then
+      local start = redis.pcall('GETRANGE', key('session:', id), 0, 5)
+      if type(start) == 'string' and #start == 6 then
         missing[#missing + 1] = string.format('%d', struct.unpack(START, start))
         missing[#missing + 1] = id
       end

@@ -8,13 +8,14 @@
 -- The admission may still be on its way in another connection, so the token stays refused for a while: in a stub where
 -- nothing is on the books, else in the record that is there. The stub keeps earlier attempts ended and shows as unknown.
 --
--- Reply: withdrawn | kept (another call owns the session as well) | none (it was not on the books).
+-- Reply: withdrawn | kept (another call owns the session as well, or nobody can read who does) | none (it was not on the books).
 
 -- @include reading
 -- @include endings
 local id, attempt, token, remembered_ms = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 local session_key = key('session:', id)
 local session = read_session(id)
+if session and session.unreadable then return { 'kept' } end
 
 if session == nil then
   session = withdrawn_stub(attempt - 1)

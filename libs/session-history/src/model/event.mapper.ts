@@ -50,10 +50,8 @@ export function historyEvent({ position, shard, fields }: OutboxEntry): HistoryE
   if (type !== 'session.ended') return null;
   const reason = fields['reason'] as EndReason;
   if (!END_REASONS.includes(reason)) throw new InvalidInputError('reason', 'must be one of the reasons of an end');
-  return {
-    kind: 'ended',
+  const ended = {
     ...envelope,
-    ...sessionNamed(fields),
     user: textIn(fields, 'user'),
     node: textIn(fields, 'node'),
     endedAtMs: timeIn(fields, 'endedAt'),
@@ -62,6 +60,13 @@ export function historyEvent({ position, shard, fields }: OutboxEntry): HistoryE
     by: textIn(fields, 'by') || undefined,
     levels,
   };
+  // Without its record the attempt of a session is not known, and its start only where an index has it.
+  const isRecorded = fields['attempt'] !== undefined;
+  if (!isRecorded && fields['startedAt'] === undefined) {
+    return { kind: 'lost', ...ended, sessionId: required(fields, 'sessionId'), totals: totalsIn(fields) };
+  }
+  const named = sessionNamed(fields);
+  return { kind: 'ended', ...ended, ...named, attempt: isRecorded ? named.attempt : null };
 }
 
 type Fields = OutboxEntry['fields'];

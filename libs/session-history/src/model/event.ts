@@ -59,7 +59,8 @@ export interface Totals {
 
 interface OfSession extends Envelope {
   sessionId: string;
-  attempt: number;
+  /** Null where the record of the session was gone: whichever began at this time is meant. */
+  attempt: number | null;
   startedAtMs: number;
   totals: Totals;
 }
@@ -73,6 +74,14 @@ export interface EndedEvent extends OfSession {
   note: string;
   /** The key or person that had it ended; absent where nobody did. */
   by?: string | undefined;
+}
+
+/** A session ended of which no index said when it began: the one of this id that has not ended is meant. */
+export interface LostEvent
+  extends
+    Envelope,
+    Pick<EndedEvent, 'sessionId' | 'user' | 'node' | 'endedAtMs' | 'reason' | 'note' | 'by' | 'totals'> {
+  kind: 'lost';
 }
 
 /** Totals of a live session, for whoever reads them from the books now and then; or of one that is over, reported after its end. */
@@ -128,4 +137,4 @@ export interface GapEvent extends Envelope {
 }
 
 /** What history is told. Events of one session may come in any order, any number of times. */
-export type HistoryEvent = AboardEvent | EndedEvent | TrafficEvent | RefusedEvent | LevelsEvent | GapEvent;
+export type HistoryEvent = AboardEvent | EndedEvent | TrafficEvent | RefusedEvent | LevelsEvent | LostEvent | GapEvent;

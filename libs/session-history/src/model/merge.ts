@@ -7,6 +7,9 @@ import { blankRow, isRefusal, timeText, type RowKey, type SessionRow } from './r
 /** An event that has a row; `levels` alone has none. */
 export type RowEvent = AboardEvent | EndedEvent | TrafficEvent | RefusedEvent;
 
+/** Of a row that only an end without its attempt has made: the first event that names one has the same session in mind. */
+const UNKNOWN_ATTEMPT = -1;
+
 const FAILED: ReadonlySet<EndReason> = new Set(['node_lost', 'node_restarted', 'reconciled', 'reservation_expired']);
 
 export function keyOf(event: RowEvent): RowKey {
@@ -29,12 +32,15 @@ export function keyOf(event: RowEvent): RowKey {
  */
 export function merge(row: SessionRow | undefined, key: RowKey, event: RowEvent): SessionRow {
   if (event.kind === 'refused') return refusedRow(row, key, event);
-  const attempt = event.kind === 'aboard' ? event.session.attempt : event.attempt;
-  if (row && !isRefusal(row) && row.attempt > attempt) return row;
-  const isKnown = row && !isRefusal(row) && row.attempt === attempt;
-  const merged = isKnown ? { ...row } : blankRow(key, attempt);
+  const of = row && !isRefusal(row) ? row : undefined;
+  const attempt = event.kind === 'aboard' ? event.session.attempt : (event.attempt ?? of?.attempt ?? UNKNOWN_ATTEMPT);
+  if (of && of.attempt > attempt) return of;
+  const isKnown = of?.attempt === attempt || of?.attempt === UNKNOWN_ATTEMPT;
+  const merged = of && isKnown ? { ...of, attempt } : blankRow(key, attempt);
   if (event.kind === 'aboard') {
     board(merged, event);
+    const { user, node } = event.session;
+    if (of?.attempt === UNKNOWN_ATTEMPT) setHolder(merged, { user: merged.user || user, node: merged.node || node });
     return merged;
   }
   if (merged.close_reason !== 'transferred') raiseTotals(merged, event.totals);
@@ -76,7 +82,7 @@ function board(row: SessionRow, { session, begins, position }: AboardEvent): voi
 function end(row: SessionRow, event: EndedEvent): void {
   const version = versionOf(event.position);
   if (!isNewer(version, row.version)) return;
-  setHolder(row, event);
+  setHolder(row, event.attempt === null ? { user: event.user || row.user, node: event.node || row.node } : event);
   row.state = 'ended';
   row.status = FAILED.has(event.reason) ? 'failed' : 'closed';
   row.end_time = timeText(event.endedAtMs);

@@ -1,4 +1,4 @@
-import type { HistoryEvent } from '../model/event.js';
+import type { HistoryEvent, LostEvent } from '../model/event.js';
 import { keyOf, type RowEvent } from '../model/merge.js';
 import { LIFE_COLUMNS, type RowKey, type SessionRow } from '../model/row.js';
 import type { Database, Store } from '../store/store.js';
@@ -6,13 +6,13 @@ import { isNamedByItsEvent, Ledger, textOf, type RowChange } from './ledger.js';
 import { writeGaps } from './gaps.js';
 import { RollupChanges } from './rollup-changes.js';
 import { writeRollups } from './rollups.js';
-import { deleteRows, insertRows, refusalsOf, rowsAt, updateLife } from './statements.js';
+import { deleteRows, insertRows, openRowsOf, refusalsOf, rowsAt, updateLife } from './statements.js';
 
 /** Rows in one statement; larger batches go in pieces of the same transaction. */
 const AT_ONCE = 1_000;
 
-/** An event that has a row, and the key of that row. */
-type Keyed = readonly [event: RowEvent, key: RowKey];
+/** An event that has a row, and the key of that row; null where that has to be found. */
+type Keyed = readonly [event: RowEvent, key: RowKey] | readonly [event: LostEvent, key: null];
 
 /**
  * Applies events in one transaction. Whatever was applied before, in whatever batches and order, and comes again changes nothing.
@@ -20,11 +20,16 @@ type Keyed = readonly [event: RowEvent, key: RowKey];
  */
 export async function applyEvents(store: Store, events: readonly HistoryEvent[]): Promise<RowChange[]> {
   const keyed = events.flatMap((event): Keyed[] =>
-    event.kind === 'levels' || event.kind === 'gap' ? [] : [[event, keyOf(event)]],
+    event.kind === 'levels' || event.kind === 'gap'
+      ? []
+      : [event.kind === 'lost' ? [event, null] : [event, keyOf(event)]],
   );
   return await store.write(async (db) => {
     const ledger = new Ledger(await knownRows(db, store, keyed));
-    for (const [event, key] of keyed) ledger.take(event, key);
+    for (const [event, key] of keyed) {
+      if (key !== null) ledger.take(event, key);
+      else ledger.end(event);
+    }
     const changes = ledger.changes();
     await writeChanges(db, store, changes);
     const rollups = new RollupChanges();
@@ -39,7 +44,12 @@ export async function applyEvents(store: Store, events: readonly HistoryEvent[])
 async function knownRows(db: Database, store: Store, keyed: readonly Keyed[]): Promise<SessionRow[]> {
   const keys = new Map<string, string[]>();
   const named = new Map<string, string[]>();
+  const lost = new Map<string, string[]>();
   for (const [event, key] of keyed) {
+    if (key === null) {
+      lost.set(`${event.tenant}\n${event.sessionId}`, [event.tenant, event.sessionId, 'active']);
+      continue;
+    }
     const { tenant, session_id, start_time } = key;
     keys.set(textOf(key), [tenant, session_id, start_time]);
     if (event.kind !== 'refused' || !isNamedByItsEvent(event)) continue;
@@ -48,6 +58,7 @@ async function knownRows(db: Database, store: Store, keyed: readonly Keyed[]): P
   const rows: SessionRow[] = [];
   for (const some of piecesOf([...keys.values()])) rows.push(...(await rowsAt(db, store, some)));
   for (const some of piecesOf([...named.values()])) rows.push(...(await refusalsOf(db, store, some)));
+  for (const some of piecesOf([...lost.values()])) rows.push(...(await openRowsOf(db, store, some)));
   return rows;
 }
 

@@ -1,6 +1,6 @@
-import type { RefusedEvent } from '../model/event.js';
+import type { LostEvent, RefusedEvent } from '../model/event.js';
 import { merge, type RowEvent } from '../model/merge.js';
-import { isRefusal, type RowKey, type SessionRow } from '../model/row.js';
+import { isRefusal, timeText, type RowKey, type SessionRow } from '../model/row.js';
 
 /** What a batch does to one row of the table: `before` null: it is new; `after` null: it is gone. */
 export interface RowChange {
@@ -42,6 +42,17 @@ export class Ledger {
     if (there) there.after = there.after ?? after;
     else this.rows.set(moved, { before: null, after });
     if (named !== null) this.refusals.set(named, moved);
+  }
+
+  /** Ends the newest row of a session that had not ended when this was said; nothing where there is none, or none any more. */
+  end(event: LostEvent): void {
+    const endedAt = timeText(event.endedAtMs);
+    const open = [...this.rows.values()]
+      .flatMap(({ after }) => (after === null || isRefusal(after) || after.status !== 'active' ? [] : [after]))
+      .filter((row) => row.tenant === event.tenant && row.session_id === event.sessionId && row.start_time < endedAt)
+      .toSorted((a, b) => (a.start_time < b.start_time ? 1 : -1))[0];
+    if (open === undefined) return;
+    this.take({ ...event, kind: 'ended', attempt: null, startedAtMs: Date.parse(open.start_time) }, open);
   }
 
   /** What has changed; a row that is as it was read is not among it. */

@@ -36,11 +36,20 @@ export async function refusalsOf(
   return await rowsNamed(db, store, named, 'event_id');
 }
 
+/** The rows of these sessions, each named by tenant, session id and status. */
+export async function openRowsOf(
+  db: Database,
+  store: Store,
+  named: readonly (readonly string[])[],
+): Promise<SessionRow[]> {
+  return await rowsNamed(db, store, named, 'status');
+}
+
 async function rowsNamed(
   db: Database,
   store: Store,
   named: readonly (readonly string[])[],
-  third: 'start_time' | 'event_id',
+  third: 'start_time' | 'event_id' | 'status',
 ): Promise<SessionRow[]> {
   const { rows } = await sql<{ list: string | null }>`select ${store.listOfLists(COLUMN_NAMES)} as list
     from ${store.elements(JSON.stringify(named))} cross join sessions

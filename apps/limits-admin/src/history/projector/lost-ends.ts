@@ -78,12 +78,14 @@ async function endLostOf(tenant: TenantRef, options: LostEndsOptions): Promise<n
 }
 
 async function notLive(tenant: TenantRef, rows: readonly SessionRow[], books: Books): Promise<SessionRow[]> {
-  const live = await books.sessionsNamed(
+  const { sessions, unreadable } = await books.sessionsNamed(
     tenant,
     rows.map((row) => row.session_id),
   );
-  const known = new Set(live.map(({ id, startedAtMs }) => `${startedAtMs} ${id}`));
-  return rows.filter((row) => !known.has(placeOf(row)));
+  const known = new Set(sessions.map(({ id, startedAtMs }) => `${startedAtMs} ${id}`));
+  // When an unreadable one began is not known; it is on the books all the same.
+  const doubtful = new Set(unreadable.map(({ id }) => id));
+  return rows.filter((row) => !known.has(placeOf(row)) && !doubtful.has(row.session_id));
 }
 
 const placeOf = (row: SessionRow): string => `${Date.parse(row.start_time)} ${row.session_id}`;
