@@ -12,6 +12,7 @@ import {
 import { NodesStore, OUTBOX_BOUNDS, SessionStore, type StoreClient } from '#session-core';
 import { warnOfContest } from '#session-wire';
 
+import { AuditService } from './audit.service.js';
 import { CommandsModule } from './commands/commands.module.js';
 import { ExpiryProcessor } from './expiry.processor.js';
 import { ExpiryQueue } from './expiry.queue.js';
@@ -67,6 +68,7 @@ import { WatchdogService } from './watchdog.service.js';
           isOpen: (tenant) => registry.isOpen(tenant),
         }),
     },
+    AuditService,
     ExpiryProcessor,
     ExpiryQueue,
     InboxLagService,

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 
 import { LOGGER, logIdleSessionTerminated, logSessionRemoved, peerOf, type Logger } from '#service-kit';
-import type { EndedSession, Sweep } from '#session-core';
+import type { AuditFindings, EndedSession, Sweep } from '#session-core';
 
 import { ReaperMetrics, type PassTrigger } from './reaper.metrics.js';
 
@@ -10,6 +10,7 @@ import { ReaperMetrics, type PassTrigger } from './reaper.metrics.js';
 export class ReaperReportService {
   private failing = false;
   private watchFailing = false;
+  private auditFailing = false;
 
   constructor(
     @Inject(LOGGER) private readonly logger: Logger,
@@ -61,6 +62,23 @@ export class ReaperReportService {
     }
     this.metrics.creationAlert();
     this.logger.warn(about, 'More sessions created within an hour than session_creation_alert_threshold');
+  }
+
+  /** A pass of the audit over a shard is done. One line where it had something to mend. */
+  audited(tenant: string, shard: number, found: AuditFindings): void {
+    if (this.auditFailing) this.logger.info('The audit works again');
+    this.auditFailing = false;
+    if (Object.values(found).every((count) => count === 0)) return;
+    this.logger.warn(
+      { tenant, shard, ...found },
+      'Indices and records did not agree, and were mended: keys of Redis were evicted, deleted or written by others',
+    );
+  }
+
+  /** A piece of the audit could not be done; nothing was ended for it. One line until a pass has come to its end. */
+  auditFailed(tenant: string, error: unknown): void {
+    if (!this.auditFailing) this.logger.error({ err: error, tenant }, 'Audit failed; it will be tried again and again');
+    this.auditFailing = true;
   }
 
   /** A sweep could not be done. One line until a pass over all shards has succeeded again. */
