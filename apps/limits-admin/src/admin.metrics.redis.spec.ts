@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 
 import { loadConfig } from '#service-kit';
+import { Audits, shardKeys } from '#session-core';
 import { startRedis, type RedisServer } from '#testing';
 
 import { type Admin, DEFAULT_TENANT, Fleet, startAdmin } from './limits-admin.fixture.js';
@@ -76,4 +77,21 @@ it('answers scrapes at the same moment alike', async () => {
 it('keeps hostile names inside their label', async () => {
   await fleet.admit('a"} 99\nactive_sessions_total 1 \\');
   expect(await scrape()).toContain('active_sessions_per_user{username="a\\"} 99\\nactive_sessions_total 1 \\\\"} 1');
+});
+
+it('says how far indices and records differed at the last audit, on every replica alike', async () => {
+  const drift = async (of: Admin) =>
+    (await of.app.inject('/metrics')).payload.split('\n').find((line) => line.startsWith('berth_drift_sessions'));
+  expect(await drift(admin)).toBe('berth_drift_sessions 0');
+  await fleet.admitAll('alice', 3);
+  const client = redis.client();
+  const keys = shardKeys(DEFAULT_TENANT, 0);
+  const [one, two] = await client.zrange(keys.userSessions('alice'), '0', '-1');
+  await client.del(keys.session(one ?? ''), keys.session(two ?? ''));
+  const audits = new Audits({ client, deadlineMs: 5_000 });
+  while ((await audits.piece(DEFAULT_TENANT, 0, { pieceMs: 1, restMs: 0 })).kind !== 'done');
+  expect(await drift(admin)).toBe('berth_drift_sessions 2');
+  const other = await startAdmin(redis.url);
+  expect(await drift(other)).toBe('berth_drift_sessions 2');
+  await other.close();
 });

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 
 import { CONFIG, Metrics, type BerthConfig } from '#service-kit';
-import { Books, NodesStore, StoreUnavailableError, type NodeCounts, type UserCount } from '#session-core';
+import { Audits, Books, NodesStore, StoreUnavailableError, type NodeCounts, type UserCount } from '#session-core';
 
 import { Tenants } from './tenants.service.js';
 
@@ -11,6 +11,7 @@ interface TenantSessions {
   top: UserCount[];
   nodes: NodeCounts;
   fuses: number;
+  drift: number;
 }
 
 /**
@@ -25,6 +26,7 @@ export class AdminMetrics {
     metrics: Metrics,
     private readonly books: Books,
     private readonly nodes: NodesStore,
+    private readonly audits: Audits,
     private readonly tenants: Tenants,
     @Inject(CONFIG) private readonly config: BerthConfig,
   ) {
@@ -71,6 +73,15 @@ export class AdminMetrics {
       },
     });
     metrics.gauge({
+      name: 'berth_drift_sessions',
+      help: 'Where indices and records did not agree, as the last audit of all shards found and mended it.',
+      async collect() {
+        const all = await read();
+        if (all === null) this.remove();
+        else this.set(all.reduce((sum, { drift }) => sum + drift, 0));
+      },
+    });
+    metrics.gauge({
       name: 'active_sessions_per_user',
       help: 'Live sessions of the users with the most, metrics.top_users of them. Users of other tenants than default carry its name.',
       labelNames: ['username', 'tenant'],
@@ -102,13 +113,14 @@ export class AdminMetrics {
     const { topUsers } = this.config.metrics;
     return await Promise.all(
       this.tenants.all().map(async (tenant) => {
-        const [total, top, nodes, fuses] = await Promise.all([
+        const [total, top, nodes, fuses, drift] = await Promise.all([
           this.books.total(tenant),
           this.books.topUsers(tenant, topUsers),
           this.nodes.counts(tenant),
           this.nodes.fuses(tenant),
+          this.audits.drift(tenant),
         ]);
-        return { tenant: tenant.name, total, top, nodes, fuses: fuses.length };
+        return { tenant: tenant.name, total, top, nodes, fuses: fuses.length, drift };
       }),
     );
   }

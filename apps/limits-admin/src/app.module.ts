@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 
 import { CONFIG, policyFor, REDIS, type BerthConfig } from '#service-kit';
 import {
+  Audits,
   Books,
   DeadLettersStore,
   LimitsStore,
@@ -128,6 +129,12 @@ import { UsersService } from './users/users.service.js';
         new SessionStore({ client, deadlineMs: store.decisionDeadlineMs, tombstoneMs }),
     },
     { provide: LimitsStore, inject: [SessionStore], useFactory: (store: SessionStore) => store.limits },
+    {
+      provide: Audits,
+      inject: [CONFIG, REDIS],
+      useFactory: ({ store }: BerthConfig, client: StoreClient) =>
+        new Audits({ client, deadlineMs: store.decisionDeadlineMs }),
+    },
     {
       provide: Books,
       inject: [CONFIG, REDIS],

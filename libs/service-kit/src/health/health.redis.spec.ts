@@ -59,6 +59,22 @@ describe('readiness', () => {
     });
   });
 
+  it('remembers that Redis has evicted keys: degraded, with what that means and what to do, also when its statistics are reset', async () => {
+    const client = server.client();
+    const checks = new ReadinessChecks();
+    for (const check of redisChecks(redis)) checks.add(check);
+    expect(await checks.run()).toMatchObject({ status: 'ok' });
+    const used = Number(/^used_memory:(\d+)/m.exec(await client.info('memory'))?.[1]);
+    await client.config('SET', 'maxmemory', String(used + 200_000), 'maxmemory-policy', 'allkeys-lru');
+    for (let i = 0; i < 100; i++) await client.set(`filler:${i}`, 'x'.repeat(10_000));
+    await client.config('SET', 'maxmemory', '100mb', 'maxmemory-policy', 'noeviction');
+    const warning = expect.stringMatching(/has evicted \d+ keys.*noeviction/);
+    expect(await checks.run()).toMatchObject({ status: 'degraded', checks: { memory: { warnings: [warning] } } });
+    await client.config('RESETSTAT');
+    expect(await checks.run()).toMatchObject({ status: 'degraded', checks: { memory: { warnings: [warning] } } });
+    await client.flushall();
+  });
+
   it('fails when scripts are not allowed', async () => {
     const client = server.client();
     await client.call('ACL', 'SETUSER', 'default', '-script');

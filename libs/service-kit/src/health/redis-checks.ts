@@ -4,12 +4,16 @@ import type { CheckResult, ReadinessCheck } from './readiness.js';
 
 const MEMORY_WARNING_SHARE = 0.8;
 
+/** How many keys each server has evicted, as far as this process has seen: also after the server was restarted or its statistics were reset. */
+type Evictions = Map<string, { last: number; keys: number }>;
+
 /** Whether every master answers and takes scripts, keeps every key, and has room. */
 export function redisChecks(redis: Redis | Cluster): ReadinessCheck[] {
+  const evicted: Evictions = new Map();
   return [
     { name: 'redis', run: () => reachable(redis) },
     { name: 'scripts', run: () => scriptsLoadable(redis) },
-    { name: 'memory', run: () => memory(redis) },
+    { name: 'memory', run: () => memory(redis, evicted) },
   ];
 }
 
@@ -36,10 +40,10 @@ async function scriptsLoadable(redis: Redis | Cluster): Promise<CheckResult> {
 }
 
 /** From INFO, since CONFIG is often forbidden. Any policy but `noeviction` throws live sessions away when memory is short. */
-async function memory(redis: Redis | Cluster): Promise<CheckResult> {
+async function memory(redis: Redis | Cluster, evicted: Evictions): Promise<CheckResult> {
   const warnings: string[] = [];
   for (const master of masters(redis)) {
-    const info = await master.info('memory').catch(() => null);
+    const info = await master.info('memory', 'stats').catch(() => null);
     if (info === null)
       return { status: 'failed', message: `Redis ${addressOf(master)} does not say how much memory it has` };
     const policy = infoField(info, 'maxmemory_policy') ?? 'unknown';
@@ -48,6 +52,13 @@ async function memory(redis: Redis | Cluster): Promise<CheckResult> {
     const server = addressOf(master);
     if (policy !== 'noeviction') {
       warnings.push(`Redis ${server} has maxmemory-policy ${policy}: it may evict live sessions; set noeviction`);
+    }
+    const lost = remembered(evicted, server, Number(infoField(info, 'evicted_keys') ?? 0));
+    if (lost.keys > 0) {
+      warnings.push(
+        `Redis ${server} has evicted ${lost.keys} keys${lost.isGrowing ? ' and goes on' : ''}: sessions may be off the books although their calls live, ` +
+          'and the audit ends what is left of them; set maxmemory-policy noeviction, give it more memory, and restart this process when the lists of the nodes have come',
+      );
     }
     if (max > 0 && used >= MEMORY_WARNING_SHARE * max) {
       warnings.push(
@@ -72,4 +83,13 @@ function masters(redis: Redis | Cluster): Redis[] {
 
 function infoField(info: string, name: string): string | undefined {
   return new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];
+}
+
+function remembered(evicted: Evictions, server: string, now: number): { keys: number; isGrowing: boolean } {
+  const known = evicted.get(server) ?? { last: 0, keys: 0 };
+  // A smaller number than before begins at nothing: the server counts anew.
+  const more = now >= known.last ? now - known.last : now;
+  const isGrowing = more > 0 && evicted.has(server);
+  evicted.set(server, { last: now, keys: known.keys + more });
+  return { keys: known.keys + more, isGrowing };
 }
