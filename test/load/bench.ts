@@ -1,6 +1,7 @@
 // The figures of docs/performance.md, measured here and now: node dist/test/load/bench.js [--json] [name …]
 import { runBench, type Bench } from './bench-context.js';
 import { coreAdmitEnd } from './core-admit-end.js';
+import { coreAudit } from './core-audit.js';
 import { coreMemory } from './core-memory.js';
 import { coreRedisTime } from './core-redis-time.js';
 import { expiryMass } from './expiry-mass.js';
@@ -19,6 +20,7 @@ const BENCHES: readonly Bench[] = [
   coreAdmitEnd,
   coreRedisTime,
   coreMemory,
+  coreAudit,
   limitsCost,
   refusalStorm,
   gatewayCpu,
