@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { shardKeys, shardOf } from '../src/keys.js';
 import { auditPass } from './audit.fixture.js';
 import { consistentBooks } from './consistent.js';
 import { admitted, keys, request, streamOf, tenant, useBooks } from './fixture.js';
@@ -266,5 +267,33 @@ describe('a record that is gone, its indices are not', () => {
       expect(await decide('b')).toMatchObject({ kind: 'admitted' });
       expect(await endings()).toMatchObject([{ sessionId: 'a', reason: 'reconciled' }]);
     });
+  });
+});
+
+describe('in a tenant of several shards', () => {
+  const books = useBooks();
+  const spread = { name: 'acme', shards: 3 };
+
+  it('a session without a record, or with one that cannot be decoded, is found and killed without naming its user', async () => {
+    const { store, redis } = books;
+    await store.limits.change(spread, () => ({ maxSessionsPerUser: 1 }));
+    for (const user of ['ann', 'ben', 'cid', 'dan']) {
+      for (const spoil of [
+        async (key: string) => await redis.del(key),
+        async (key: string) => await redis.set(key, 'garbage'),
+      ]) {
+        await store.admit(spread, request(`of ${user}`, { user }));
+        await spoil(shardKeys(spread, shardOf(spread, user)).session(`of ${user}`));
+        const outcome = await store.end(
+          spread,
+          { sessionId: `of ${user}` },
+          { reason: 'killed', by: 'berth', endedBy: 'ops' },
+        );
+        expect(outcome).toMatchObject({ kind: 'now', session: { user, endReason: 'killed', endedBy: 'ops' } });
+        books.clock.advance(86_400_001);
+        await redis.del(shardKeys(spread, shardOf(spread, user)).session(`of ${user}`));
+      }
+    }
+    await consistentBooks(redis, spread);
   });
 });

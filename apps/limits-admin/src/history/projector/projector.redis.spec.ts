@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { Redis } from 'ioredis';
 
 import type { HistoryConfig } from '#service-kit';
-import { historyKeys, inboxKeys, shardKeys } from '#session-core';
+import { Audits, historyKeys, inboxKeys, shardKeys } from '#session-core';
 import { eventually, startRedis, type RedisServer } from '#testing';
 
 import { DEFAULT_TENANT, Fleet, startAdmin, type Admin } from '../../limits-admin.fixture.js';
@@ -80,6 +80,25 @@ describe('the projector', () => {
         { session_id: 'call-1', user: 'alice', status: 'closed', close_reason: 'completed' },
       ]),
     );
+  });
+
+  it('closes the row of a session whose record is gone, also of one without user, when the audit ends it', async () => {
+    const admin = await start();
+    await fleet.admit('alice', 'of-alice');
+    await fleet.admit('', 'of-nobody');
+    await fleet.admit('alice', 'lives');
+    await eventually(async () => expect(await rowsOf(admin)).toHaveLength(3));
+    await client.del(KEYS.session('of-alice'), KEYS.session('of-nobody'));
+    const audits = new Audits({ client, deadlineMs: 5_000 });
+    while ((await audits.piece(DEFAULT_TENANT, 0, { pieceMs: 1, restMs: 0 })).kind !== 'done');
+    await eventually(async () => {
+      const rows = (await rowsOf(admin)).toSorted((a, b) => (a.session_id < b.session_id ? -1 : 1));
+      expect(rows).toMatchObject([
+        { session_id: 'lives', status: 'active' },
+        { session_id: 'of-alice', user: 'alice', node: 'b2bua-1', status: 'failed', close_reason: 'reconciled' },
+        { session_id: 'of-nobody', user: '', node: 'b2bua-1', status: 'failed', close_reason: 'reconciled' },
+      ]);
+    });
   });
 
   it('shows what live sessions have carried so far', async () => {
