@@ -23,9 +23,11 @@ export class Audits {
   }
 
   /** Goes on with the audit of one shard where it stopped, for one piece. Throws StoreUnavailableError; then the piece is done again. */
-  async piece({ name, shards }: TenantRef, shard: number, piece: AuditOptions): Promise<AuditPiece> {
+  async piece({ name, shards, identity }: TenantRef, shard: number, piece: AuditOptions): Promise<AuditPiece> {
     const { client, deadlineMs, clockMs } = this.options;
-    return await withDeadline(deadlineMs, () => audit({ client, tenant: name, shards, shard, clockMs }, piece));
+    return await withDeadline(deadlineMs, () =>
+      audit({ client, tenant: name, shards, shard, identity, clockMs }, piece),
+    );
   }
 
   /** What the last whole pass over each shard of a tenant found, together with what the one under way has found so far. */

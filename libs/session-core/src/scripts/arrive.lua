@@ -32,7 +32,7 @@ for i = 2, #ARGV, 6 do
   local again = is_same(there, to)
   if epoch and not again then
     reply[#reply + 1] = lost and 'node_lost' or 'node_restarted'
-  elseif there and there.live and not again then
+  elseif there and (there.live or there.unreadable) and not again then
     reply[#reply + 1] = 'taken'
   else
     reply[#reply + 1] = 'here'

@@ -73,7 +73,7 @@ local function check_run(node, epoch, ids)
   seen[run_key] = true
   check_node(node)
   local name = string.sub(run_key, #PREFIX + 15)
-  if redis.call('SISMEMBER', RUNS, name) == 0 then plan('restored', 'SADD', RUNS, name) end
+  if redis.call('SISMEMBER', RUNS, name) == 0 then commands[#commands + 1] = { 'SADD', RUNS, name } end -- nobody but the audit needs it
   local noted = epoch > 0 and not known_run(node) and noted_runs(node)
   if noted and not read_index('ZSCORE', noted, run_text(epoch)) then plan('restored', 'ZADD', noted, note_score(epoch), run_text(epoch)) end
   local over, lost = departed_run({ [NODE] = node, [EPOCH] = epoch })

@@ -3,13 +3,15 @@
 --
 --   ARGV[2...] session ids, at most 100
 --
--- Reply: {sessionId, seen, record, due, lastActivity, traffic, until when (ms) the calls of its user are paid for} for each.
+-- Reply: {sessionId, seen, record, due, lastActivity, traffic, until when (ms) the calls of its user are paid for} for each; an error where one of
+-- them has a record that cannot be decoded.
 
 -- @include reading
 -- @include offers
 local reply, paid = {}, {}
 for i = 2, #ARGV do
   local session = read_session(ARGV[i])
+  if session and session.unreadable then return redis.error_reply('ERR A session has a record that cannot be decoded') end
   if session and session.live then
     local user, due, traffic = session.list[USER], due_of(ARGV[i]), read_traffic(ARGV[i])
     paid[user] = paid[user] or redis.call('GET', key('rates:user:', user)) or '0'

@@ -33,8 +33,8 @@ end
 
 local writes, seen, found = {}, {}, state[3] == '1'
 for i = 1, #page[2], 2 do
-  local readable, session = pcall(read_session, page[2][i])
-  local list = readable and session and session.live and session.list
+  local session = read_session(page[2][i])
+  local list = session and session.live and session.list
   local run = list and list[NODE] ~= '' and list[EPOCH] > 0 and list[NODE] .. ':' .. run_text(list[EPOCH])
   if run and not seen[run] then
     local write, new = plan(list[NODE], list[EPOCH], noted_runs(list[NODE]))

@@ -12,8 +12,8 @@
 local page = redis.call('SSCAN', staged('hang_up'), ARGV[5], 'COUNT', ARGV[6])
 local reply, back, final = { page[1] }, {}, {}
 for _, id in ipairs(page[2]) do
-  local readable, session = pcall(read_session, id)
-  if not readable or session and session.live then
+  local session = read_session(id)
+  if session and (session.live or session.unreadable) then
     back[#back + 1] = id
   else
     reply[#reply + 1] = id
