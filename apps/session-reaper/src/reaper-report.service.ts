@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 
 import { LOGGER, logIdleSessionTerminated, logSessionRemoved, peerOf, type Logger } from '#service-kit';
-import type { AuditFindings, EndedSession, Sweep } from '#session-core';
+import { StoreUnavailableError, type AuditFindings, type EndedSession, type Sweep } from '#session-core';
 
 import { ReaperMetrics, type PassTrigger } from './reaper.metrics.js';
 
@@ -75,8 +75,9 @@ export class ReaperReportService {
     );
   }
 
-  /** A piece of the audit could not be done; nothing was ended for it. One line until a pass has come to its end. */
+  /** A piece of the audit could not be done; nothing was ended for it. One line until a pass has come to its end; that Redis is away the sweeps say. */
   auditFailed(tenant: string, error: unknown): void {
+    if (error instanceof StoreUnavailableError) return;
     if (!this.auditFailing) this.logger.error({ err: error, tenant }, 'Audit failed; it will be tried again and again');
     this.auditFailing = true;
   }

@@ -243,7 +243,8 @@ export class RunsWorld {
     const { redis } = this.books;
     const ids = await redis.zrange(shardKeys(this.tenant, shard).deadlines, '0', '-1');
     const context = { client: redis, tenant: this.tenant.name, shards: this.tenant.shards, shard };
-    return (await list(context, ids)).map(({ id, node, epoch, user }) => ({ id, node: node ?? '', epoch, user }));
+    const { sessions } = await list(context, ids);
+    return sessions.map(({ id, node, epoch, user }) => ({ id, node: node ?? '', epoch, user }));
   }
 
   private hold(session: Held): void {
