@@ -295,8 +295,8 @@ describe('the audit of several shards, after the server evicted what it liked', 
       const found = await store.get(spread, { sessionId: `c${i}`, user: `u${i % 30}` });
       if (found.kind === 'live') living.add(`c${i}`);
     }
-    await auditPass(redis, spread);
-    await auditPass(redis, spread);
+    // What is found by the last index that names it may be lacking in those that were gone through before.
+    for (let passes = 0; passes < 4; passes++) await auditPass(redis, spread);
     const found = await consistentBooks(redis, spread);
     // What no index and no list names any more cannot be found without going through all keys.
     expect(found.map(({ session }) => session.id).filter((id) => !living.has(id))).toEqual([]);

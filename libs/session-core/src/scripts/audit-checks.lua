@@ -6,6 +6,7 @@ local MOST_ENDINGS, MOST_MENDS = 16, 100
 local found = { ended = 0, restored = 0, removed = 0, recounted = 0 }
 local unlinks, commands, touched, stray_homes, stray_plans = {}, {}, {}, {}, {}
 local records, unlinked, seen = {}, {}, {}
+local returning = {} -- ids that the deadlines did not know: other indices may lack them, too
 
 local function has_room() return #stray_plans < MOST_ENDINGS and #commands < MOST_MENDS end
 local function plan(kind, ...)
@@ -101,6 +102,7 @@ local function judge_entry(id, is_due, scope, name, set, start)
     plan('removed', scope == 'runs' and 'SREM' or 'ZREM', set, id)
     if scope ~= 'runs' then counts[set] = counts[set] - 1 end
   elseif not is_due then
+    if not kind then returning[#returning + 1] = id end
     plan('restored', 'ZADD', DEADLINES, kind and '+inf' or due_text(next_due(session, now)), id)
   end
 end

@@ -153,6 +153,8 @@ local function step()
 end
 while not is_over do
   step()
+  check_records(returning)
+  returning = {}
   is_over = is_over or place.stage > #STAGES or not has_room() or entries >= MOST_ENTRIES or clock() - started_at >= budget
 end
 
