@@ -51,6 +51,10 @@ import { Tenants } from './tenants.service.js';
 import { UsersController } from './users/users.controller.js';
 import { UsersService } from './users/users.service.js';
 
+/** A command of a list may take longer than a decision: a person waits for it, and nobody's call. */
+const LIST_DEADLINE_MS = 2_000;
+const listDeadlineMs = ({ decisionDeadlineMs }: BerthConfig['store']) => Math.max(decisionDeadlineMs, LIST_DEADLINE_MS);
+
 @Module({
   controllers: [
     LimitsController,
@@ -109,7 +113,7 @@ import { UsersService } from './users/users.service.js';
       provide: DeadLettersStore,
       inject: [CONFIG, REDIS],
       useFactory: ({ store, tenants }: BerthConfig, client: StoreClient) =>
-        new DeadLettersStore(client, store.decisionDeadlineMs, Object.values(tenants)),
+        new DeadLettersStore(client, listDeadlineMs(store), Object.values(tenants)),
     },
     {
       provide: NodesStore,
@@ -138,7 +142,7 @@ import { UsersService } from './users/users.service.js';
     {
       provide: Books,
       inject: [CONFIG, REDIS],
-      useFactory: ({ store }: BerthConfig, client: StoreClient) => new Books(client, store.decisionDeadlineMs),
+      useFactory: ({ store }: BerthConfig, client: StoreClient) => new Books(client, listDeadlineMs(store)),
     },
   ],
 })

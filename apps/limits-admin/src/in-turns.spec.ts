@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers';
 
 import { describe, expect, it } from '@jest/globals';
 
-import { inTurns, sortedInTurns } from './in-turns.js';
+import { inTurns, pageInTurns, sortedInTurns } from './in-turns.js';
 
 /** How often others had their turn while this went on. */
 async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
@@ -41,6 +41,16 @@ describe('work in turns', () => {
     const pairs = mixed.slice(0, 5_000).map((value, at) => [value % 3, at] as const);
     const sorted = await sortedInTurns(pairs, (a, b) => a[0] - b[0]);
     expect(sorted).toEqual(pairs.toSorted((a, b) => a[0] - b[0]));
+  });
+
+  it.each([1, 7, 300, 5_000])('gives each page of %i as sorting all of it would', async (limit) => {
+    const some = mixed.slice(0, 9_000);
+    const sorted = some.toSorted((a, b) => a - b);
+    for (const page of [1, 2, 3, Math.ceil(9_000 / limit), Math.ceil(9_000 / limit) + 1]) {
+      const expected = sorted.slice((page - 1) * limit, page * limit);
+      expect(await pageInTurns(some, (a, b) => a - b, { page, limit })).toEqual(expected);
+    }
+    expect(await pageInTurns([], (a: number, b) => a - b, { page: 1, limit })).toEqual([]);
   });
 
   it('stops when it is told to', async () => {

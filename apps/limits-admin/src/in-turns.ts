@@ -50,6 +50,25 @@ export async function sortedInTurns<T>(
   return sorted[0] ?? [];
 }
 
+/** A page of what `sortedInTurns` would give. An early page of a long list needs no order of all of it. */
+export async function pageInTurns<T>(
+  items: readonly T[],
+  compare: (a: T, b: T) => number,
+  { page, limit }: { page: number; limit: number },
+): Promise<T[]> {
+  const most = page * limit;
+  if (4 * most >= items.length) return (await sortedInTurns(items, compare)).slice(most - limit, most);
+  let first: T[] = [];
+  for (let from = 0; from < items.length; from += COMPARED_PER_TURN) {
+    const last = first.length === most ? first.at(-1) : undefined;
+    const some = items.slice(from, from + COMPARED_PER_TURN);
+    const nearer = last === undefined ? some : some.filter((item) => compare(item, last) < 0);
+    if (nearer.length > 0) first = [...first, ...nearer].toSorted(compare).slice(0, most);
+    await setImmediate();
+  }
+  return first.slice(most - limit, most);
+}
+
 function* inOrder<T>(left: readonly T[], right: readonly T[], compare: (a: T, b: T) => number): Generator<T> {
   let [i, j] = [0, 0];
   while (i < left.length && j < right.length) yield compare(left[i]!, right[j]!) <= 0 ? left[i++]! : right[j++]!;

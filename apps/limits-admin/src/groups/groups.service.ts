@@ -10,7 +10,7 @@ import {
   type GroupCount,
 } from '#session-core';
 
-import { sortedInTurns } from '../in-turns.js';
+import { inTurns, pageInTurns } from '../in-turns.js';
 import { groupLimit } from '../limits/in-force.js';
 import { own } from '../limits/layer.js';
 import { LimitsService, type CurrentLimits } from '../limits/limits.service.js';
@@ -32,6 +32,9 @@ export interface GroupPage {
   limit: number;
 }
 
+/** Anybody who admits makes groups: however many there are, others work in between. */
+const LOOKED_AT_PER_TURN = 2_000;
+
 /** Which groups there are, how many sessions each has, and how many it may have. */
 @Injectable()
 export class GroupsService {
@@ -46,12 +49,9 @@ export class GroupsService {
    */
   async page(tenant: TenantConfig, query: GroupsQuery): Promise<KindPage & GroupPage> {
     const { current, counts } = await this.read(tenant);
-    const kinds = new Set([
-      ...Object.keys(current.limits.groups),
-      ...counts.map(({ group }) => groupParts(group).kind),
-    ]);
-    const sorted = await sortedInTurns([...kinds], (a, b) => (a < b ? -1 : 1));
-    const shown = sorted.slice((query.page - 1) * query.limit, query.page * query.limit);
+    const kinds = new Set(Object.keys(current.limits.groups));
+    await inTurns(counts, LOOKED_AT_PER_TURN, ({ group }) => kinds.add(groupParts(group).kind));
+    const shown = await pageInTurns([...kinds], (a, b) => (a < b ? -1 : 1), query);
     return {
       kinds: shown.map((kind) => kindView(current, kind)),
       totalKinds: kinds.size,
@@ -89,10 +89,11 @@ export class GroupsService {
     kind: string | null = null,
   ): Promise<{ current: CurrentLimits; counts: GroupCount[] }> {
     const [current, live] = await Promise.all([this.limits.current(tenant), this.books.groups(tenant, kind)]);
-    const known = new Set(live.map(({ group }) => group));
-    const said = [...saidGroups(current.limits)].filter((group) => kind === null || groupParts(group).kind === kind);
-    const idle = said.filter((group) => !known.has(group));
-    return { current, counts: [...live, ...idle.map((group) => ({ group, activeSessions: 0 }))] };
+    const idle = new Set(saidGroups(current.limits));
+    if (idle.size === 0) return { current, counts: live };
+    await inTurns(live, LOOKED_AT_PER_TURN, ({ group }) => idle.delete(group));
+    const ofKind = [...idle].filter((group) => kind === null || groupParts(group).kind === kind);
+    return { current, counts: [...live, ...ofKind.map((group) => ({ group, activeSessions: 0 }))] };
   }
 }
 
@@ -106,12 +107,12 @@ function saidGroups({ groups, details }: EffectiveLimits): Set<string> {
   return new Set([...named, ...detailed]);
 }
 
+/** Those with most sessions first. */
+const byUse = (a: GroupCount, b: GroupCount) => b.activeSessions - a.activeSessions || (a.group < b.group ? -1 : 1);
+
 async function pageOf(current: CurrentLimits, counts: GroupCount[], { page, limit }: GroupsQuery): Promise<GroupPage> {
-  const sorted = await sortedInTurns(
-    counts,
-    (a, b) => b.activeSessions - a.activeSessions || (a.group < b.group ? -1 : 1),
-  );
-  const groups = sorted.slice((page - 1) * limit, page * limit).map((count) => groupView(current, count));
+  const shown = await pageInTurns(counts, byUse, { page, limit });
+  const groups = shown.map((count) => groupView(current, count));
   return { groups, total: counts.length, page, limit };
 }
 

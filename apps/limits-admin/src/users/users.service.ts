@@ -10,7 +10,7 @@ import {
 } from '#service-kit';
 import { Books, type LimitState, type UserCount } from '#session-core';
 
-import { sortedInTurns } from '../in-turns.js';
+import { pageInTurns } from '../in-turns.js';
 import { userLimit } from '../limits/in-force.js';
 import { LimitsService, type CurrentLimits } from '../limits/limits.service.js';
 import { overridesOf } from '../limits/limits.view.js';
@@ -73,9 +73,9 @@ export class UsersService {
     const [current, live] = await Promise.all([this.limits.current(tenant), this.books.users(tenant)]);
     const known = new Set(live.map(({ user }) => user));
     const idle = limitedUsers(current).filter((user) => !known.has(user));
-    const all = await sortedInTurns([...live, ...idle.map((user) => ({ user, activeSessions: 0 }))], ORDERS[sort]);
+    const all = [...live, ...idle.map((user) => ({ user, activeSessions: 0 }))];
     const limitOf = (user: string) => userLimit(current.limits, user, current.nowMs).max;
-    const rows = all.slice((page - 1) * limit, page * limit);
+    const rows = await pageInTurns(all, ORDERS[sort], { page, limit });
     const users: UserRow[] = [];
     for (let from = 0; from < rows.length; from += LOOKUPS_AT_ONCE) {
       const some = rows.slice(from, from + LOOKUPS_AT_ONCE);
