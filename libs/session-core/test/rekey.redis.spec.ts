@@ -3,6 +3,7 @@ import { StoreUnavailableError } from '../src/errors.js';
 import { shardKeys, shardNumbers, shardOf, tenantKeys } from '../src/keys.js';
 import { Lease } from '../src/lease.js';
 import { effectiveLimits } from '../src/model/limits-document.js';
+import { claim } from '../src/scripts/claim.script.js';
 import { offer } from '../src/scripts/offer.script.js';
 import { allShardScripts } from '../src/scripts/script.js';
 import { consistentBooks, countOf } from './consistent.js';
@@ -233,6 +234,30 @@ describe.each([1, 4])('a change of the identity rules of a tenant with %i shard(
       kind: 'live',
       session: { user: 'ann' },
     });
+  });
+
+  it('goes through with a handover that had been claimed: the session is there once, under its new name', async () => {
+    if (shards === 1) return;
+    const name = Array.from({ length: 20 }, (_, i) => `User${i}`).find((user) => shardOf(kept, user) > 0) ?? '';
+    await before().admit(request('s', { user: '' }));
+    const context = (shard: number) => ({
+      client: books.redis,
+      tenant: 'acme',
+      shards,
+      shard,
+      identity: KEEP_KEEP,
+      clockMs: () => books.clock.nowMs,
+    });
+    const offered = await offer(
+      context(0),
+      { sessionId: 's' },
+      { to: { kind: 'authenticated', user: name }, token: 7 },
+    );
+    if (offered.kind !== 'offered') throw new Error(offered.kind);
+    const claimed = await claim(context(shardOf(kept, name)), { offer: offered.offer, from: 0 }, 60_000, offered.seen);
+    expect(claimed).toMatchObject({ kind: 'live' });
+    await rekeyed(at(), folded);
+    expect(await users()).toEqual([['s', name.toLowerCase()]]);
   });
 
   it('closes the tenant for everybody while it is under way', async () => {
