@@ -165,8 +165,11 @@ export class Load {
         packetsReceived: packetsReceived + random(10),
       };
       const outcome = await this.doubted([life.id], this.store.renew(this.tenant, { sessionId: life.id }, totals));
-      if (outcome.kind !== 'live') return this.drop(lane, life);
-      life.totals = { ...totals, bytesReceived: Math.max(bytesReceived, totals.bytesReceived) };
+      // What comes after the end counts too.
+      if (outcome.kind !== 'unknown') {
+        life.totals = { ...totals, bytesReceived: Math.max(bytesReceived, totals.bytesReceived) };
+      }
+      if (outcome.kind !== 'live') this.drop(lane, life);
     },
     transfer: async (lane) => {
       const life = this.pick(lane);
