@@ -25,7 +25,8 @@ if said.channels then said.channels_at = string.format('%d', at) end
 
 local kept_at, kept, outbox
 local state, session, plan = look_up(id, false, ARGV[5], says_anything and function(found)
-  if found and found.live and (not attempt or attempt == found.list[ATTEMPT]) then return end
+  -- One that is due ends here, and what is said of it comes after its end.
+  if found and found.live and (not attempt or attempt == found.list[ATTEMPT]) and due_of(id) > now then return end
   kept_at, outbox = early_key(id, ARGV[3]), redis.call('XLEN', EVENTS)
   kept = read_early(kept_at)
   touch_late()

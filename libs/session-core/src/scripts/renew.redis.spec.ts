@@ -49,6 +49,15 @@ describe('confirm, renew and get', () => {
     });
   });
 
+  it('loses no total that is said in the renewal which finds that the session is over', async () => {
+    await admitted(books.store, request('call-1', { policy }));
+    books.clock.advance(10_000);
+    expect(await books.store.renew(tenant, ref, { bytesSent: 7 })).toMatchObject({ kind: 'ended' });
+    const [, ended, totals] = await streamOf(books.redis, keys.events);
+    expect(ended).toMatchObject({ type: 'session.ended', reason: 'idle_timeout' });
+    expect(totals).toMatchObject({ type: 'session.totals', sessionId: 'call-1', bytesSent: '7' });
+  });
+
   it('renews the idle time but never the maximum duration', async () => {
     const { session } = await admitted(books.store, request('call-1', { policy }));
     for (let i = 0; i < 11; i++) {
