@@ -104,6 +104,40 @@ describeWith(['redis-server'], 'events and snapshots over HTTP', () => {
     });
   });
 
+  it('addresses have one form, however they are written, in the record, the events and the refusals', async () => {
+    const spellings = [
+      ['2001:db8::7', '[2001:db8::7]:443'],
+      ['2001:DB8:0:0::7', '[2001:DB8:0:0::7]:443'],
+      ['2001:0db8::0007', '[2001:0db8::0007]:0443'],
+    ].map(([sourceIp, destination]) => ({ sourceIp, destination }));
+    for (const [n, facts] of spellings.entries()) {
+      await publish(started(`s${n}`, facts), { v: 1, type: 'session.rejected', user: 'bob', ...facts });
+      const { body } = await gateway.get(`/v1/sessions/s${n}`);
+      expect(body).toMatchObject({ sourceIp: '2001:db8::7', destination: '[2001:db8::7]:443' });
+    }
+    await publish(started('mapped', { sourceIp: '::ffff:192.0.2.7', destination: 'Example.COM.:443' }));
+    const mapped = await gateway.get('/v1/sessions/mapped');
+    expect(mapped.body).toMatchObject({ sourceIp: '192.0.2.7', destination: 'example.com:443' });
+    const rejections = await redis.client().xrange('berth:{default/0}:rejections', '-', '+');
+    expect(rejections).toHaveLength(3);
+    for (const [, fields] of rejections)
+      expect(fields).toEqual(expect.arrayContaining(['2001:db8::7', '[2001:db8::7]:443']));
+  });
+
+  it.each([
+    ['sourceIp', 'fe80::1%eth0', 'must be an IPv4 or IPv6 address without a zone, such as 192.0.2.7 or 2001:db8::7'],
+    [
+      'destination',
+      '[2001:db8::7]:65536',
+      expect.stringContaining('must be a host with or without a port from 0 to 65535'),
+    ],
+    ['destination', '[fe80::1%eth0]:443', expect.stringContaining('such as example.com:443')],
+    ['destination', 'no host at all', expect.stringContaining('or [2001:db8::7]:443')],
+  ])('an address that is none, %s %s, is refused with what is expected', async (path, value, message) => {
+    const { status, body } = await gateway.admit({ [path]: value });
+    expect({ status, errors: body['errors'] }).toEqual({ status: 400, errors: [{ path, message }] });
+  });
+
   it('a refusal of a server stands beside those of the limits', async () => {
     const refusal = {
       v: 1,

@@ -49,6 +49,7 @@ export {
 export type { Beat, BeatPath, Contest, Fuse, Heartbeat, NodeCounts, NodePolicy, NodeView } from './model/node.js';
 export type { Watch } from './scripts/watch-nodes.script.js';
 export { LimitsStore } from './limits-store.js';
+export { canonicalAddress, canonicalDestination, canonicalHost } from './model/address.js';
 export type { Command } from './model/command.js';
 export { Repetition } from './model/repetition.js';
 export type {

@@ -5,7 +5,7 @@ export function plainStats(rows: readonly SessionRow[], tenant: string, sinceMs:
   const since = new Date(sinceMs).toISOString();
   const mine = rows.filter((row) => row.tenant === tenant);
   const inWindow = mine.filter((row) => row.start_time >= since);
-  const sessions = inWindow.filter((row) => row.refusals === 0);
+  const sessions = inWindow.filter((row) => row.refusals === 0 && row.close_reason !== 'transferred');
   const refused = inWindow.filter((row) => row.refusals > 0);
   const ended = sessions.filter((row) => row.end_time !== null);
   const users = grouped(

@@ -2,7 +2,7 @@ import { expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { inForm } from '#testing';
 
-import type { HistoryDatabase, Stats } from '../src/index.js';
+import { historyEvent, type HistoryDatabase, type Stats } from '../src/index.js';
 import { describeDatabases } from './databases.fixture.js';
 import { plainStats, sum } from './plain.fixture.js';
 import { allRows } from './rows.fixture.js';
@@ -37,6 +37,45 @@ describeDatabases('statistics', ({ open, kind }) => {
       { numRuns, endOnFailure: kind === 'postgres' },
     );
   });
+
+  it.each([20 * 60_000, 26 * HOUR_MS])(
+    'count a chain of transfers once, in a window that began %d ms ago',
+    async (backMs) => {
+      const database = await open();
+      const start = Date.now() - 15 * 60_000 - (backMs > HOUR_MS ? 2 * HOUR_MS : 0);
+      let n = 0;
+      const tell = (type: string, fields: Record<string, unknown>) => {
+        const at = start + 1_000 * n++;
+        const all = { v: 1, id: `e${n}`, type, tenant: 'default', at, startedAt: start, attempt: 1, ...fields };
+        const text = Object.entries(all).map(([name, value]) => [name, String(value)]);
+        return historyEvent({ position: `${at}-0`, shard: 0, fields: Object.fromEntries(text) as never })!;
+      };
+      const session = (id: string, user: string) =>
+        JSON.stringify({ id, attempt: 1, user, destination: 'example.com:443', groups: ['trunk:west'] });
+      const ended = (sessionId: string, user: string, reason: string, totals = {}) =>
+        tell('session.ended', { sessionId, user, reason, endedAt: start + 1_000 * n, ...totals });
+      await database.apply([
+        tell('session.admitted', { session: session('leg-1', 'alice') }),
+        ended('leg-1', 'alice', 'transferred'),
+        tell('session.transferred', { session: session('leg-2', 'alice'), fromId: 'leg-1' }),
+        ended('leg-2', 'alice', 'transferred'),
+        tell('session.transferred', { session: session('leg-3', 'bob'), fromId: 'leg-2', fromUser: 'alice' }),
+        ended('leg-3', 'bob', 'completed', { bytesSent: 500 }),
+      ]);
+      expect(await database.stats('default', Date.now() - backMs)).toMatchObject({
+        totalSessions: 1,
+        endedSessions: 1,
+        bytesSent: 500,
+        averageDurationSecs: 5,
+        topUsers: [{ user: 'bob', sessions: 1, bytes: 500 }],
+        topDestinations: [{ dest: 'example.com:443', sessions: 1 }],
+        endedByReason: { completed: 1 },
+      });
+      const traffic = await database.traffic('default', { sinceMs: Date.now() - backMs });
+      expect(sum(traffic, ({ sessions }) => sessions)).toBe(1);
+      expect((await database.history('default')).total).toBe(3);
+    },
+  );
 
   it('have the exact peak of every hour, for the total, users and groups', async () => {
     await fc.assert(

@@ -148,8 +148,10 @@ export class World {
     const { bytesSent = 0, bytesReceived = 0 } = one.traffic;
     one.traffic = { bytesSent: Math.max(bytesSent, which * 10), bytesReceived: Math.max(bytesReceived, which) };
     this.remember(one, null);
-    const { tenant, id: sessionId, attempt, startedAt: startedAtMs } = one;
-    const totals = { bytesSent: which * 10, bytesReceived: which };
+    this.report(one, { bytesSent: which * 10, bytesReceived: which });
+  }
+
+  private report({ tenant, id: sessionId, attempt, startedAt: startedAtMs }: Live, totals: Live['traffic']): void {
     const position = `${this.ms}-${this.n}`;
     this.events.push({
       kind: 'traffic',
@@ -164,8 +166,10 @@ export class World {
     });
   }
 
+  /** Some under another id, as which the session goes on with its start and its totals. */
   private transfer(one: Live, who: number): void {
     const before = one.user;
+    const from = this.n % 3 === 0 ? this.leaveId(one) : {};
     one.user = USERS[who] || 'carol';
     one.node = `n${who}`;
     this.remember(one, null);
@@ -173,11 +177,23 @@ export class World {
       session: this.factsOf(one),
       startedAt: one.startedAt,
       ...this.counts(one, one.user),
+      ...from,
       ...(before === one.user
         ? {}
         : { fromUser: before, fromUserActive: this.count(one.tenant, ({ user }) => user === before) }),
     });
     if (before !== '' && before !== one.user) this.level(one, 'user', before);
+    if ('fromId' in from) this.report(one, one.traffic);
+  }
+
+  private leaveId(one: Live) {
+    const { id: fromId, traffic } = one;
+    one.traffic = {};
+    this.end(one, 'transferred');
+    this.live.push(one);
+    this.n += 1;
+    Object.assign(one, { id: `call-${this.n}@pc`, attempt: 1, traffic });
+    return { fromId };
   }
 
   /** To another shard and back: it leaves, which ends nothing, and comes again. */

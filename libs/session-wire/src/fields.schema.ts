@@ -1,8 +1,13 @@
-import { isIP } from 'node:net';
-
 import { z } from 'zod';
 
-import { EMERGENCY_GROUP, EMERGENCY_KIND, MAX_GROUPS } from '#session-core';
+import {
+  canonicalAddress,
+  canonicalDestination,
+  canonicalHost,
+  EMERGENCY_GROUP,
+  EMERGENCY_KIND,
+  MAX_GROUPS,
+} from '#session-core';
 
 /** Controls, lone surrogates, line separators, and the mark that bytes leave that were no UTF-8. */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\uFFFD]/u;
@@ -11,6 +16,7 @@ const UNPRINTABLE_HEADER = /(?![\t\r\n])[\p{Cc}\p{Cs}\uFFFD]/u;
 
 const GROUP = /^[a-z0-9-]{1,32}:/;
 const MAX_PORT = 65_535;
+const MAX_ADDRESS_BYTES = 256;
 /** The longest duration that the configuration takes as well: 3,650 days. */
 const MAX_TTL_SECONDS = 315_360_000;
 /** Deeper than any metadata has reason to be, and far from what encoders of JSON refuse. */
@@ -53,8 +59,27 @@ export function listOf<T extends z.ZodType>(item: T, most: number) {
 export const port = () => wholeNumber(0, MAX_PORT);
 export const ttlSeconds = () => wholeNumber(1, MAX_TTL_SECONDS);
 
+/** An address, host or destination in its one form, however it was written. */
+function oneForm(canonical: (written: string) => string | null, expected: string) {
+  return text(MAX_ADDRESS_BYTES).transform((written, context) => {
+    const form = canonical(written);
+    if (form !== null) return form;
+    context.addIssue({ code: 'custom', message: expected });
+    return z.NEVER;
+  });
+}
+
 export const ipAddress = () =>
-  z.string().refine((value) => value.length <= 64 && isIP(value) !== 0, 'must be an IPv4 or IPv6 address');
+  oneForm(canonicalAddress, 'must be an IPv4 or IPv6 address without a zone, such as 192.0.2.7 or 2001:db8::7');
+
+export const host = () =>
+  oneForm(canonicalHost, 'must be an IP address or a host name, without a port, such as 2001:db8::7 or example.com');
+
+export const destination = () =>
+  oneForm(
+    canonicalDestination,
+    'must be a host with or without a port from 0 to 65535, such as example.com:443, 192.0.2.7:5060 or [2001:db8::7]:443',
+  );
 
 /** `kind:name`, such as `trunk:west`. */
 export const group = () =>

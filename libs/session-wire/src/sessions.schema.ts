@@ -2,6 +2,7 @@ import { z } from 'zod';
 
 import {
   attempt,
+  destination,
   groups,
   header,
   ipAddress,
@@ -34,7 +35,7 @@ export const admissionBody = z.object({
   userClass: text(NAME_BYTES).optional(),
   sourceIp: ipAddress().optional(),
   sourcePort: port().optional(),
-  destination: text(NAME_BYTES).optional(),
+  destination: destination().optional(),
   protocol: z
     .string()
     .regex(/^[a-z0-9-]{1,16}$/, 'must be 1 to 16 of a-z, 0-9 and -')

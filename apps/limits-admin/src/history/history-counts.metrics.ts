@@ -4,13 +4,14 @@ import type { Counter, Histogram } from 'prom-client';
 import { Metrics } from '#service-kit';
 import type { RowChange } from '#session-history';
 
-import { countsOf } from './history-counts.js';
+import { countsOf, Growing } from './history-counts.js';
 
 /** What sessions came to, counted by the process that writes history, once each. */
 @Injectable()
 export class HistoryCountsMetrics {
   private readonly durations: Histogram;
   private readonly bytes: Counter<'direction'>;
+  private readonly growing = new Growing();
 
   constructor(metrics: Metrics) {
     this.durations = metrics.histogram({
@@ -29,8 +30,8 @@ export class HistoryCountsMetrics {
   /** To be called with each batch of rows, after it is committed. */
   applied(changes: readonly RowChange[]): void {
     const { bytesSent, bytesReceived, durations } = countsOf(changes);
-    this.bytes.inc({ direction: 'sent' }, bytesSent);
-    this.bytes.inc({ direction: 'received' }, bytesReceived);
+    this.bytes.inc({ direction: 'sent' }, this.growing.take('sent', bytesSent));
+    this.bytes.inc({ direction: 'received' }, this.growing.take('received', bytesReceived));
     for (const seconds of durations) this.durations.observe(seconds);
   }
 }

@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { HistoryDatabase, type HistoryEvent, type RowChange } from '#session-history';
 
-import { countsOf, userCountsOf } from './history-counts.js';
-import { aboard, ended, refused } from './history-events.fixture.js';
+import { countsOf, Growing, userCountsOf } from './history-counts.js';
+import { aboard, ended, refused, traffic } from './history-events.fixture.js';
 
 const HOUR_MS = 3_600_000;
 const START = Date.now() - HOUR_MS;
@@ -45,6 +45,27 @@ describe('what is counted', () => {
       sessions: 1,
       durations: [0.5],
     });
+  });
+
+  it('is one session in a chain of transfers, whatever batches its legs come in, and no byte twice', async () => {
+    const growing = new Growing();
+    const legs: HistoryEvent[] = [
+      aboard('leg-1', { atMs: START }),
+      traffic('leg-1', { startedAtMs: START, atMs: START + 1, sent: 500 }),
+      ended('leg-1', { startedAtMs: START, atMs: START + 2_000, reason: 'transferred' }),
+      { ...aboard('leg-2', { startedAtMs: START, atMs: START + 2_001, begins: false }), continues: 'same user' },
+      traffic('leg-2', { startedAtMs: START, atMs: START + 2_002, sent: 500 }),
+      ended('leg-2', { startedAtMs: START, atMs: START + 5_000, sent: 700 }),
+    ];
+    const counted = { sessions: 0, bytesSent: 0, durations: [] as number[] };
+    for (const leg of [...legs, ...legs]) {
+      const { sessions, bytesSent, durations } = await apply(leg);
+      counted.sessions += sessions;
+      counted.bytesSent += growing.take('sent', bytesSent);
+      counted.durations.push(...durations);
+    }
+    expect(counted).toEqual({ sessions: 1, bytesSent: 700, durations: [5] });
+    expect(userCountsOf(changes).map(({ sessions }) => sessions)).toEqual([1]);
   });
 
   it('is nothing where an event comes again, and what has grown where traffic did', async () => {

@@ -1,4 +1,4 @@
-import type { AboardEvent, EndedEvent, RefusedEvent } from '#session-history';
+import type { AboardEvent, EndedEvent, RefusedEvent, TrafficEvent } from '#session-history';
 
 interface About {
   tenant?: string;
@@ -77,4 +77,9 @@ export function refused(id: string, about: About & { count?: number; rule?: stri
     destination: 'example.com:443',
     protocol: 'socks',
   };
+}
+
+export function traffic(sessionId: string, about: About & { sent: number }): TrafficEvent {
+  const { atMs, startedAtMs = atMs, sent } = about;
+  return { kind: 'traffic', ...envelope(about), sessionId, attempt: 1, startedAtMs, totals: { bytesSent: sent } };
 }

@@ -1,5 +1,5 @@
 import { destinationName } from './destination.js';
-import { isRefusal, type SessionRow } from './row.js';
+import { isHandedOver, isRefusal, type SessionRow } from './row.js';
 
 /**
  * What is summed per hour: `total` (name ''), each `status`, `reason` of an end, `refusal` (what refused), `user`, `group`, `destination`.
@@ -11,7 +11,7 @@ export type Scope = 'total' | 'status' | 'reason' | 'refusal' | 'user' | 'group'
 export interface Measures {
   /** Rows of the table. */
   entries: number;
-  /** Rows that are sessions. */
+  /** Rows that are sessions. One that was handed over goes on as another row, and is counted there: a chain of transfers is one session. */
   sessions: number;
   /** Sessions that have ended. */
   ended: number;
@@ -37,6 +37,7 @@ const NOTHING: Measures = {
   refusals: 0,
 };
 const A_SESSION: Measures = { ...NOTHING, entries: 1, sessions: 1 };
+const A_ROW: Measures = { ...NOTHING, entries: 1 };
 
 /** All that a row adds, to whichever scopes it is in. Sums are those of the rows and nothing else. */
 export function contributionsOf(row: SessionRow): Contribution[] {
@@ -44,28 +45,26 @@ export function contributionsOf(row: SessionRow): Contribution[] {
 }
 
 function ofSession(row: SessionRow): Contribution[] {
-  const ended = row.end_time === null ? 0 : 1;
+  const one = isHandedOver(row) ? A_ROW : A_SESSION;
   const all: Measures = {
-    entries: 1,
-    sessions: 1,
-    ended,
+    ...one,
+    ended: row.end_time === null ? 0 : one.sessions,
     bytes_sent: row.bytes_sent,
     bytes_received: row.bytes_received,
-    duration_secs: row.duration_secs ?? 0,
-    refusals: 0,
+    duration_secs: isHandedOver(row) ? 0 : (row.duration_secs ?? 0),
   };
   const contributions: Contribution[] = [
     { scope: 'total', name: '', measures: all },
-    { scope: 'status', name: row.status, measures: A_SESSION },
+    { scope: 'status', name: row.status, measures: one },
   ];
-  if (row.close_reason !== null) contributions.push({ scope: 'reason', name: row.close_reason, measures: A_SESSION });
+  if (row.close_reason !== null) contributions.push({ scope: 'reason', name: row.close_reason, measures: one });
   if (row.user !== '') contributions.push({ scope: 'user', name: row.user, measures: all });
   for (const name of groupsOf(row)) contributions.push({ scope: 'group', name, measures: all });
   if (row.dest_ip !== '') {
     contributions.push({
       scope: 'destination',
       name: destinationName(row.dest_ip, row.dest_port),
-      measures: A_SESSION,
+      measures: one,
     });
   }
   return contributions;

@@ -1,9 +1,14 @@
-/** `198.51.100.7:5060`, `[2001:db8::1]:443`, `example.com:443`; a host alone has port 0. */
+import { canonicalDestination } from '#session-core';
+
+/**
+ * `198.51.100.7:5060`, `[2001:db8::1]:443`, `example.com:443`, in its one form; a host alone has port 0. What is none of these stays as it is, as a
+ * host: older servers' events may hold anything.
+ */
 export function hostAndPort(destination: string): { host: string; port: number } {
-  const [, bracketed, plain, digits] = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d{1,5}))?$/.exec(destination) ?? [];
-  const port = Number(digits ?? 0);
-  if (port > 65_535 || (bracketed === undefined && plain === undefined)) return { host: destination, port: 0 };
-  return { host: bracketed ?? plain ?? '', port };
+  const form = canonicalDestination(destination);
+  if (form === null) return { host: destination, port: 0 };
+  const [, bracketed, plain = '', digits = '0'] = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d+))?$/.exec(form) ?? [];
+  return { host: bracketed ?? plain, port: Number(digits) };
 }
 
 /** The same put together again: what statistics call a destination. */

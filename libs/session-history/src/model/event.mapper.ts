@@ -1,6 +1,6 @@
 import { END_REASONS, InvalidInputError, type EndReason } from '#session-core';
 
-import type { FullLimit, HistoryEvent, Level, LevelScope, Totals } from './event.js';
+import type { AboardEvent, FullLimit, HistoryEvent, Level, LevelScope, Totals } from './event.js';
 
 /** An entry of the outbox or of the stream of refusals: where it stands, and its fields. */
 export interface OutboxEntry {
@@ -36,7 +36,7 @@ export function historyEvent({ position, shard, fields }: OutboxEntry): HistoryE
     const startedAtMs = timeIn(fields, 'startedAt', begins || type === 'session.adopted' ? atMs : undefined);
     const session = sessionIn(fields);
     const levels = [...levelsAfterStart(fields, shard, session.user), ...levelLeft(fields)];
-    return { kind: 'aboard', ...envelope, begins, startedAtMs, session, levels };
+    return { kind: 'aboard', ...envelope, begins, startedAtMs, continues: continues(fields), session, levels };
   }
   if (type === 'session.rejected') return { kind: 'refused', ...envelope, ...refusalIn(fields, atMs), levels: [] };
   if (type === 'events.lost') {
@@ -70,6 +70,11 @@ export function historyEvent({ position, shard, fields }: OutboxEntry): HistoryE
 }
 
 type Fields = OutboxEntry['fields'];
+
+function continues({ fromId, fromUser }: Fields): AboardEvent['continues'] {
+  if (fromId === undefined) return undefined;
+  return fromUser === undefined ? 'same user' : 'other user';
+}
 
 /** Which session an entry is about that does not have all of it, and what it came to. */
 function sessionNamed(fields: Fields) {

@@ -27,6 +27,8 @@ export interface AboardEvent extends Envelope {
   /** True for the admission itself, before which nothing of the session can have happened, whatever clocks say. */
   begins: boolean;
   startedAtMs: number;
+  /** Where the session was handed over from another id: to the same user or another one. */
+  continues?: 'same user' | 'other user' | undefined;
   session: {
     id: string;
     attempt: number;

@@ -1,4 +1,4 @@
-import { LIMIT_SCOPES, type EndReason } from '#session-core';
+import { canonicalAddress, LIMIT_SCOPES, type EndReason } from '#session-core';
 
 import { hostAndPort } from './destination.js';
 import type { AboardEvent, EndedEvent, RefusedEvent, Totals, TrafficEvent } from './event.js';
@@ -54,7 +54,7 @@ function board(row: SessionRow, { session, begins, position }: AboardEvent): voi
   const version = begins ? '' : versionOf(position);
   if (isNewer(version, row.facts_version)) {
     setDestination(row, session.destination);
-    row.source_ip = session.sourceIp;
+    row.source_ip = addressOf(session.sourceIp);
     row.source_port = session.sourcePort;
     row.protocol = session.protocol;
     row.groups = JSON.stringify(session.groups);
@@ -103,7 +103,7 @@ function refusedRow(known: SessionRow | undefined, key: RowKey, event: RefusedEv
   setDestination(row, event.destination);
   row.user = event.user;
   row.authenticated = event.user === '' ? 0 : 1;
-  row.source_ip = event.sourceIp;
+  row.source_ip = addressOf(event.sourceIp);
   row.source_port = event.sourcePort;
   row.protocol = event.protocol;
   row.status = byLimit ? 'rejected_by_limit' : 'rejected_by_acl';
@@ -135,6 +135,9 @@ function setHolder(row: SessionRow, { user, node }: { user: string; node: string
   row.node = node;
   row.authenticated = user === '' ? 0 : 1;
 }
+
+/** In its one form; what is no address stays as it is. */
+const addressOf = (text: string): string => (text === '' ? '' : (canonicalAddress(text) ?? text));
 
 function setDestination(row: SessionRow, destination: string): void {
   const { host, port } = hostAndPort(destination);

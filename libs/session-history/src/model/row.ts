@@ -168,5 +168,8 @@ export function blankRow({ tenant, session_id, start_time }: RowKey, attempt: nu
 
 export const isRefusal = (row: SessionRow): boolean => row.refusals > 0;
 
+/** Whether the session went on under another id: a row of its own, with the same start and all totals. */
+export const isHandedOver = (row: SessionRow): boolean => row.close_reason === 'transferred';
+
 /** Milliseconds as the table has them. */
 export const timeText = (ms: number): string => new Date(ms).toISOString();

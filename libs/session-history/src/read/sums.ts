@@ -38,8 +38,10 @@ export function singleRows(
   name: RawBuilder<unknown>,
   which: RawBuilder<unknown>,
 ): RawBuilder<unknown> {
-  return sql`select ${name} as name, 1 as entries, case when refusals = 0 then 1 else 0 end as sessions,
-    case when end_time is null then 0 else 1 end as ended, bytes_sent, bytes_received, coalesce(duration_secs, 0) as duration_secs, refusals
+  const isSession = sql`(refusals = 0 and coalesce(close_reason, '') <> 'transferred')`;
+  return sql`select ${name} as name, 1 as entries, case when ${isSession} then 1 else 0 end as sessions,
+    case when ${isSession} and end_time is not null then 1 else 0 end as ended, bytes_sent, bytes_received,
+    case when ${isSession} then coalesce(duration_secs, 0) else 0 end as duration_secs, refusals
     from sessions where ${which} and start_time >= ${since} and start_time < ${rowsUntil}`;
 }
 

@@ -1,4 +1,4 @@
-import type { LostEvent, RefusedEvent } from '../model/event.js';
+import type { AboardEvent, LostEvent, RefusedEvent } from '../model/event.js';
 import { merge, type RowEvent } from '../model/merge.js';
 import { isRefusal, timeText, type RowKey, type SessionRow } from '../model/row.js';
 
@@ -6,6 +6,8 @@ import { isRefusal, timeText, type RowKey, type SessionRow } from '../model/row.
 export interface RowChange {
   before: SessionRow | null;
   after: SessionRow | null;
+  /** The row is new, and its session is not: it was handed over from another id. */
+  continues?: AboardEvent['continues'];
 }
 
 /**
@@ -39,8 +41,13 @@ export class Ledger {
     const moved = named === null ? place : textOf(after);
     if (change) change.after = null;
     const there = this.rows.get(moved);
-    if (there) there.after = there.after ?? after;
-    else this.rows.set(moved, { before: null, after });
+    const continues = event.kind === 'aboard' ? event.continues : undefined;
+    if (there) {
+      there.after = there.after ?? after;
+      if (there.before === null) there.continues ??= continues;
+    } else {
+      this.rows.set(moved, { before: null, after, continues });
+    }
     if (named !== null) this.refusals.set(named, moved);
   }
 

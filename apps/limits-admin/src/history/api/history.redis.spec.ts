@@ -121,6 +121,32 @@ describe.each(['memory', 'sqlite'])('history in %s', (kind) => {
     expect(body['data']).toMatchObject([{ acl_rule: 'no east', acl_decision: 'block', user: 'bob' }]);
   });
 
+  it('knows a destination by one address, however it was written and is asked for', async () => {
+    const at = (minutes: number) => nowMs - minutes * 60_000;
+    await database.apply([
+      admitted({ id: 's1', startedAtMs: at(1), destination: '[2001:db8::7]:443' }),
+      admitted({ id: 's2', startedAtMs: at(2), destination: '[2001:DB8:0:0::7]:443' }),
+      admitted({ id: 's3', startedAtMs: at(3), destination: '[2001:0db8::0007]:0443' }),
+      admitted({ id: 'h1', startedAtMs: at(4), destination: 'Example.COM.:443' }),
+    ]);
+    for (const written of ['2001:db8::7', '[2001:DB8::7]', '2001:0db8:0000:0000:0000:0000:0000:0007']) {
+      expect(await idsOf(`?dest_ip=${encodeURIComponent(written)}`)).toEqual(['s1', 's2', 's3']);
+    }
+    expect(await idsOf('?dest_ip=EXAMPLE.com.')).toEqual(['h1']);
+    const { body: stats } = await admin.call('GET', '/stats?window_hours=24');
+    expect(stats['top_destinations']).toEqual([
+      { dest: '[2001:db8::7]:443', sessions: 3 },
+      { dest: 'example.com:443', sessions: 1 },
+    ]);
+    for (const junk of ['example.com:443', 'fe80::1%25eth0', '192.0.2.256']) {
+      const { status, body } = await admin.call('GET', `/history?dest_ip=${junk}`);
+      expect({ status, errors: body['errors'] }).toMatchObject({
+        status: 400,
+        errors: [{ path: 'dest_ip', message: expect.stringMatching(/^must be an IP address or a host name/) }],
+      });
+    }
+  });
+
   it('has each row on one page by number, by either name of the size, and by cursor while others come in', async () => {
     const all = Array.from({ length: 25 }, (_, i) => ({ id: `s${i}`, startedAtMs: nowMs - i * 1_000 - 60_000 }));
     await fill(database, all);

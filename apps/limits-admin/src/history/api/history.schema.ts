@@ -1,11 +1,10 @@
 import { z } from 'zod';
 
 import { STATUSES, type Sort } from '#session-history';
-import { text } from '#session-wire';
+import { host } from '#session-wire';
 
 import { pageNumber, pageSize, queryText } from '../../query.schema.js';
 
-const MAX_NAME_BYTES = 256;
 const MAX_CURSOR_BYTES = 2_048;
 const MAX_PAGE_SIZE = 1_000;
 /** A user may come as an address, which `canonicalUser` bounds. */
@@ -53,7 +52,6 @@ const hours = () => maybe(wholeNumber('must be a whole number of hours'));
 const timeRange = () => queryText(MAX_WRITTEN_DURATION_BYTES);
 const upToMax = () => maybe(wholeNumber(`must be a whole number from 1 to ${MAX_PAGE_SIZE}`, 1, MAX_PAGE_SIZE));
 const user = () => queryText(MAX_WRITTEN_USER_BYTES);
-const printable = () => maybe(text(MAX_NAME_BYTES));
 
 /**
  * A query of these parameters alone: a misspelt filter, left out, would answer a question that nobody asked. Each of the others is refused
@@ -64,7 +62,7 @@ function only<T extends z.ZodRawShape>(shape: T): z.ZodObject<T> {
   return z.object(shape).catchall(z.unknown().refine(() => false, message));
 }
 
-const rows = { dest_ip: printable(), status: maybe(oneOf(STATUSES)), hours: hours(), timeRange: timeRange() };
+const rows = { dest_ip: maybe(host()), status: maybe(oneOf(STATUSES)), hours: hours(), timeRange: timeRange() };
 const users = { user: user(), username: user() };
 const paging = {
   page: pageNumber(),

@@ -6,7 +6,7 @@ import { Books, StoreUnavailableError } from '#session-core';
 import type { RowChange } from '#session-history';
 
 import { Tenants } from '../../tenants.service.js';
-import { countsOf, userCountsOf } from '../history-counts.js';
+import { countsOf, Growing, userCountsOf } from '../history-counts.js';
 import { TopUsers } from './top-users.js';
 
 /** How users are told apart here; only one of another tenant than `default` has its name as label. */
@@ -53,6 +53,7 @@ class Counters {
   private readonly received: Counter;
   private readonly bySessions: TopUsers;
   private readonly byBytes: TopUsers;
+  private readonly growing = new Growing();
 
   constructor(metrics: Metrics, topUsers: number) {
     this.sessions = metrics.counter({ name: 'rustsocks_sessions_total', help: 'Sessions that began.' });
@@ -96,13 +97,14 @@ class Counters {
     const { sessions, rejected, bytesSent, bytesReceived, durations } = countsOf(changes);
     this.sessions.inc(sessions);
     this.rejected.inc(rejected);
-    this.sent.inc(bytesSent);
-    this.received.inc(bytesReceived);
+    this.sent.inc(this.growing.take('sent', bytesSent));
+    this.received.inc(this.growing.take('received', bytesReceived));
     for (const seconds of durations) this.durations.observe(seconds);
     for (const counts of userCountsOf(changes)) {
       const key = keyOf(counts.tenant, counts.user);
       this.bySessions.add(key, counts.sessions);
-      this.byBytes.add(key, counts.bytesSent, counts.bytesReceived);
+      const sent = this.growing.take(`sent ${key}`, counts.bytesSent);
+      this.byBytes.add(key, sent, this.growing.take(`received ${key}`, counts.bytesReceived));
     }
   }
 }
