@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { admitted, keys, request, streamOf, tenant, useBooks } from '../../test/fixture.js';
+import type { Session } from '../model/session.js';
 import type { TransferTarget } from '../model/transfer.js';
 
 const BY_NODE = { reason: 'completed', by: 'node' } as const;
@@ -51,6 +52,25 @@ describe('transfer', () => {
     expect(JSON.parse(told[0]?.['session'] ?? '')).toMatchObject({ id: 'call-1', node: 'b2bua-2', epoch: 7 });
     expect(await events('session.ended')).toEqual([]);
     expect(await books.redis.exists(keys.commands('b2bua-1'))).toBe(0);
+  });
+
+  it('passes on what is reported under the old id, by activity or with an end; it is no sign of life', async () => {
+    const policy = { idleMs: 60_000, maxDurationMs: 0, reservationMs: 0 };
+    await admitted(books.store, request('call-1', { policy }));
+    await books.store.renew(tenant, { sessionId: 'call-1' }, { bytesSent: 9 });
+    await transfer({ newId: 'call-2' });
+    const before = await get('call-2');
+    books.clock.advance(1_000);
+    expect(await books.store.renew(tenant, { sessionId: 'call-1' }, { bytesSent: 500 })).toMatchObject({
+      kind: 'ended',
+    });
+    await books.store.end(tenant, { sessionId: 'call-1' }, { ...BY_NODE, totals: { bytesReceived: 40 } });
+    const { lastActivityAtMs, expiresAtMs } = (before as { session: Session }).session;
+    expect(await get('call-2')).toMatchObject({
+      kind: 'live',
+      session: { bytesSent: 500, bytesReceived: 40, lastActivityAtMs, expiresAtMs },
+    });
+    expect(await events('session.totals')).toEqual([]);
   });
 
   it('takes a node without an epoch', async () => {
