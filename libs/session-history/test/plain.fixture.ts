@@ -5,7 +5,7 @@ export function plainStats(rows: readonly SessionRow[], tenant: string, sinceMs:
   const since = new Date(sinceMs).toISOString();
   const mine = rows.filter((row) => row.tenant === tenant);
   const inWindow = mine.filter((row) => row.start_time >= since);
-  const sessions = inWindow.filter((row) => row.refusals === 0 && row.close_reason !== 'transferred');
+  const sessions = inWindow.filter(isSession);
   const refused = inWindow.filter((row) => row.refusals > 0);
   const ended = sessions.filter((row) => row.end_time !== null);
   const users = grouped(
@@ -49,6 +49,9 @@ export function plainStats(rows: readonly SessionRow[], tenant: string, sinceMs:
     ),
   };
 }
+
+/** Neither a refusal nor an earlier leg of a chain of transfers. */
+export const isSession = (row: SessionRow): boolean => row.refusals === 0 && row.close_reason !== 'transferred';
 
 export function sum<T>(list: readonly T[], of: (item: T) => number): number {
   return list.reduce((total, item) => total + of(item), 0);

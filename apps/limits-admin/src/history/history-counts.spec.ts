@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { HistoryDatabase, type HistoryEvent, type RowChange } from '#session-history';
 
 import { countsOf, Growing, userCountsOf } from './history-counts.js';
-import { aboard, ended, refused, traffic } from './history-events.fixture.js';
+import { aboard, ended, refused, traffic as carried } from './history-events.fixture.js';
 
 const HOUR_MS = 3_600_000;
 const START = Date.now() - HOUR_MS;
@@ -51,10 +51,10 @@ describe('what is counted', () => {
     const growing = new Growing();
     const legs: HistoryEvent[] = [
       aboard('leg-1', { atMs: START }),
-      traffic('leg-1', { startedAtMs: START, atMs: START + 1, sent: 500 }),
+      carried('leg-1', { startedAtMs: START, atMs: START + 1, sent: 500 }),
       ended('leg-1', { startedAtMs: START, atMs: START + 2_000, reason: 'transferred' }),
       { ...aboard('leg-2', { startedAtMs: START, atMs: START + 2_001, begins: false }), continues: 'same user' },
-      traffic('leg-2', { startedAtMs: START, atMs: START + 2_002, sent: 500 }),
+      carried('leg-2', { startedAtMs: START, atMs: START + 2_002, sent: 500 }),
       ended('leg-2', { startedAtMs: START, atMs: START + 5_000, sent: 700 }),
     ];
     const counted = { sessions: 0, bytesSent: 0, durations: [] as number[] };
