@@ -27,7 +27,7 @@ local function clock()
 end
 local started_at, budget, rest = clock(), tonumber(ARGV[2]), tonumber(ARGV[3])
 local AUDIT, OFFERS, OFFERS_DUE = PREFIX .. 'audit', PREFIX .. 'offers', PREFIX .. 'offers_due'
-local PAGE, MOST_ENTRIES, LARGE = 50, 400, 20000
+local PAGE, MOST_ENTRIES, LARGE = 100, 400, 20000
 
 -- 1. Where the pass is.
 for index, size in pairs({ [AUDIT] = 'HLEN', [USERS] = 'ZCARD', [GROUPS_INDEX] = 'ZCARD', [RUNS] = 'SCARD', [NODES] = 'HLEN', [BEGUN] = 'HLEN', [DEPARTED] = 'ZCARD',
@@ -90,11 +90,12 @@ local STAGES = {
 -- Looks closely at those members of a set that are not as they should be. Returns false if there was no room for all.
 --
 -- In a large shard every fourth page is compared with its records: that a member is another's is rarer than anything. Of the others it is asked
--- whether the deadlines know them, whose records the pass has just read; of runs, which hold no places, not even that.
+-- whether the deadlines know them, whose records the pass has just read; of groups and runs not even that, as long as the pass has found nothing.
 local function judge_members(ids, starts, scope, name, set)
   place.pages = (place.pages + 1) % 4
   local is_compared = live <= LARGE or place.pages == began % 4
-  if #ids == 0 or scope == 'runs' and not is_compared then return true end
+  local is_calm = not suspected and sums[1] + sums[2] + sums[3] + found.ended + found.restored + found.removed == 0
+  if #ids == 0 or scope ~= 'users' and is_calm and not is_compared then return true end
   local dues, doubts = dues_of(ids), suspected and redis.call('ZMSCORE', SUSPECTS, unpack(ids)) or {}
   local packed, marks = is_compared and redis.call('MGET', unpack(record_keys(ids))), is_compared and marks_of(scope, name)
   for i, id in ipairs(ids) do
