@@ -27,7 +27,8 @@ local said_at, kept, outbox -- of the attempt that is to end, where it is not th
 local overtaken_at, overtaken -- of the one that is, where a later one is to end
 local state, session, plan, length = look_up(id, by_node, ARGV[9], function(found)
   local own = found and found.live and (not attempt or attempt == found.list[ATTEMPT])
-  if #ARGV > 9 and not own then
+  -- One that is due has ended before this, and what is said of it comes after its end.
+  if #ARGV > 9 and not (own and due_of(id) > now) then
     said_at, outbox = early_key(id, ARGV[3]), redis.call('XLEN', EVENTS)
     kept = read_early(said_at)
     touch_late()

@@ -23,6 +23,16 @@ describe('end', () => {
     expect(await books.redis.ttl(keys.session('call-1'))).toBeLessThanOrEqual(60);
   });
 
+  it('loses no total that is said with the end of a session that was due before', async () => {
+    const policy = { idleMs: 10_000, maxDurationMs: 0, reservationMs: 0 };
+    await admitted(books.store, request('call-1', { policy }));
+    books.clock.advance(10_000);
+    await books.store.end(tenant, ref, { ...byNode, totals: { bytesSent: 7 } });
+    const [, ended, totals] = await streamOf(books.redis, keys.events);
+    expect(ended).toMatchObject({ type: 'session.ended', reason: 'idle_timeout' });
+    expect(totals).toMatchObject({ type: 'session.totals', sessionId: 'call-1', bytesSent: '7' });
+  });
+
   it('ends once, however often it is called; the books and the outbox say so', async () => {
     await admitted(books.store, request('call-1'));
     await admitted(books.store, request('call-2'));
