@@ -1,10 +1,12 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { loadConfig } from '#service-kit';
 import { Audits, shardKeys } from '#session-core';
 import { startRedis, type RedisServer } from '#testing';
 
 import { type Admin, DEFAULT_TENANT, Fleet, startAdmin } from './limits-admin.fixture.js';
+
+const SHARD = 'berth:{default/0}:';
 
 let redis: RedisServer;
 let admin: Admin;
@@ -94,4 +96,36 @@ it('says how far indices and records differed at the last audit, on every replic
   const other = await startAdmin(redis.url);
   expect(await drift(other)).toBe('berth_drift_sessions 2');
   await other.close();
+});
+
+describe('ready while nothing works: a key of a foreign type', () => {
+  it('takes away the metrics that are read from it, and no other', async () => {
+    await fleet.admit('alice');
+    await new Fleet(redis.client(), { name: 'acme', shards: 1 }).admit('bob');
+    const whole = async () => {
+      const { statusCode, payload } = await admin.app.inject('/metrics');
+      expect(statusCode).toBe(200);
+      return payload.split('\n').filter((line) => /^(active_|berth_)/.test(line));
+    };
+    const before = await whole();
+    const keys = {
+      [`${SHARD}deadlines`]: ['active_sessions_total', 'berth_sessions_active{tenant="default"}'],
+      [`${SHARD}users`]: ['active_sessions_per_user{username="alice"}'],
+      [`${SHARD}commanded`]: ['berth_commands_unacknowledged'],
+      'berth:{default}:heartbeats': ['berth_nodes{tenant="default"'],
+      'berth:{default}:fuses': ['berth_fuses_tripped{tenant="default"}'],
+      'berth:{inbox/0}:events': ['berth_stream_lag{group="reaper"}'],
+      'berth:{inbox/0}:dead_letters': ['berth_dead_letters '],
+    };
+    for (const [key, absent] of Object.entries(keys)) {
+      const kept = await redis.client().dumpBuffer(key);
+      await redis.client().set(key, 'foreign');
+      const now = await whole();
+      await redis.client().del(key);
+      if (kept !== null) await redis.client().restore(key, 0, kept);
+      const expected = before.filter((line) => !absent.some((name) => line.startsWith(name)));
+      expect([key, now]).toEqual([key, expected]);
+    }
+    expect(await whole()).toEqual(before);
+  });
 });

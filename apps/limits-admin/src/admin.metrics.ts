@@ -5,22 +5,23 @@ import { Audits, Books, NodesStore, StoreUnavailableError, type NodeCounts, type
 
 import { Tenants } from './tenants.service.js';
 
+/** Null is what cannot be read: the store is away, or a key of the tenant has a foreign type. */
 interface TenantSessions {
   tenant: string;
-  total: number;
-  top: UserCount[];
-  nodes: NodeCounts;
-  fuses: number;
-  drift: number;
+  total: number | null;
+  top: UserCount[] | null;
+  nodes: NodeCounts | null;
+  fuses: number | null;
+  drift: number | null;
 }
 
 /**
- * The gauges about the fleet, read from the books at each scrape; every replica says the same. When the store does not
- * answer within its deadline they are absent from that scrape: no number is better than a wrong one.
+ * The gauges about the fleet, read from the books at each scrape; every replica says the same. What cannot be read is absent
+ * from that scrape, tenant by tenant: no number is better than a wrong one.
  */
 @Injectable()
 export class AdminMetrics {
-  private reading: Promise<TenantSessions[] | null> | null = null;
+  private reading: Promise<TenantSessions[]> | null = null;
 
   constructor(
     metrics: Metrics,
@@ -35,9 +36,9 @@ export class AdminMetrics {
       name: 'active_sessions_total',
       help: 'Live sessions of all tenants.',
       async collect() {
-        const all = await read();
-        if (all === null) this.remove();
-        else this.set(all.reduce((sum, { total }) => sum + total, 0));
+        const sum = sumOf((await read()).map(({ total }) => total));
+        if (sum === null) this.remove();
+        else this.set(sum);
       },
     });
     metrics.gauge({
@@ -47,7 +48,7 @@ export class AdminMetrics {
       async collect() {
         const all = await read();
         this.reset();
-        for (const { tenant, total } of all ?? []) this.set({ tenant }, total);
+        for (const { tenant, total } of all) if (total !== null) this.set({ tenant }, total);
       },
     });
     metrics.gauge({
@@ -57,8 +58,8 @@ export class AdminMetrics {
       async collect() {
         const all = await read();
         this.reset();
-        for (const { tenant, nodes: byState } of all ?? []) {
-          for (const [state, count] of Object.entries(byState)) this.set({ tenant, state }, count);
+        for (const { tenant, nodes: byState } of all) {
+          for (const [state, count] of Object.entries(byState ?? {})) this.set({ tenant, state }, count);
         }
       },
     });
@@ -69,16 +70,16 @@ export class AdminMetrics {
       async collect() {
         const all = await read();
         this.reset();
-        for (const { tenant, fuses } of all ?? []) this.set({ tenant }, fuses);
+        for (const { tenant, fuses } of all) if (fuses !== null) this.set({ tenant }, fuses);
       },
     });
     metrics.gauge({
       name: 'berth_drift_sessions',
       help: 'Where indices and records did not agree, as the last audit of all shards found and mended it.',
       async collect() {
-        const all = await read();
-        if (all === null) this.remove();
-        else this.set(all.reduce((sum, { drift }) => sum + drift, 0));
+        const sum = sumOf((await read()).map(({ drift }) => drift));
+        if (sum === null) this.remove();
+        else this.set(sum);
       },
     });
     metrics.gauge({
@@ -88,24 +89,19 @@ export class AdminMetrics {
       async collect() {
         const all = await read();
         this.reset();
-        for (const { tenant, top } of all ?? []) {
+        for (const { tenant, top } of all) {
           const label = tenant === 'default' ? {} : { tenant };
-          for (const { user, activeSessions } of top) this.set({ username: user, ...label }, activeSessions);
+          for (const { user, activeSessions } of top ?? []) this.set({ username: user, ...label }, activeSessions);
         }
       },
     });
   }
 
   /** One reading for all gauges of a scrape, and for scrapes at the same moment. */
-  private async read(): Promise<TenantSessions[] | null> {
-    this.reading ??= this.readBooks()
-      .catch((error: unknown) => {
-        if (error instanceof StoreUnavailableError) return null;
-        throw error;
-      })
-      .finally(() => {
-        this.reading = null;
-      });
+  private async read(): Promise<TenantSessions[]> {
+    this.reading ??= this.readBooks().finally(() => {
+      this.reading = null;
+    });
     return await this.reading;
   }
 
@@ -114,14 +110,28 @@ export class AdminMetrics {
     return await Promise.all(
       this.tenants.all().map(async (tenant) => {
         const [total, top, nodes, fuses, drift] = await Promise.all([
-          this.books.total(tenant),
-          this.books.topUsers(tenant, topUsers),
-          this.nodes.counts(tenant),
-          this.nodes.fuses(tenant),
-          this.audits.drift(tenant),
+          orNull(this.books.total(tenant)),
+          orNull(this.books.topUsers(tenant, topUsers)),
+          orNull(this.nodes.counts(tenant)),
+          orNull(this.nodes.fuses(tenant)),
+          orNull(this.audits.drift(tenant)),
         ]);
-        return { tenant: tenant.name, total, top, nodes, fuses: fuses.length, drift };
+        return { tenant: tenant.name, total, top, nodes, fuses: fuses === null ? null : fuses.length, drift };
       }),
     );
   }
+}
+
+async function orNull<T>(reading: Promise<T>): Promise<T | null> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (error instanceof StoreUnavailableError) return null;
+    throw error;
+  }
+}
+
+/** Null where one is not known: the sum of some tenants would look like a fleet that has shrunk. */
+function sumOf(numbers: readonly (number | null)[]): number | null {
+  return numbers.reduce<number | null>((sum, number) => (sum === null || number === null ? null : sum + number), 0);
 }

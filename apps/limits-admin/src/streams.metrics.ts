@@ -22,27 +22,23 @@ export class StreamsMetrics {
       labelNames: ['group'],
       async collect() {
         this.reset();
-        for (const [group, streams] of Object.entries(streamsOf)) {
-          const lags = await lagsOf(client, streams, group);
-          if (lags !== null) this.set({ group }, sumOf(lags));
-        }
+        // A group whose streams cannot be read is absent, the other is not.
+        const groups = Object.entries(streamsOf).map(async ([group, streams]) => {
+          const lags = await Promise.all(streams.map((stream) => groupLag(client, stream, group)));
+          this.set({ group }, sumOf(lags));
+        });
+        await Promise.allSettled(groups);
       },
     });
     metrics.gauge({
       name: 'berth_dead_letters',
       help: 'Events that were given up and wait for an operator.',
       async collect() {
-        const lengths = names.map((name) => client.xlen(inboxKeys.deadLetters(name)));
-        const all = await Promise.all(lengths).catch(() => null);
-        if (all === null) this.remove();
-        else this.set(all.reduce((sum, length) => sum + length, 0));
+        const lengths = await Promise.all(names.map((name) => client.xlen(inboxKeys.deadLetters(name))));
+        this.set(lengths.reduce((sum, length) => sum + length, 0));
       },
     });
   }
-}
-
-async function lagsOf(client: StoreClient, streams: readonly string[], group: string) {
-  return await Promise.all(streams.map((stream) => groupLag(client, stream, group))).catch(() => null);
 }
 
 function sumOf(lags: readonly (GroupLag | null)[]): number {

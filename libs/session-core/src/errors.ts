@@ -1,3 +1,5 @@
+import type { StoreFaultCode } from './store-fault.js';
+
 /** Every failure of Berth has a stable `code`; the table in service-kit gives it an HTTP status and a log level. */
 export abstract class BerthError extends Error {
   abstract readonly code: string;
@@ -8,18 +10,26 @@ export abstract class BerthError extends Error {
   }
 }
 
+/** Redis is not connected, so nothing was sent; `cause` is why, as far as that is known. */
+export class NotConnectedError extends Error {}
+
 /**
  * Redis gave no answer within the decision deadline, or answered that it cannot serve, so nothing is known to be decided.
  *
- * The session holds no place unless the same session id is retried and admitted.
+ * The session holds no place unless the same session id is retried and admitted. `message` is for the caller: it names cause and remedy, and
+ * neither addresses nor users.
  */
 export class StoreUnavailableError extends BerthError {
   readonly code = 'store-unavailable';
 
-  constructor(message: string, options?: ErrorOptions & { nothingDone?: boolean }) {
+  constructor(message: string, options?: ErrorOptions & { nothingDone?: boolean; fault?: StoreFaultCode }) {
     super(message, options);
     this.nothingDone = options?.nothingDone ?? false;
+    this.fault = options?.fault ?? null;
   }
+
+  /** What Redis said or did; null where the reason is not with Redis. */
+  readonly fault: StoreFaultCode | null;
 
   /** True where it is certain that the call was not carried out and will not be: it was never sent, or refused as a whole. */
   readonly nothingDone: boolean;

@@ -4,6 +4,7 @@ export {
   CorruptReplyError,
   InvalidInputError,
   LimitsConflictError,
+  NotConnectedError,
   StoreUnavailableError,
   TenantClosedError,
 } from './errors.js';
@@ -35,6 +36,8 @@ export { Lease, type LeaseOptions } from './lease.js';
 export { NodesStore, type NodesStoreOptions } from './nodes-store.js';
 export { Pulses, type PulsesOptions } from './pulses.js';
 export type { ReconciliationProgress } from './reconciliation.js';
+export { asStoreError } from './store-call.js';
+export { storeFault, storeFaultOf, type StoreFault, type StoreFaultCode } from './store-fault.js';
 export { SnapshotsStore, type SnapshotsStoreOptions } from './snapshots-store.js';
 export {
   MAX_PART_SESSIONS,

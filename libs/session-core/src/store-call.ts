@@ -1,16 +1,10 @@
 import { ReplyError } from 'ioredis';
 import { startDeadline } from './deadline.js';
-import { BerthError, StoreUnavailableError, TenantClosedError } from './errors.js';
-
-/** Answers of a server that cannot serve now, though it is there: https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors */
-const CANNOT_SERVE =
-  /^(OOM|LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|MISCONF|NOREPLICAS|BUSY|NOAUTH|WRONGPASS|NOPERM|MOVED|ASK|CROSSSLOT)\b/;
+import { BerthError, NotConnectedError, StoreUnavailableError, TenantClosedError } from './errors.js';
+import { storeFault, storeFaultOf, type StoreFault } from './store-fault.js';
 
 /** What `fence.lua` answers. */
 const FENCED = 'RULES ';
-
-/** `ERR` and a code inside: how Redis reports an error of a command that a script called. */
-const INSIDE_SCRIPT = /\b(OOM|READONLY|TRYAGAIN|CLUSTERDOWN|MISCONF)\b|non local key|cluster down/i;
 
 /**
  * Runs a call to the store under a deadline.
@@ -22,9 +16,7 @@ const INSIDE_SCRIPT = /\b(OOM|READONLY|TRYAGAIN|CLUSTERDOWN|MISCONF)\b|non local
 export function withDeadline<T>(deadlineMs: number, call: () => Promise<T>): Promise<T> {
   // Written out, because Promise.race with its promises took 2 % of a gateway's CPU.
   return new Promise((resolve, reject) => {
-    const timer = startDeadline(deadlineMs, () => {
-      reject(new StoreUnavailableError(`Redis did not answer within ${deadlineMs} ms`));
-    });
+    const timer = startDeadline(deadlineMs, () => reject(unavailable(storeFault('no-answer'))));
     call().then(
       (answer) => {
         clearTimeout(timer);
@@ -38,32 +30,35 @@ export function withDeadline<T>(deadlineMs: number, call: () => Promise<T>): Pro
   });
 }
 
-function asStoreError(error: unknown): Error {
+/** An error of a call to Redis as StoreUnavailableError, where that is what it says; any other as it is. */
+export function asStoreError(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error));
   if (error instanceof BerthError) return error;
-  if (error instanceof ReplyError) {
-    if (error.message.startsWith(FENCED))
-      return new TenantClosedError(`Not done: ${error.message.slice(FENCED.length)}`, { cause: error });
-    if (CANNOT_SERVE.test(error.message)) return unavailable(error, true);
-    return INSIDE_SCRIPT.test(error.message) ? unavailable(error, false) : error;
+  if (error instanceof ReplyError && error.message.startsWith(FENCED)) {
+    return new TenantClosedError(`Not done: ${error.message.slice(FENCED.length)}`, { cause: error });
   }
-  if (NEVER_SENT.test(error.message)) return unavailable(error, true);
-  return isConnectionError(error) ? unavailable(error, false) : error;
+  const fault = storeFaultOf(error);
+  return fault === null ? error : unavailable(fault, { cause: error, nothingDone: isCertain(error, fault) });
 }
+
+/**
+ * Whether it is certain that nothing was done: the command was never sent, or refused as a whole. A script that was refused by a command in
+ * its middle may have written, except at a key of a foreign type: it reads what it will write before its first write.
+ */
+function isCertain(error: Error, { code }: StoreFault): boolean {
+  if (error instanceof ReplyError) return code === 'WRONGTYPE' || !INSIDE_SCRIPT.test(error.message);
+  return error instanceof NotConnectedError || NEVER_SENT.test(error.message);
+}
+
+/** `ERR` is what Redis 6 and older report of a command that a script called; later ones say where it was. */
+const INSIDE_SCRIPT = /^ERR|\bon @\w+:\d/;
 
 /** What a connection says that refuses a command instead of sending it. */
-const NEVER_SENT = /stream isn't writeable|cluster isn't ready|cluster cannot be used now|none of startup nodes/i;
+const NEVER_SENT = /stream isn't writeable|cluster isn't ready|none of startup nodes/i;
 
-/** ioredis names the errors of a lost connection only by text and class name. */
-function isConnectionError(error: Error): boolean {
-  return (
-    'code' in error ||
-    error.name === 'MaxRetriesPerRequestError' ||
-    error.name === 'ClusterAllFailedError' ||
-    /connection is closed|command timed out|too many cluster redirections/i.test(error.message)
-  );
-}
-
-function unavailable(cause: Error, nothingDone: boolean): StoreUnavailableError {
-  return new StoreUnavailableError(`Redis cannot serve now: ${cause.message}`, { cause, nothingDone });
+function unavailable(
+  { code, sentence }: StoreFault,
+  options: ErrorOptions & { nothingDone?: boolean } = {},
+): StoreUnavailableError {
+  return new StoreUnavailableError(sentence, { ...options, fault: code });
 }

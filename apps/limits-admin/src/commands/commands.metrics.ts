@@ -1,11 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 
 import { CONFIG, Metrics, REDIS, type BerthConfig } from '#service-kit';
-import { CommandsStore, StoreUnavailableError, type StoreClient } from '#session-core';
+import { CommandsStore, type StoreClient } from '#session-core';
 
 import { Tenants } from '../tenants.service.js';
 
-/** What the nodes of the fleet must still do, read from the books at each scrape; absent while the store does not answer. */
+/** What the nodes of the fleet must still do, read from the books at each scrape; absent while it cannot be read. */
 @Injectable()
 export class CommandsMetrics {
   constructor(
@@ -22,13 +22,8 @@ export class CommandsMetrics {
       name: 'berth_commands_unacknowledged',
       help: 'Sessions that Berth has ended and whose nodes have not said that they are hung up, of all tenants.',
       async collect() {
-        try {
-          const counts = await Promise.all(stores.map((count) => count()));
-          this.set(counts.reduce((sum, count) => sum + count, 0));
-        } catch (error) {
-          if (!(error instanceof StoreUnavailableError)) throw error;
-          this.remove();
-        }
+        const counts = await Promise.all(stores.map((count) => count()));
+        this.set(counts.reduce((sum, count) => sum + count, 0));
       },
     });
   }

@@ -105,7 +105,9 @@ export class InboxProcessor implements OnApplicationBootstrap, OnModuleDestroy {
       } catch (error) {
         const reason = givenUp(error);
         if (reason !== null) return { deadLetter: reason };
-        if (!(error instanceof StoreUnavailableError)) return { retry: messageOf(error) };
+        // A key of a foreign type does not mend by itself, and may be that of one session: the events behind this one go on.
+        const isAway = error instanceof StoreUnavailableError && error.fault !== 'WRONGTYPE';
+        if (!isAway) return { retry: messageOf(error) };
         if (this.stopping) return { retry: 'store-unavailable' };
       }
       await elapsed(pauseMs);

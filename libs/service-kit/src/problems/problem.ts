@@ -54,7 +54,6 @@ export function problemAnswer(problem: ProblemException): ProblemAnswer {
 
 /** What callers hear in place of an error's own words, which tell of inside matters. */
 const SAID_PLAINLY: Partial<Record<ProblemCode, string>> = {
-  'store-unavailable': 'Redis gave no answer in time; repeat the request, which is safe',
   'history-unavailable': 'The history database does not answer; the health of limits-admin and its log have the reason',
 };
 

@@ -5,6 +5,7 @@ import { limitAnswers } from './answer-deadlines.js';
 import { batchWrites } from './batch-writes.js';
 import { DeadlineCluster, type ClusterSettings } from './deadline-cluster.js';
 import { EndingCluster } from './ending-cluster.js';
+import { explainRefusals } from './not-connected.js';
 
 /**
  * `decisions`: a command fails at once while the connection is down, and at the deadline when nothing answers; none is
@@ -42,8 +43,10 @@ export function connectRedis(config: RedisConfig, { purpose, onError }: ConnectO
       batchWrites(node);
       limitAnswers(node, config.deadlineMs, silenceMs(config));
     };
-    if (redis instanceof Redis) prepare(redis);
-    else redis.on('+node', prepare);
+    if (redis instanceof Redis) {
+      prepare(redis);
+      explainRefusals(redis);
+    } else redis.on('+node', prepare);
   }
   redis.on('error', onError);
   let connected = false;

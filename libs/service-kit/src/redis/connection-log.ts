@@ -1,3 +1,5 @@
+import { storeFaultOf } from '#session-core';
+
 import type { Logger } from '../logging/logger.js';
 
 export interface ConnectionLog {
@@ -11,7 +13,7 @@ export interface ConnectionLog {
 export function logConnection(logger: Logger, purpose: string): ConnectionLog {
   let lost = false;
   const log = (error: Error) => {
-    if (!lost) logger.error({ purpose, err: error }, 'Redis connection lost');
+    if (!lost) logger.error({ purpose, cause: storeFaultOf(error)?.sentence, err: error }, 'Redis connection lost');
     lost = true;
   };
   const recovered = () => {

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { Counter, Histogram } from 'prom-client';
 
 import { CONFIG, Metrics, type BerthConfig } from '#service-kit';
-import { Books, StoreUnavailableError } from '#session-core';
+import { Books } from '#session-core';
 import type { RowChange } from '#session-history';
 
 import { Tenants } from '../../tenants.service.js';
@@ -28,13 +28,8 @@ export class RustsocksMetrics {
       name: 'rustsocks_active_sessions',
       help: 'Live sessions.',
       async collect() {
-        try {
-          const totals = await Promise.all(tenants.all().map((tenant) => books.total(tenant)));
-          this.set(totals.reduce((sum, total) => sum + total, 0));
-        } catch (error) {
-          if (!(error instanceof StoreUnavailableError)) throw error;
-          this.remove();
-        }
+        const totals = await Promise.all(tenants.all().map((tenant) => books.total(tenant)));
+        this.set(totals.reduce((sum, total) => sum + total, 0));
       },
     });
   }
