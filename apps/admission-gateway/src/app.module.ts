@@ -24,6 +24,7 @@ import { NodesService } from './nodes/nodes.service.js';
 import { SessionsService } from './sessions.service.js';
 import { TenantsRepository } from './tenants.repository.js';
 import { TransfersService } from './transfers.service.js';
+import { WarmUpService } from './warm-up.service.js';
 
 @Module({
   imports: [CommandsModule],
@@ -37,6 +38,7 @@ import { TransfersService } from './transfers.service.js';
     SessionsService,
     TenantsRepository,
     TransfersService,
+    WarmUpService,
     {
       provide: PulseService,
       inject: [CONFIG, REDIS, LOGGER, TenantRegistryService],

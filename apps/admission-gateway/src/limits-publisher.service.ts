@@ -31,9 +31,10 @@ export class LimitsPublisherService implements OnApplicationBootstrap, OnModuleD
   private readonly publisher: string;
   private readonly stopping = new AbortController();
   private publishing: Promise<void> = Promise.resolve();
+  private first: Promise<void> | undefined;
 
   constructor(
-    tenants: TenantsRepository,
+    private readonly tenants: TenantsRepository,
     private readonly registry: TenantRegistryService,
     readiness: ReadinessChecks,
     @Inject(CONFIG) config: BerthConfig,
@@ -41,12 +42,21 @@ export class LimitsPublisherService implements OnApplicationBootstrap, OnModuleD
   ) {
     this.unpublished = new Set(tenants.all);
     this.publisher = `admission-gateway ${hostname()}:${config.gatewayPort}`;
-    readiness.add({ name: 'limits', run: () => Promise.resolve(this.readiness()) });
+    readiness.add({ name: 'limits', run: () => this.readiness() });
   }
 
   async onApplicationBootstrap(): Promise<void> {
-    await this.publishAll();
+    await this.publishFirst();
     this.publishing = this.publishUntilDone();
+  }
+
+  /** Resolves when it was tried once for every tenant. */
+  async publishFirst(): Promise<void> {
+    await (this.first ??= this.publishAll());
+  }
+
+  isPublished(tenant: TenantBooks): boolean {
+    return !this.unpublished.has(tenant);
   }
 
   async onModuleDestroy(): Promise<void> {
@@ -61,7 +71,8 @@ export class LimitsPublisherService implements OnApplicationBootstrap, OnModuleD
       return { status: 'degraded', message, tenants: [...this.impossible] };
     }
     const names = [...this.unpublished].map(({ ref }) => ref.name);
-    return { status: 'failed', message: 'The limits of the file are not published yet', tenants: names };
+    const status = this.unpublished.size === this.tenants.all.length ? 'failed' : 'degraded';
+    return { status, message: 'The limits of the file are not published yet', tenants: names };
   }
 
   private async publishUntilDone(): Promise<void> {

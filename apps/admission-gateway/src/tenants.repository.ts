@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { CONFIG, LOGGER, REDIS, TenantRegistryService, type BerthConfig, type Logger } from '#service-kit';
+import { CONFIG, LOGGER, REDIS, StoreHealth, TenantRegistryService, type BerthConfig, type Logger } from '#service-kit';
 import type { StoreClient } from '#session-core';
 import { openBooks, type TenantBooks } from '#session-wire';
 
@@ -15,8 +15,9 @@ export class TenantsRepository {
     @Inject(REDIS) client: StoreClient,
     @Inject(LOGGER) logger: Logger,
     private readonly registry: TenantRegistryService,
+    health: StoreHealth,
   ) {
-    this.all = openBooks(config, client, logger);
+    this.all = openBooks(config, client, logger, health);
     this.byName = new Map(this.all.map((tenant) => [tenant.ref.name, tenant]));
   }
 

@@ -15,6 +15,8 @@ const REPEATED = 'berth_admissions_total{decision="admitted",reason="repeated"}'
 let redis: RedisServer;
 let books: ReturnType<RedisServer['client']>;
 let gateway: Gateway;
+/** The same connections, as the gateway has them. */
+let served: Socket[];
 let sockets: Socket[];
 let received: number;
 
@@ -36,7 +38,13 @@ async function listen(configYaml: string): Promise<void> {
   await gateway.app.listen(0, '127.0.0.1');
   received = 0;
   gateway.app.getHttpServer().on('request', () => (received += 1));
+  served = [];
+  gateway.app.getHttpServer().on('connection', (socket: Socket) => void served.push(socket));
 }
+
+/** The gateway knows that every caller has hung up: an answer that was out before would be one that its caller may have read. */
+const hungUp = () =>
+  eventually(() => served.every((socket) => socket.readableEnded || socket.destroyed), { what: 'the hang-ups' });
 
 async function dial(): Promise<Socket> {
   const socket = connect(Number(new URL(await gateway.app.getUrl()).port), '127.0.0.1');
@@ -74,6 +82,7 @@ describe('a caller that gives up before the answer', () => {
     }
     await arrived(3);
     for (const socket of sockets) hangUp(socket);
+    await hungUp();
     redis.resume();
 
     await counted(ADMITTED, 3);

@@ -31,6 +31,7 @@ export {
   type Readiness,
   type ReadinessCheck,
 } from './health/readiness.js';
+export { StoreHealth } from './health/store-health.service.js';
 export {
   rfc3339,
   rfc3339OrNull,

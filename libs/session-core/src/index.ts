@@ -12,6 +12,7 @@ export { Audits, type AuditsOptions } from './audits.js';
 export { Books, type GroupCount, type Refusal, type UserCount } from './books.js';
 export type { SessionFilter, SessionPage } from './session-pages.js';
 export { COMMAND_LIFE_MS, CommandsStore, type CommandedNode, type CommandsStoreOptions } from './commands-store.js';
+export type { DecisionObserver } from './decision-observer.js';
 export { startDeadline } from './deadline.js';
 export { DeadLettersStore, deadLetterTenant, type DeadLetter, type DeadLetterPage } from './dead-letters-store.js';
 export {
@@ -34,10 +35,11 @@ export {
 } from './keys.js';
 export { Lease, type LeaseOptions } from './lease.js';
 export { NodesStore, type NodesStoreOptions } from './nodes-store.js';
+export { Probes, type ProbesOptions } from './probes.js';
 export { Pulses, type PulsesOptions } from './pulses.js';
 export type { ReconciliationProgress } from './reconciliation.js';
 export { asStoreError } from './store-call.js';
-export { storeFault, storeFaultOf, type StoreFault, type StoreFaultCode } from './store-fault.js';
+export { isVague, storeFault, storeFaultOf, type StoreFault, type StoreFaultCode } from './store-fault.js';
 export { SnapshotsStore, type SnapshotsStoreOptions } from './snapshots-store.js';
 export {
   MAX_PART_SESSIONS,

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { observed, type DecisionObserver } from './decision-observer.js';
 import { AmbiguousSessionError, InvalidInputError, StoreUnavailableError } from './errors.js';
 import { futureEpoch } from './future-epoch.js';
 import { GroupParents } from './group-parents.js';
@@ -39,6 +40,7 @@ export interface SessionStoreOptions {
   tombstoneMs: number;
   /** Sets the time in tests; everywhere else Redis says it. */
   clockMs?: (() => number) | undefined;
+  observer?: DecisionObserver | undefined;
 }
 
 export interface EndRequest {
@@ -217,7 +219,7 @@ export class SessionStore {
   ): Promise<Decision> {
     const context = this.context(tenant, shardOf(tenant, request.user));
     const options = { token, mode, tombstoneMs: this.options.tombstoneMs };
-    return await this.call(async () => {
+    const asking = async () => {
       let { epoch } = request;
       for (let tries = 0; tries < MOST_TRIES; tries++) {
         const groups = this.parents.expand(tenant.name, request);
@@ -232,7 +234,8 @@ export class SessionStore {
       throw new StoreUnavailableError(
         `The limits of tenant ${tenant.name} could not be published, or change all the time`,
       );
-    });
+    };
+    return await observed(this.options.observer, context, () => this.call(asking));
   }
 
   private async renewIn(

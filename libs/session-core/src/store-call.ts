@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { ReplyError } from 'ioredis';
 import { startDeadline } from './deadline.js';
 import { BerthError, NotConnectedError, StoreUnavailableError, TenantClosedError } from './errors.js';
@@ -32,7 +33,7 @@ export function withDeadline<T>(deadlineMs: number, call: () => Promise<T>): Pro
 
 /** An error of a call to Redis as StoreUnavailableError, where that is what it says; any other as it is. */
 export function asStoreError(error: unknown): Error {
-  if (!(error instanceof Error)) return new Error(String(error));
+  if (!types.isNativeError(error)) return new Error(String(error));
   if (error instanceof BerthError) return error;
   if (error instanceof ReplyError && error.message.startsWith(FENCED)) {
     return new TenantClosedError(`Not done: ${error.message.slice(FENCED.length)}`, { cause: error });

@@ -38,7 +38,7 @@ const SAID: Record<string, StoreFaultCode> = {
   "ERR unknown command 'EVALSHA', with args beginning with: ": 'too-old',
   'ERR Unexpected flag in script shebang: allow-oom': 'too-old',
   'Command timed out': 'no-answer',
-  'connect ETIMEDOUT': 'unreachable',
+  'connect ETIMEDOUT': 'no-connection',
   'Connection is closed.': 'closed',
   "Stream isn't writeable and enableOfflineQueue options is false": 'closed',
   'Redis closed the connection': 'closed',

@@ -1,3 +1,5 @@
+import { types } from 'node:util';
+
 /**
  * Why Redis cannot serve: one sentence each, with the cause and what to change. Answers, health and log show the same one; none names
  * an address, a user or a password.
@@ -8,6 +10,8 @@ const SENTENCES = {
   refused: 'Nothing listens where Redis should be: start it, or correct redis.url (BERTH_REDIS_URL)',
   'name-unknown':
     'The host name of Redis is not known to the resolver: correct redis.url (BERTH_REDIS_URL), or the DNS',
+  'no-connection':
+    'No connection to Redis came about in time: check the network, firewalls and redis.url (BERTH_REDIS_URL), and with redis.tls whether the server speaks TLS',
   unreachable: 'The address of Redis cannot be reached: check the network, firewalls and redis.url (BERTH_REDIS_URL)',
   closed:
     'The connection to Redis is lost and is made anew; where it never works, see whether the server wants TLS (redis.tls)',
@@ -79,7 +83,7 @@ const MESSAGES: readonly [RegExp, StoreFaultCode][] = [
   [/all sentinels are unreachable/i, 'sentinels-away'],
   [/failed to refresh slots cache|none of startup nodes|cluster isn't ready/i, 'cluster-away'],
   [/command timed out|sent nothing for/i, 'no-answer'],
-  [/connect ETIMEDOUT/, 'unreachable'],
+  [/connect ETIMEDOUT/, 'no-connection'],
   [
     /connection is closed|closed the connection|isn't writeable|not connected|too many cluster redirections|max retries per request|reached the max retries/i,
     'closed',
@@ -104,15 +108,23 @@ const CODES: readonly [RegExp, StoreFaultCode][] = [
 /** Says no more than that something is away; what lies below it may say why. */
 const VAGUE: ReadonlySet<StoreFaultCode> = new Set(['closed', 'cluster-away', 'sentinels-away']);
 
+/** Whether another fault that is found meanwhile says more. */
+export function isVague(code: StoreFaultCode | null): boolean {
+  return code !== null && VAGUE.has(code);
+}
+
 export function storeFault(code: StoreFaultCode): StoreFault {
-  return { code, sentence: SENTENCES[code] };
+  // Where Redis has a word of its own for it, that is what to search its documentation and logs for.
+  const own = code === code.toUpperCase() ? ` (${code})` : '';
+  return { code, sentence: `${SENTENCES[code]}${own}` };
 }
 
 /** Why Redis cannot serve, by an error of ioredis or of a connection; null for an error that is of something else. */
 export function storeFaultOf(error: unknown): StoreFault | null {
-  if (!(error instanceof Error)) return null;
+  // Not `instanceof`: errors of Node.js itself may be of another realm.
+  if (!types.isNativeError(error)) return null;
   const code = ownCode(error);
-  if (code !== null && !VAGUE.has(code)) return storeFault(code);
+  if (code !== null && !isVague(code)) return storeFault(code);
   const { cause, lastNodeError } = error as { cause?: unknown; lastNodeError?: unknown };
   const below = storeFaultOf(cause ?? lastNodeError);
   if (below !== null) return below;

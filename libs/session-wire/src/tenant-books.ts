@@ -4,6 +4,7 @@ import {
   SessionStore,
   SnapshotsStore,
   type Contest,
+  type DecisionObserver,
   type StoreClient,
   type TenantRef,
 } from '#session-core';
@@ -17,15 +18,20 @@ export interface TenantBooks {
   readonly snapshots: SnapshotsStore;
 }
 
-/** Opens the books of every tenant of the configuration, over one connection. */
-export function openBooks(config: BerthConfig, client: StoreClient, logger: Logger): TenantBooks[] {
+/** Opens the books of every tenant of the configuration, over one connection. `observer` hears of each decision. */
+export function openBooks(
+  config: BerthConfig,
+  client: StoreClient,
+  logger: Logger,
+  observer?: DecisionObserver,
+): TenantBooks[] {
   const { nodes: policy, store } = config;
   return Object.values(config.tenants).map((tenant) => {
     const common = { client, deadlineMs: store.decisionDeadlineMs, tombstoneMs: tenant.tombstoneMs };
     return {
       ref: { name: tenant.name, shards: tenant.shards, identity: tenant.identity },
       config: tenant,
-      store: new SessionStore(common),
+      store: new SessionStore({ ...common, observer }),
       nodes: new NodesStore({ ...common, policy, onContested: (contest) => warnOfContest(logger, contest) }),
       snapshots: new SnapshotsStore({
         ...common,

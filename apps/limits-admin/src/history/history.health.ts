@@ -25,7 +25,7 @@ export class HistoryHealth {
   ) {
     this.streams = Object.values(tenants).flatMap(outboxOf);
     if (settings === null) return;
-    readiness.add({ name: 'history', run: () => this.check() });
+    readiness.watch({ name: 'history', run: () => this.check() });
     const behindMs = () => this.behindMs();
     metrics.gauge({
       name: 'berth_history_behind_seconds',

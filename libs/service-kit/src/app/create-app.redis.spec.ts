@@ -5,7 +5,7 @@ import { Body, Controller, Delete, Get, HttpCode, Inject, Module, Param, Post } 
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { z } from 'zod';
 
-import { StoreUnavailableError } from '#session-core';
+import { asStoreError } from '#session-core';
 import { startRedis, type RedisServer } from '#testing';
 
 import { newKey } from '../auth/authenticate.js';
@@ -53,7 +53,8 @@ class EchoController {
 
   @Post('outage')
   outage(): never {
-    throw new StoreUnavailableError('connect ECONNREFUSED 10.0.0.7:6379');
+    const refused = new Error('connect ECONNREFUSED 10.0.0.7:6379');
+    throw asStoreError(Object.assign(refused, { code: 'ECONNREFUSED', address: '10.0.0.7' }));
   }
 
   @Post('events')
@@ -257,6 +258,7 @@ describe('failures', () => {
     expect(reply.json()).toMatchObject({
       code: 'store-unavailable',
       sip: { code: 503, reason: 'Service Unavailable' },
+      detail: expect.stringMatching(/^Nothing listens where Redis should be: .*redis\.url/),
     });
     expect(reply.payload).not.toContain('10.0.0.7');
   });
@@ -280,7 +282,6 @@ describe('health and metrics', () => {
         checks: {
           tenants: { status: 'ok' },
           redis: { status: 'ok' },
-          scripts: { status: 'ok' },
           memory: { status: 'ok' },
         },
       },

@@ -1,5 +1,6 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
+import { ReadinessChecks } from '../health/readiness.js';
 import type { Logger } from '../logging/logger.js';
 import { LOGGER } from '../tokens.js';
 import { StopSteps } from './stop-steps.js';
@@ -8,7 +9,7 @@ import { StopSteps } from './stop-steps.js';
 const DRAIN_MS = 10_000;
 
 /**
- * Stops accepting, lets requests in flight finish, then destroys modules in order (`onModuleDestroy`), and Redis last
+ * Is not ready any more, stops accepting, lets requests in flight finish, then destroys modules in order (`onModuleDestroy`), and Redis last
  * (`onApplicationShutdown`). A part that hangs is left behind after some seconds, with a line in the log.
  */
 export async function stopGracefully(
@@ -16,6 +17,7 @@ export async function stopGracefully(
   drainMs: number = DRAIN_MS,
   steps = new StopSteps(app.get<Logger>(LOGGER)),
 ): Promise<void> {
+  app.get(ReadinessChecks).drain();
   const server = app.getHttpServer();
   // Not through Fastify, whose hooks would run before the modules that may still need them.
   const drained = new Promise<void>((resolve) => {

@@ -4,6 +4,7 @@ import { APP_GUARD } from '@nestjs/core';
 import { RolesGuard } from '../auth/roles.guard.js';
 import type { BerthConfig } from '../config/berth.config.js';
 import { HealthModule } from '../health/health.module.js';
+import { StoreHealth } from '../health/store-health.service.js';
 import type { Logger } from '../logging/logger.js';
 import { MetricsModule } from '../metrics/metrics.module.js';
 import { RedisModule } from '../redis/redis.module.js';
@@ -23,8 +24,9 @@ export class ServiceKitModule {
         { provide: LOGGER, useValue: logger },
         { provide: APP_GUARD, useClass: RolesGuard },
         TenantRegistryService,
+        StoreHealth,
       ],
-      exports: [CONFIG, LOGGER, TenantRegistryService],
+      exports: [CONFIG, LOGGER, TenantRegistryService, StoreHealth],
     };
   }
 }

@@ -1,11 +1,22 @@
-import { Controller, Get, Global, Inject, Module, Res, type OnModuleInit } from '@nestjs/common';
+import {
+  Controller,
+  Get,
+  Global,
+  Inject,
+  Module,
+  Res,
+  type OnApplicationBootstrap,
+  type OnModuleDestroy,
+} from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import type { Cluster, Redis } from 'ioredis';
 
 import { Open } from '../auth/roles.guard.js';
 import { REDIS } from '../tokens.js';
+import { memoryCheck } from './memory-check.js';
 import { ReadinessChecks, type Readiness } from './readiness.js';
-import { redisChecks } from './redis-checks.js';
+
+const LOOK_EVERY_MS = 1_000;
 
 @Controller('health')
 @Open()
@@ -18,25 +29,34 @@ export class HealthController {
     return { status: 'ok' };
   }
 
-  /** 200 when this process can do its work, also `degraded`; 503 when it cannot. */
+  /** 200 when this process can do its work, also `degraded`; 503 when it cannot. Says what was found last, and looks at nothing itself. */
   @Get('ready')
-  async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<Readiness> {
-    const readiness = await this.readiness.run();
+  ready(@Res({ passthrough: true }) reply: FastifyReply): Readiness {
+    const readiness = this.readiness.read();
     void reply.code(readiness.status === 'failed' ? 503 : 200);
     return readiness;
   }
 }
 
-/** `/health/live` and `/health/ready`, with the checks of Redis; other modules add theirs to `ReadinessChecks`. */
+/** `/health/live` and `/health/ready`; other modules add to `ReadinessChecks`, whose watched ones are looked at once a second. */
 @Global()
 @Module({ controllers: [HealthController], providers: [ReadinessChecks], exports: [ReadinessChecks] })
-export class HealthModule implements OnModuleInit {
+export class HealthModule implements OnApplicationBootstrap, OnModuleDestroy {
+  private timer: NodeJS.Timeout | undefined;
+
   constructor(
     private readonly readiness: ReadinessChecks,
-    @Inject(REDIS) private readonly redis: Redis | Cluster,
-  ) {}
+    @Inject(REDIS) redis: Redis | Cluster,
+  ) {
+    readiness.watch(memoryCheck(redis));
+  }
 
-  onModuleInit(): void {
-    for (const check of redisChecks(this.redis)) this.readiness.add(check);
+  async onApplicationBootstrap(): Promise<void> {
+    await this.readiness.look();
+    this.timer = setInterval(() => void this.readiness.look(), LOOK_EVERY_MS);
+  }
+
+  onModuleDestroy(): void {
+    clearInterval(this.timer);
   }
 }

@@ -3,11 +3,18 @@ export type CheckStatus = 'ok' | 'degraded' | 'failed';
 
 export interface CheckResult {
   status: CheckStatus;
-  /** Facts and warnings for the operator. */
+  /** Facts and warnings for the operator. Open to everyone: no addresses, no secrets. */
   [detail: string]: unknown;
 }
 
+/** What this process knows of itself. */
 export interface ReadinessCheck {
+  name: string;
+  run(): CheckResult;
+}
+
+/** What has to be asked for, of Redis or a database. */
+export interface ReadinessLook {
   name: string;
   /** A throw counts as `failed`, with the error's message. */
   run(): Promise<CheckResult>;
@@ -18,26 +25,66 @@ export interface Readiness {
   checks: Record<string, CheckResult>;
 }
 
-/** What has to be true for this process to do its work. Modules add theirs with `add`, when they are made. */
+/**
+ * What has to be true for this process to do its work. Modules add theirs when they are made: `add` for what a process knows of itself, `watch`
+ * for what it has to ask for.
+ *
+ * Whoever reads the readiness reads what was found last: the endpoint is open, and asks Redis for nobody.
+ */
 export class ReadinessChecks {
   private readonly checks: ReadinessCheck[] = [];
+  private readonly looks: { look: ReadinessLook; underWay: Promise<void> | null; found: CheckResult | null }[] = [];
+  private draining = false;
 
   add(check: ReadinessCheck): void {
     this.checks.push(check);
   }
 
-  /** Runs all of them at once; the worst result is that of the whole. */
-  async run(): Promise<Readiness> {
-    const results = await Promise.all(this.checks.map(async (check) => [check.name, await outcomeOf(check)] as const));
+  watch(look: ReadinessLook): void {
+    this.looks.push({ look, underWay: null, found: null });
+  }
+
+  /** From now on the process is not ready: it is about to stop. */
+  drain(): void {
+    this.draining = true;
+  }
+
+  /** What was found last, together; the worst result is that of the whole. */
+  read(): Readiness {
+    const stopping: CheckResult = { status: 'failed', message: 'This process is stopping' };
+    const results = [
+      ...(this.draining ? ([['process', stopping]] as const) : []),
+      ...this.checks.map((check) => [check.name, check.run()] as const),
+      ...this.looks.flatMap(({ look, found }) => (found === null ? [] : [[look.name, found] as const])),
+    ];
     const statuses = results.map(([, { status }]) => status);
     const worst = (['failed', 'degraded'] as const).find((status) => statuses.includes(status)) ?? 'ok';
     return { status: worst, checks: Object.fromEntries(results) };
   }
+
+  /** Looks at all that is watched; at what is still being looked at not twice. */
+  async look(): Promise<void> {
+    await Promise.all(
+      this.looks.map((entry) => {
+        entry.underWay ??= outcomeOf(entry.look).then((found) => {
+          entry.found = found;
+          entry.underWay = null;
+        });
+        return entry.underWay;
+      }),
+    );
+  }
+
+  /** What there is to find now. */
+  async run(): Promise<Readiness> {
+    await this.look();
+    return this.read();
+  }
 }
 
-async function outcomeOf(check: ReadinessCheck): Promise<CheckResult> {
+async function outcomeOf(look: ReadinessLook): Promise<CheckResult> {
   try {
-    return await check.run();
+    return await look.run();
   } catch (error) {
     return { status: 'failed', message: error instanceof Error ? error.message : String(error) };
   }

@@ -1,4 +1,4 @@
-import { BerthError, InvalidInputError, TenantClosedError } from '#session-core';
+import { BerthError, InvalidInputError } from '#session-core';
 
 import { isProblemCode, problemType, PROBLEMS, type ProblemCode } from './problem-table.js';
 
@@ -70,8 +70,7 @@ export function problemOf(error: unknown): ProblemException {
     });
   }
   if (error instanceof BerthError && isProblemCode(error.code) && error.code !== 'internal-error') {
-    const plain = error instanceof TenantClosedError ? undefined : SAID_PLAINLY[error.code];
-    return new ProblemException(error.code, plain ?? error.message, { cause: error });
+    return new ProblemException(error.code, SAID_PLAINLY[error.code] ?? error.message, { cause: error });
   }
   return problemOfFramework(error) ?? internalError(error);
 }

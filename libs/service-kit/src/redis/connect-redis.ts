@@ -5,7 +5,7 @@ import { limitAnswers } from './answer-deadlines.js';
 import { batchWrites } from './batch-writes.js';
 import { DeadlineCluster, type ClusterSettings } from './deadline-cluster.js';
 import { EndingCluster } from './ending-cluster.js';
-import { explainRefusals } from './not-connected.js';
+import { explainRefusals, type LastRefusal } from './not-connected.js';
 
 /**
  * `decisions`: a command fails at once while the connection is down, and at the deadline when nothing answers; none is
@@ -37,7 +37,9 @@ const silenceMs = ({ deadlineMs }: RedisConfig) => Math.max(4 * deadlineMs, 2_00
  * The caller closes it, with `closeRedis`.
  */
 export function connectRedis(config: RedisConfig, { purpose, onError }: ConnectOptions): Redis | Cluster {
-  const redis = config.mode === 'cluster' ? connectCluster(config, purpose) : new Redis(nodeOptions(config, purpose));
+  const last: LastRefusal = { error: undefined };
+  const redis =
+    config.mode === 'cluster' ? connectCluster(config, purpose, last) : new Redis(nodeOptions(config, purpose, last));
   if (purpose === 'decisions') {
     const prepare = (node: Redis) => {
       batchWrites(node);
@@ -45,7 +47,7 @@ export function connectRedis(config: RedisConfig, { purpose, onError }: ConnectO
     };
     if (redis instanceof Redis) {
       prepare(redis);
-      explainRefusals(redis);
+      explainRefusals(redis, last);
     } else redis.on('+node', prepare);
   }
   redis.on('error', onError);
@@ -58,16 +60,16 @@ export function connectRedis(config: RedisConfig, { purpose, onError }: ConnectO
   return redis;
 }
 
-function nodeOptions(config: RedisConfig, purpose: RedisPurpose): ConnectionSettings {
+function nodeOptions(config: RedisConfig, purpose: RedisPurpose, last: LastRefusal): ConnectionSettings {
   const [first] = config.nodes;
   const address: ConnectionSettings =
     config.mode === 'sentinel'
       ? { sentinels: config.nodes, name: config.masterName ?? 'mymaster', sentinelRetryStrategy: retryDelayMs }
       : { host: first?.host ?? '127.0.0.1', port: first?.port ?? 6_379 };
-  return { ...address, db: config.database, retryStrategy: retryDelayMs, ...commonOptions(config, purpose) };
+  return { ...address, db: config.database, retryStrategy: retryDelayMs, ...commonOptions(config, purpose, last) };
 }
 
-function commonOptions(config: RedisConfig, purpose: RedisPurpose): ConnectionSettings {
+function commonOptions(config: RedisConfig, purpose: RedisPurpose, last: LastRefusal): ConnectionSettings {
   const { username, password, tls } = config;
   return {
     ...(username !== null && { username }),
@@ -83,7 +85,11 @@ function commonOptions(config: RedisConfig, purpose: RedisPurpose): ConnectionSe
     }),
     connectTimeout: CONNECT_TIMEOUT_MS,
     // After a failover an old master answers READONLY on a connection that works: look for the new one.
-    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+    reconnectOnError: (error) => {
+      if (!error.message.startsWith('READONLY')) return false;
+      last.error = error;
+      return true;
+    },
     ...(purpose === 'decisions'
       ? {
           enableOfflineQueue: false,
@@ -97,8 +103,8 @@ function commonOptions(config: RedisConfig, purpose: RedisPurpose): ConnectionSe
   };
 }
 
-function connectCluster(config: RedisConfig, purpose: RedisPurpose): Cluster {
-  const { enableOfflineQueue: _, ...redisOptions } = commonOptions(config, purpose);
+function connectCluster(config: RedisConfig, purpose: RedisPurpose, last: LastRefusal): Cluster {
+  const { enableOfflineQueue: _, ...redisOptions } = commonOptions(config, purpose, last);
   const options: ClusterSettings = {
     redisOptions,
     clusterRetryStrategy: retryDelayMs,

@@ -2,7 +2,7 @@ import type { Cluster, ClusterNode, ClusterOptions, RedisOptions } from 'ioredis
 
 import { limitCommand } from './answer-deadlines.js';
 import { EndingCluster } from './ending-cluster.js';
-import { notConnected } from './not-connected.js';
+import { notConnected, type LastRefusal } from './not-connected.js';
 
 /** What ioredis asks of connections to single nodes: it knows their addresses itself. */
 export type ClusterSettings = Omit<ClusterOptions, 'redisOptions'> & {
@@ -19,7 +19,7 @@ type ClusterCommand = Parameters<Cluster['sendCommand']>[0];
  * which is every node at its first command and after a slot has moved.
  */
 export class DeadlineCluster extends EndingCluster {
-  private why: Error | undefined;
+  private readonly last: LastRefusal = { error: undefined };
 
   constructor(
     nodes: ClusterNode[],
@@ -27,14 +27,14 @@ export class DeadlineCluster extends EndingCluster {
     private readonly deadlineMs: number,
   ) {
     super(nodes, options);
-    this.on('error', (error: Error) => (this.why = error));
-    this.on('ready', () => (this.why = undefined));
+    this.on('error', (error: Error) => (this.last.error = error));
+    this.on('ready', () => (this.last.error = undefined));
   }
 
   override sendCommand(command: ClusterCommand, ...rest: ParametersAfterFirst<Cluster['sendCommand']>): unknown {
     // The client asks `cluster info` itself, to find out whether it is ready.
     if (this.status !== 'ready' && command.name !== 'cluster') {
-      command.reject(notConnected(this.status, this.why));
+      command.reject(notConnected(this.status, this.last));
       return command.promise;
     }
     limitCommand(command, this.deadlineMs);

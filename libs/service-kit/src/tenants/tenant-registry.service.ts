@@ -30,7 +30,7 @@ const AGAIN_MS = 1_000;
 /** No caller waits for it, only the start. */
 const DEADLINE_MS = 2_000;
 
-const NOT_ASKED = 'Redis was not asked for all tenants yet';
+const NOT_ASKED = 'Redis was not asked yet';
 
 /**
  * Opens the tenants of the configuration before anything works on them. Where one was created with another number of shards, has other
@@ -50,6 +50,8 @@ export class TenantRegistryService implements OnModuleInit, OnModuleDestroy {
   private readonly closed: Map<string, string>;
   /** Those that were open at some time: a change under this process closes them, and does not end it. */
   private readonly served = new Set<string>();
+  /** Why those that were not asked about yet could not be, for people. */
+  private readonly causes = new Map<string, string>();
   private readonly stopping = new AbortController();
   private opening: Promise<void> = Promise.resolve();
 
@@ -62,7 +64,7 @@ export class TenantRegistryService implements OnModuleInit, OnModuleDestroy {
     this.refused = new Promise((resolve) => (this.refuse = resolve));
     this.store = new TenantsStore({ client, deadlineMs: DEADLINE_MS });
     this.closed = new Map(Object.keys(config.tenants).map((name) => [name, NOT_ASKED]));
-    readiness.add({ name: 'tenants', run: () => Promise.resolve(this.readiness()) });
+    readiness.add({ name: 'tenants', run: () => this.readiness() });
   }
 
   async onModuleInit(): Promise<void> {
@@ -84,13 +86,19 @@ export class TenantRegistryService implements OnModuleInit, OnModuleDestroy {
     const reason = this.closed.get(tenant);
     if (reason === undefined) return;
     if (reason !== NOT_ASKED) throw new TenantClosedError(reason);
-    throw new StoreUnavailableError(`Tenant ${tenant} is not opened yet`, { nothingDone: true });
+    const cause = this.causes.get(tenant) ?? NOT_ASKED;
+    throw new StoreUnavailableError(`Tenant ${tenant} is not opened yet: ${cause}`, { nothingDone: true });
   }
 
+  /** `failed` while none is open; while others are served, the process is. */
   private readiness(): CheckResult {
     if (this.closed.size === 0) return { status: 'ok' };
-    const reasons = new Set(this.closed.values());
-    return { status: 'failed', message: [...reasons].join('; '), tenants: [...this.closed.keys()] };
+    const isNoneOpen = this.closed.size === Object.keys(this.config.tenants).length;
+    const reasons = [...this.closed].map(([name, reason]) =>
+      reason === NOT_ASKED ? (this.causes.get(name) ?? reason) : reason,
+    );
+    const message = [...new Set(reasons)].join('; ');
+    return { status: isNoneOpen ? 'failed' : 'degraded', message, tenants: [...this.closed.keys()] };
   }
 
   private async openUntilStopped(): Promise<void> {
@@ -114,7 +122,7 @@ export class TenantRegistryService implements OnModuleInit, OnModuleDestroy {
   private async open(tenant: TenantConfig): Promise<void> {
     const { name, shards } = tenant;
     const opened = await this.store.open(tenant).catch((error: unknown) => {
-      this.logger.debug({ tenant: name, err: error }, 'Tenant not opened; it will be tried again');
+      this.notOpened(name, error);
       return null;
     });
     if (opened === null) return;
@@ -134,6 +142,14 @@ export class TenantRegistryService implements OnModuleInit, OnModuleDestroy {
     if (this.closed.get(tenant) === reason) return;
     this.closed.set(tenant, reason);
     this.logger.error({ tenant, reason }, 'Tenant closed: nothing is done for it');
+  }
+
+  /** One line for each cause; of a tenant that was open once, its shards say more. */
+  private notOpened(tenant: string, error: unknown): void {
+    const cause = error instanceof StoreUnavailableError ? error.message : 'an error that the log has';
+    const isNews = !this.served.has(tenant) && this.causes.get(tenant) !== cause;
+    this.causes.set(tenant, cause);
+    this.logger[isNews ? 'warn' : 'debug']({ tenant, cause, err: error }, 'Tenant not opened; it will be tried again');
   }
 }
 

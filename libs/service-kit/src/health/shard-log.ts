@@ -1,0 +1,62 @@
+import type { Logger } from '../logging/logger.js';
+
+const LINE_EVERY_MS = 1_000;
+const MOST_NAMED = 20;
+
+/**
+ * Writes when decisions of shards begin to fail, and when they work again; at most one line a second, which names all shards that it is about.
+ * A shard that fails, works and fails again within a second is in one line of each kind.
+ */
+export class ShardLog {
+  private readonly began = new Map<string, string>();
+  private readonly ended = new Map<string, number>();
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly logger: Logger) {}
+
+  failing(shard: string, cause: string): void {
+    if (!this.ended.delete(shard)) this.began.set(shard, cause);
+    this.write();
+  }
+
+  working(shard: string, afterMs: number): void {
+    this.ended.set(shard, afterMs);
+    this.write();
+  }
+
+  stop(): void {
+    clearTimeout(this.timer);
+  }
+
+  private write(): void {
+    if (this.timer !== undefined) return;
+    if (!this.writeBegan() && !this.writeEnded()) return;
+    this.timer = setTimeout(() => {
+      this.timer = undefined;
+      this.write();
+    }, LINE_EVERY_MS);
+    this.timer.unref();
+  }
+
+  /** Those of one cause in one line. */
+  private writeBegan(): boolean {
+    const [first] = this.began.values();
+    if (first === undefined) return false;
+    const shards = [...this.began].flatMap(([shard, cause]) => (cause === first ? [shard] : []));
+    for (const shard of shards) this.began.delete(shard);
+    this.logger.warn({ shards: shards.slice(0, MOST_NAMED), count: shards.length, cause: first }, 'Decisions fail');
+    return true;
+  }
+
+  private writeEnded(): boolean {
+    if (this.ended.size === 0) return false;
+    const shards = [...this.ended.keys()];
+    const afterMs = Math.max(...this.ended.values());
+    this.ended.clear();
+    this.logger.warn(
+      { shards: shards.slice(0, MOST_NAMED), count: shards.length, after_ms: afterMs },
+      'Decisions work again',
+    );
+    return true;
+  }
+}
