@@ -208,9 +208,9 @@ describeWith(['redis-server'], 'the inbox', () => {
 
   it('an event that fails for ever takes no other with it, and ends as a dead letter', async () => {
     const [good, bad] = [600, 150];
-    for (let index = 0; index < bad; index += 1) await client.rpush(keys.session(`bad-${index}`), 'foreign');
+    for (let index = 0; index < bad; index += 1) await client.rpush(keys.userSessions(`bad-${index}`), 'foreign');
     for (let index = 0; index < good; index += 1) {
-      if (index < bad) await publish('session.started', { sessionId: `bad-${index}`, user: 'alice' });
+      if (index < bad) await publish('session.started', { sessionId: `bad-${index}`, user: `bad-${index}` });
       await publish('session.started', { sessionId: `good-${index}`, user: `user-${index % 9}` });
     }
     const reaper = await startReaper();

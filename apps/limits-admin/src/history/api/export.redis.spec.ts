@@ -208,7 +208,7 @@ describe('a reader', () => {
     await database.close();
     const failed = await begin('?format=csv');
     expect(failed.headers['content-type']).toMatch('application/problem+json');
-    expect([failed.statusCode, failed.headers['content-disposition']]).toEqual([500, undefined]);
-    expect(JSON.parse(await text(failed))).toMatchObject({ code: 'internal-error' });
+    expect([failed.statusCode, failed.headers['content-disposition']]).toEqual([503, undefined]);
+    expect(JSON.parse(await text(failed))).toMatchObject({ code: 'history-unavailable' });
   });
 });
