@@ -77,7 +77,7 @@ export class ReaperReportService {
 
   /** A piece of the audit could not be done; nothing was ended for it. One line until a pass has come to its end; that Redis is away the sweeps say. */
   auditFailed(tenant: string, error: unknown): void {
-    if (error instanceof StoreUnavailableError) return;
+    if (error instanceof StoreUnavailableError && error.isAway) return;
     if (!this.auditFailing) this.logger.error({ err: error, tenant }, 'Audit failed; it will be tried again and again');
     this.auditFailing = true;
   }

@@ -31,6 +31,11 @@ export class StoreUnavailableError extends BerthError {
   /** What Redis said or did; null where the reason is not with Redis. */
   readonly fault: StoreFaultCode | null;
 
+  /** Whether Redis serves nobody now; false where it serves, and refuses one key (a foreign type) or one command (a right that is lacking). */
+  get isAway(): boolean {
+    return this.fault !== 'WRONGTYPE' && this.fault !== 'NOPERM';
+  }
+
   /** True where it is certain that the call was not carried out and will not be: it was never sent, or refused as a whole. */
   readonly nothingDone: boolean;
 }

@@ -61,7 +61,7 @@ export class Metrics {
 
   /** Once, until it can be read again. That Redis is away is logged by its connection. */
   private cannotRead(metric: string, error: unknown): void {
-    const isAway = error instanceof StoreUnavailableError && error.fault !== 'WRONGTYPE';
+    const isAway = error instanceof StoreUnavailableError && error.isAway;
     if (isAway || this.unreadable.has(metric)) return;
     this.unreadable.add(metric);
     this.logger.warn({ metric, err: error }, 'Metric cannot be read; it is absent until it can');
