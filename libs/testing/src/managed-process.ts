@@ -32,7 +32,7 @@ export interface ManagedProcess {
   readonly running: boolean;
   /** Standard output and error of the current run, the last million characters. */
   output(): string;
-  /** SIGTERM, then SIGKILL after `graceMs` (10 s unless said); resolves when the process is gone. */
+  /** SIGTERM, then SIGKILL after `graceMs` (30 s unless said); resolves when the process is gone. */
   stop(graceMs?: number): Promise<ExitStatus>;
   /** SIGKILL; resolves when the process is gone. */
   kill(): Promise<ExitStatus>;
@@ -42,6 +42,8 @@ export interface ManagedProcess {
 }
 
 const OUTPUT_LIMIT = 1_000_000;
+/** Longer than any process of Berth takes to stop whatever hangs, so that SIGKILL means what it says. */
+const STOP_MS = 30_000;
 const running = new Set<ChildProcess>();
 
 process.on('exit', () => {
@@ -147,7 +149,7 @@ class Run {
     this.child.kill(signal);
   }
 
-  async stop(graceMs = 10_000): Promise<ExitStatus> {
+  async stop(graceMs = STOP_MS): Promise<ExitStatus> {
     const timer = setTimeout(() => this.child.kill('SIGKILL'), graceMs);
     this.child.kill('SIGTERM');
     this.child.kill('SIGCONT'); // a paused process cannot see the other signal
