@@ -30,7 +30,7 @@ export interface Kamailio {
   stop(): Promise<void>;
 }
 
-export async function startKamailio({ berthUrls, silenceMs = 1_000 }: KamailioOptions): Promise<Kamailio> {
+export async function startKamailio({ berthUrls, silenceMs = 5_000 }: KamailioOptions): Promise<Kamailio> {
   const calleePort = await freePort();
   const dir = await mkdtemp(join(tmpdir(), 'berth-kamailio-'));
   for (let attempt = 1; ; attempt += 1) {
