@@ -1,3 +1,5 @@
+import type { Socket } from 'node:net';
+
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Cluster, type Redis } from 'ioredis';
 
@@ -54,6 +56,20 @@ describe('a connection for decisions', () => {
     await eventually(async () => (await redis.set('a', 3)) === 'OK');
     expect(errors).not.toHaveLength(0);
   });
+
+  it.each(['decisions', 'queue', 'streams'] as const)(
+    'survives that a broken connection fails once more: %s',
+    async (purpose) => {
+      const redis = connect(server.url, purpose);
+      expect(await whenReady(redis, 5_000)).toBe(true);
+      const { stream } = redis as unknown as { stream: Socket };
+      stream.destroy(new Error('reset'));
+      await eventually(() => stream.closed);
+      // As a socket with TLS does when an alert of the server comes late; thrown here where nobody listens.
+      expect(() => stream.emit('error', new Error('alert'))).not.toThrow();
+      await eventually(async () => (await redis.set('a', 1)) === 'OK');
+    },
+  );
 
   it('fails what is in flight when the connection breaks, and never sends it again', async () => {
     const redis = connect(server.url);

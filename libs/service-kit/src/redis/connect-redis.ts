@@ -5,6 +5,7 @@ import { limitAnswers } from './answer-deadlines.js';
 import { batchWrites } from './batch-writes.js';
 import { DeadlineCluster, type ClusterSettings } from './deadline-cluster.js';
 import { EndingCluster } from './ending-cluster.js';
+import { hearLateErrors } from './late-errors.js';
 import { explainRefusals, type LastRefusal } from './not-connected.js';
 
 /**
@@ -39,7 +40,8 @@ const silenceMs = ({ deadlineMs }: RedisConfig) => Math.max(4 * deadlineMs, 2_00
 export function connectRedis(config: RedisConfig, { purpose, onError }: ConnectOptions): Redis | Cluster {
   const last: LastRefusal = { error: undefined };
   const redis =
-    config.mode === 'cluster' ? connectCluster(config, purpose, last) : new Redis(nodeOptions(config, purpose, last));
+    config.mode === 'cluster' ? connectCluster(config, purpose, last) : connectOne(nodeOptions(config, purpose, last));
+  if (!(redis instanceof Redis)) redis.on('+node', hearLateErrors);
   if (purpose === 'decisions') {
     const prepare = (node: Redis) => {
       batchWrites(node);
@@ -57,6 +59,13 @@ export function connectRedis(config: RedisConfig, { purpose, onError }: ConnectO
     if (connected) onError(new Error('Redis closed the connection'));
     connected = false;
   });
+  return redis;
+}
+
+function connectOne(options: ConnectionSettings): Redis {
+  const redis = new Redis({ ...options, lazyConnect: true });
+  hearLateErrors(redis);
+  redis.connect().catch(() => {}); // that is said by `onError`, at every attempt
   return redis;
 }
 
