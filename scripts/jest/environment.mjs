@@ -9,6 +9,9 @@ const LOOK_MS = 20;
 /** What outlives a suite in its worker: connections, servers, timers, child processes. */
 const LEAKS = /^(TCP|TLS|UDP|Pipe|Process|Timeout|Immediate|FSEvent|StatWatcher|Worker|MessagePort)/;
 
+// Node opens these pipes where they are first written to, which may be in any suite.
+void [process.stdin, process.stdout, process.stderr];
+
 /** Fails a suite that leaves something open: it would stay in its worker for all suites after it, and keep the worker from ending. */
 export default class LeakFreeEnvironment extends TestEnvironment {
   #before = counts();

@@ -65,6 +65,7 @@ export function connectRedis(config: RedisConfig, { purpose, onError }: ConnectO
 function connectOne(options: ConnectionSettings): Redis {
   const redis = new Redis({ ...options, lazyConnect: true });
   hearLateErrors(redis);
+  redis.options.lazyConnect = false; // for its duplicates
   redis.connect().catch(() => {}); // that is said by `onError`, at every attempt
   return redis;
 }
