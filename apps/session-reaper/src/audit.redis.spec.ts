@@ -71,12 +71,17 @@ describeWith(['redis-server'], 'the audit of the reapers', () => {
     expect(holder).not.toBeNull();
     for (const id of ['a', 'b']) await books.admit(id, {});
     await client.del(KEYS.session('a'));
-    await client.hdel(KEYS.audit, 'finished');
-    await eventually(async () => expect(await books.ended()).toHaveLength(1));
+    await eventually(async () => {
+      await client.hdel(KEYS.audit, 'finished');
+      expect(await books.ended()).toHaveLength(1);
+    });
     await reapers[0]?.close();
     await client.del(KEYS.session('b'));
-    await client.hdel(KEYS.audit, 'finished');
-    await eventually(async () => expect(await books.ended()).toHaveLength(2), { timeoutMs: 60_000 });
+    // The pass that is under way may have been past `b`: the one after it begins without its rest.
+    await eventually(async () => {
+      await client.hdel(KEYS.audit, 'finished');
+      expect(await books.ended()).toHaveLength(2);
+    });
     await reapers[1]?.close();
     expect(await client.get(auditKeys.lease)).toBeNull();
   }, 120_000);
