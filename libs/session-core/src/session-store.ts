@@ -19,7 +19,7 @@ import { rateAddress } from './model/rate-address.js';
 import type { EndReason, SessionRef, TrafficTotals } from './model/session.js';
 import { admit, type AdmitOptions } from './scripts/admit.script.js';
 import { confirm } from './scripts/confirm.script.js';
-import { end, type EndOutcome } from './scripts/end.script.js';
+import { end, type EndOutcome, type Foreign } from './scripts/end.script.js';
 import { get } from './scripts/get.script.js';
 import { refuse, type ServerRefusal } from './scripts/refuse.script.js';
 import { renew, totalArguments, type RenewOptions } from './scripts/renew.script.js';
@@ -164,15 +164,16 @@ export class SessionStore {
 
   /**
    * Ends a session. An end that its node reports is told to every shard where an attempt that it covers may still arrive, so that
-   * it is refused there.
+   * it is refused there: without a user that is any, with one that user's, and the one of sessions that have none yet.
    */
   async end(tenant: TenantRef, ref: SessionRef, request: EndRequest): Promise<EndOutcome> {
     const shards = await this.shardsToEnd(tenant, ref, request);
     const outcome = await this.endIn(tenant, shards, ref, request);
-    // It may be somewhere else still, without the user that the hint names: its end is remembered everywhere.
-    if (outcome.kind !== 'unknown' || request.by !== 'node') return outcome;
-    const others = shardNumbers(tenant).filter((shard) => !shards.includes(shard));
-    return await this.endIn(tenant, others, ref, request);
+    if (outcome.kind === 'foreign') return { kind: 'unknown' };
+    const withoutUser = shardOf(tenant, '');
+    if (outcome.kind !== 'unknown' || request.by !== 'node' || shards.includes(withoutUser)) return outcome;
+    const there = await this.endIn(tenant, [withoutUser], ref, request);
+    return there.kind === 'foreign' ? { kind: 'unknown' } : there;
   }
 
   /** Ends at most `batch` due sessions of one shard. Not bounded by the decision deadline: it is nobody's request. */
@@ -272,12 +273,19 @@ export class SessionStore {
   }
 
   /** Ends a session in these shards, and where it has gone from there under the same id, with whatever user. */
-  private async endIn(tenant: TenantRef, shards: number[], ref: SessionRef, request: EndRequest): Promise<EndOutcome> {
+  private async endIn(
+    tenant: TenantRef,
+    shards: number[],
+    ref: SessionRef,
+    request: EndRequest,
+  ): Promise<EndOutcome | Foreign> {
     const ending = { ...request, ...ref, note: request.note ?? '', tombstoneMs: this.options.tombstoneMs };
     const outcomes = await Promise.all(
       shards.map((shard) => this.call(async () => await end(this.context(tenant, shard), ending))),
     );
-    const telling = ['now', 'superseded', 'before'].map((kind) => outcomes.find((outcome) => outcome.kind === kind));
+    const telling = ['now', 'superseded', 'before', 'foreign'].map((kind) =>
+      outcomes.find((outcome) => outcome.kind === kind),
+    );
     const outcome = telling.find((told) => told !== undefined) ?? { kind: 'unknown' };
     const movedTo = outcome.kind === 'before' ? outcome.session.movedTo : null;
     if (!movedTo) return outcome;

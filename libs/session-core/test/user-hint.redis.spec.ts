@@ -50,6 +50,28 @@ describe.each([1, 4])('a wrong user named with a session, in a tenant with %i sh
     }
   });
 
+  it('leaves nothing that would keep the session from being handed over', async () => {
+    const home = shardOf(acme, 'ann');
+    for (const stranger of strangers) {
+      await admitAnn();
+      for (let again = 0; again < 2; again += 1) {
+        const { kind } = await books.store.end(acme, { sessionId: 'dup', user: stranger }, byNode);
+        if (shardOf(acme, stranger) === home) expect(kind).toBe('unknown');
+      }
+      // Of an end that names somebody else only where that user, or nobody, has sessions is anything remembered.
+      const remembers = new Set([shardOf(acme, stranger), shardOf(acme, '')]);
+      const next = others.find((user) => shardOf(acme, user) !== home && !remembers.has(shardOf(acme, user)));
+      if (next !== undefined) {
+        const target = { node: 'b2bua-2', epoch: 1, user: next };
+        expect(await books.store.transfers.transfer(acme, own, target)).toMatchObject({
+          kind: 'live',
+          session: { user: next },
+        });
+      }
+      await books.redis.flushall();
+    }
+  });
+
   it('neither confirms, renews, shows nor hands over', async () => {
     await admitAnn({ state: 'reserved' });
     const before = await record();

@@ -10,8 +10,8 @@
 -- A session whose record is gone or cannot be decoded, but which an index still has, ends all the same: with the reason given, and what the
 -- indices say of it.
 --
--- Reply: live (it ended now: record) | ended (it had ended: record) | superseded (a later attempt lives) | unknown, also where it is the
--- session of another user, which stays as it is
+-- Reply: live (it ended now: record) | ended (it had ended: record) | superseded (a later attempt lives) | unknown | foreign (the session of
+-- another user, which stays as it is)
 
 -- @include reading
 -- @include endings
@@ -38,7 +38,7 @@ local state, session, plan, length = look_up(id, by_node, ARGV[9], function(foun
     overtaken = read_early(overtaken_at)
   end
 end)
-if state == 'foreign' then return { 'unknown' } end
+if state == 'foreign' then return { 'foreign' } end
 local list = session and session.list
 
 -- An index names a session that has no record, or none that can be decoded.

@@ -21,15 +21,17 @@ export interface Ending extends SessionRef {
 }
 
 /**
- * `now`: this call ended it. `before`: it had ended. `superseded`: a later attempt lives on. `unknown`: remembered as ended, or the session of another
- * user, which stays as it is.
+ * `now`: this call ended it. `before`: it had ended. `superseded`: a later attempt lives on. `unknown`: remembered as ended.
  * The session is read from its record when it is looked at: most callers only want to know that it is over.
  */
 export type EndOutcome =
   { kind: 'now' | 'before'; session: EndedSession } | { kind: 'superseded' } | { kind: 'unknown' };
 
+/** The id is that of another user's session here: nothing was done, and nothing is remembered. */
+export type Foreign = { kind: 'foreign' };
+
 /** Ends a session. Repeatable: ending one that is gone changes nothing. */
-export async function end(context: ShardContext, ending: Ending): Promise<EndOutcome> {
+export async function end(context: ShardContext, ending: Ending): Promise<EndOutcome | Foreign> {
   const { sessionId, user = '', attempt, reason, note, by, endedBy, tombstoneMs, totals = {} } = ending;
   const args = [
     sessionId,
@@ -52,6 +54,8 @@ export async function end(context: ShardContext, ending: Ending): Promise<EndOut
       return { kind: 'superseded' };
     case 'unknown':
       return { kind: 'unknown' };
+    case 'foreign':
+      return { kind: 'foreign' };
     default:
       return reply.fail();
   }
