@@ -134,6 +134,19 @@ describe.each([1, 4])('a change of the identity rules of a tenant with %i shard(
     }
   });
 
+  it('gives the limit of a user who was named outright to the name that its calls go on under', async () => {
+    await before().store.limits.change(kept, () => ({ maxSessionsPerUser: 9, users: { 'Bob@x.example': 1 } }));
+    await before().admit(named('o', 'Bob@x.example', KEEP_KEEP));
+    await rekeyed(at(), folded);
+    expect(await users()).toEqual([['o', 'bob@x.example']]);
+    expect(await after().admit(named('next', 'Bob@x.example', FOLD_DROP))).toMatchObject({
+      kind: 'rejected',
+      limits: [{ key: 'bob@x.example', max: 1, active: 1 }],
+    });
+    const { api } = await after().store.limits.read(folded);
+    expect(api.users).toEqual({ bob: 1, 'bob@x.example': 1 });
+  });
+
   it('carries along what the calls of a user owe to its rate', async () => {
     await before().store.limits.change(kept, () => ({
       maxSessionsPerUser: 9,

@@ -7,6 +7,7 @@ import { Lease } from '../lease.js';
 import { LimitsStore } from '../limits-store.js';
 import {
   formerUser,
+  givenName,
   identityText,
   lacksDomain,
   renamedName,
@@ -166,6 +167,11 @@ export class Rekey {
     const books = new Books(this.options.client, this.options.deadlineMs);
     const limited = limitedUsers(await this.limits.read(tenant));
     const total = await books.total(tenant);
+    const given = new Map<string, string[]>();
+    for (const user of limited) {
+      const name = givenName(user, change.to);
+      given.set(name, [...(given.get(name) ?? []), user]);
+    }
     const names = new Map<string, Set<string>>();
     const bare = new Map<string, string>();
     let looked = 0;
@@ -181,7 +187,10 @@ export class Rekey {
     const settled: Settled = ({ id, from }, user) => {
       looked++;
       const former = formerUser(user, from, change);
-      if (limited.has(former)) names.set(former, (names.get(former) ?? new Set()).add(user));
+      // Where no From tells the former name, the user was given outright, and goes on as the rules write that.
+      for (const was of limited.has(former) ? [former] : (given.get(user) ?? [])) {
+        names.set(was, (names.get(was) ?? new Set()).add(user));
+      }
       if (change.from.domain === 'drop' && lacksDomain(user, change.to)) bare.set(id, user);
     };
     for (let passes = 0; passes < MOST_PASSES; passes++) {

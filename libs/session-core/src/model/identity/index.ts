@@ -1,6 +1,6 @@
 export { canonicalUser } from './canonical.js';
 export { identify, type Identified, type IdentitySources } from './identify.js';
-export { formerUser, lacksDomain, renamedName, renamedUser, type IdentityChange } from './rename.js';
+export { formerUser, givenName, lacksDomain, renamedName, renamedUser, type IdentityChange } from './rename.js';
 export {
   BOOKS_FORMAT,
   DEFAULT_IDENTITY_RULES,

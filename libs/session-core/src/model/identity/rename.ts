@@ -45,7 +45,8 @@ function namedBy(header: string | null, rules: IdentityRules): string | undefine
   return named?.ok === true ? named.user : undefined;
 }
 
-function givenName(user: string, rules: IdentityRules): string {
+/** A name that was given outright, as these rules write it. */
+export function givenName(user: string, rules: IdentityRules): string {
   const canonical = canonicalUser(user, rules);
   return canonical.ok ? canonical.user : user;
 }
