@@ -72,6 +72,40 @@ describeWith(['redis-server'], 'events and snapshots over HTTP', () => {
     expect(await live()).toEqual([]);
   });
 
+  it('events of one session in one batch come to the same as one by one', async () => {
+    const ended = (attempt: number, bytesSent: number) => ({
+      v: 1,
+      type: 'session.ended',
+      sessionId: 'a',
+      attempt,
+      bytesSent,
+    });
+    const events = [started('a', { attempt: 1 }), ended(1, 10), started('a', { attempt: 2 }), ended(2, 20)];
+    const outbox = async () => {
+      const entries = await redis.client().xrange('berth:{default/0}:events', '-', '+');
+      const fields = entries.map(([, flat]) => Object.fromEntries(flat.map((name, i) => [name, flat[i + 1]])));
+      return fields.map(({ type, attempt, reason, bytesSent }) => [type, attempt, reason, bytesSent]);
+    };
+    const noise = Array.from({ length: 40 }, (_, i) => started(`noise-${i}`, { user: `user-${i}` }));
+    for (let round = 0; round < 5; round += 1) {
+      await redis.client().del('berth:{default/0}:events', 'berth:{default/0}:session:a');
+      const results = await publish(...noise.slice(0, 20), ...events, ...noise.slice(20));
+      expect(results.slice(20, 24).map(([status]) => status)).toEqual([201, 204, 201, 204]);
+      expect((await outbox()).filter(([type]) => type === 'session.ended')).toEqual([
+        ['session.ended', '1', 'completed', '10'],
+        ['session.ended', '2', 'completed', '20'],
+      ]);
+    }
+  });
+
+  it('what a node says of itself in a batch comes before what follows, and after what precedes', async () => {
+    const node = 'b2bua-9';
+    const beat = { v: 1, type: 'node.heartbeat', node, epoch: 100 };
+    const results = await publish(beat, started('x', { node, epoch: 200 }), started('y', { node }));
+    expect(results.map(([status]) => status)).toEqual([200, 201, 201]);
+    expect((await gateway.get('/v1/sessions/y')).body).toMatchObject({ node, epoch: expect.any(Number) });
+  });
+
   it('what an end says of totals counts, and what comes after it, by every call that says so', async () => {
     const totalsOf = async (sessionId: string) => (await gateway.get(`/v1/sessions/${sessionId}`)).body;
     for (const sessionId of ['a', 'b', 'c']) await publish(started(sessionId));

@@ -7,7 +7,7 @@ import { EventInbox, type EventResult, type RawEvent } from '#session-wire';
 import { assertMayAskFor, assertMaySpeakForNode, assertMaySpeakForSession } from '../node-rights.js';
 import { TenantsRepository } from '../tenants.repository.js';
 
-/** So many events of one call are worked on at once. */
+/** So many sessions of one call are worked on at once. */
 const LANES = 32;
 
 /** Applies what servers publish over HTTP, at once. */
@@ -19,14 +19,22 @@ export class EventsService {
     this.inbox = new EventInbox((name) => tenants.named(name));
   }
 
-  /** The result of each event, in their order. One that fails does not keep the others from being applied. */
+  /**
+   * The result of each event, in their order. Events of one session are applied one after the other, as if each had come alone, and so is what
+   * nodes say of themselves, before and after all others. One that fails does not keep the others from being applied.
+   */
   async apply(caller: Principal, events: readonly RawEvent[]): Promise<EventResult[]> {
     const results: EventResult[] = [];
-    const waiting = events.entries();
-    const lane = async () => {
-      for (const [index, event] of waiting) results[index] = await this.applyOne(caller, event);
+    const inOrder = async (indices: readonly number[]) => {
+      for (const index of indices) results[index] = await this.applyOne(caller, events[index] ?? {});
     };
-    await Promise.all(Array.from({ length: Math.min(LANES, events.length) }, lane));
+    for (const sessions of stretches(events)) {
+      const waiting = sessions.values();
+      const lane = async () => {
+        for (const indices of waiting) await inOrder(indices);
+      };
+      await Promise.all(Array.from({ length: Math.min(LANES, sessions.length) }, lane));
+    }
     return results;
   }
 
@@ -55,4 +63,19 @@ export class EventsService {
     const { ref, store } = this.tenants.named(caller.tenant);
     await assertMaySpeakForSession(caller, store, ref, { sessionId });
   }
+}
+
+/** What may be applied at once, stretch by stretch: the places of the events of each session, or of one event of a node alone. */
+function stretches(events: readonly RawEvent[]): number[][][] {
+  const found: Map<unknown, number[]>[] = [new Map()];
+  for (const [index, { type, sessionId }] of events.entries()) {
+    if (String(type).startsWith('node.')) {
+      found.push(new Map([[index, [index]]]), new Map());
+      continue;
+    }
+    const subject = sessionId ?? Symbol(index);
+    const sessions = found.at(-1);
+    sessions?.set(subject, [...(sessions.get(subject) ?? []), index]);
+  }
+  return found.map((sessions) => [...sessions.values()]);
 }
