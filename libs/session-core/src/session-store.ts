@@ -1,9 +1,9 @@
 import { randomInt } from 'node:crypto';
 import { observed, type DecisionObserver } from './decision-observer.js';
-import { AmbiguousSessionError, InvalidInputError, StoreUnavailableError } from './errors.js';
+import { InvalidInputError, StoreUnavailableError } from './errors.js';
 import { futureEpoch } from './future-epoch.js';
 import { GroupParents } from './group-parents.js';
-import { shardKeys, shardNumbers, shardOf, type TenantRef } from './keys.js';
+import { shardOf, type TenantRef } from './keys.js';
 import { LimitsStore } from './limits-store.js';
 import type {
   AdmissionRequest,
@@ -23,6 +23,7 @@ import { end, type EndOutcome, type Foreign } from './scripts/end.script.js';
 import { get } from './scripts/get.script.js';
 import { refuse, type ServerRefusal } from './scripts/refuse.script.js';
 import { renew, totalArguments, type RenewOptions } from './scripts/renew.script.js';
+import { SessionFinder } from './session-finder.js';
 import type { ShardContext, StoreClient } from './scripts/script.js';
 import { sweep, type Sweep } from './scripts/sweep.script.js';
 import type { Trim } from './scripts/trim.script.js';
@@ -64,9 +65,6 @@ export interface OwnedDecision {
 /** A token is 32 random bits: it only has to differ from the other tokens of the same session. */
 const TOKEN_LIMIT = 2 ** 32;
 
-/** A session that is found twice is looked for again: between the looks a handover ends. */
-const MOST_LOOKS = 3;
-
 /** A shard without limits is given them; one that knows other groups is asked again, a level of them each time; and a run may be replaced. */
 const MOST_TRIES = 2 * MAX_ANCESTORS + 6;
 
@@ -81,14 +79,16 @@ export class SessionStore {
   readonly limits: LimitsStore;
   readonly transfers: Transfers;
   readonly withdrawals: Withdrawals;
+  private readonly finder: SessionFinder;
   private readonly parents = new GroupParents();
 
   constructor(private readonly options: SessionStoreOptions) {
     this.limits = new LimitsStore(options.client, options.deadlineMs);
     const contextOf = (tenant: TenantRef, shard: number) => this.context(tenant, shard);
+    this.finder = new SessionFinder({ deadlineMs: options.deadlineMs, contextOf });
     this.withdrawals = new Withdrawals(contextOf, options.deadlineMs);
     const { limits } = this;
-    const locate = async (tenant: TenantRef, ref: SessionRef) => await this.shardToLeave(tenant, ref);
+    const locate = async (tenant: TenantRef, ref: SessionRef) => await this.finder.shardToLeave(tenant, ref);
     this.transfers = new Transfers({ ...options, limits, contextOf, locate });
   }
 
@@ -155,7 +155,7 @@ export class SessionStore {
     totals: TrafficTotals = {},
     options: RenewOptions = {},
   ): Promise<SessionOutcome> {
-    return await this.renewIn(tenant, await this.shardsOf(tenant, ref), ref, totals, options);
+    return await this.renewIn(tenant, await this.finder.shardsOf(tenant, ref), ref, totals, options);
   }
 
   async get(tenant: TenantRef, ref: SessionRef): Promise<FoundSession> {
@@ -167,7 +167,7 @@ export class SessionStore {
    * it is refused there: without a user that is any, with one that user's, and the one of sessions that have none yet.
    */
   async end(tenant: TenantRef, ref: SessionRef, request: EndRequest): Promise<EndOutcome> {
-    const shards = await this.shardsToEnd(tenant, ref, request);
+    const shards = await this.finder.shardsToEnd(tenant, ref, request);
     const outcome = await this.endIn(tenant, shards, ref, request);
     if (outcome.kind === 'foreign') return { kind: 'unknown' };
     const withoutUser = shardOf(tenant, '');
@@ -297,73 +297,19 @@ export class SessionStore {
     return await this.endIn(tenant, [shardOf(tenant, movedTo.user)], { sessionId }, request);
   }
 
-  /** One shard: there. With a hint: in the user's. Else: wherever the id is found, or anywhere if it is nowhere. */
+  /** In the shard where it is found, and where it has gone from there under the same id. */
   private async whereItLives<Outcome extends FoundSession>(
     tenant: TenantRef,
     ref: SessionRef,
     verb: (context: ShardContext, ref: SessionRef) => Promise<Outcome>,
   ): Promise<Outcome> {
-    let [[shard = 0], whose] = [await this.shardsOf(tenant, ref), ref];
+    let [[shard = 0], whose] = [await this.finder.shardsOf(tenant, ref), ref];
     for (;;) {
       const outcome = await this.call(async () => await verb(this.context(tenant, shard), whose));
       const movedTo = outcome.kind === 'ended' ? outcome.session?.movedTo : null;
       if (movedTo?.sessionId !== ref.sessionId) return outcome;
       [shard, whose] = [shardOf(tenant, movedTo.user), { sessionId: ref.sessionId }]; // with whatever user
     }
-  }
-
-  private async shardsOf(tenant: TenantRef, ref: SessionRef): Promise<number[]> {
-    if (tenant.shards === 1) return [0];
-    if (ref.user !== undefined) return [shardOf(tenant, ref.user)];
-    const { live, ended } = await this.find(tenant, ref.sessionId);
-    if (live.length > 0) return live.map(({ shard }) => shard);
-    return ended.length > 0 ? ended : shardNumbers(tenant);
-  }
-
-  /** Where a session is that may be on its way to another shard: the one that it has not left yet. */
-  private async shardToLeave(tenant: TenantRef, ref: SessionRef): Promise<number> {
-    if (tenant.shards === 1 || ref.user !== undefined) return (await this.shardsOf(tenant, ref))[0] ?? 0;
-    const { leaving, live, ended } = await this.find(tenant, ref.sessionId);
-    return leaving[0] ?? live[0]?.shard ?? ended[0] ?? 0;
-  }
-
-  private async shardsToEnd(tenant: TenantRef, ref: SessionRef, { attempt, by }: EndRequest): Promise<number[]> {
-    if (tenant.shards === 1 || ref.user !== undefined) return await this.shardsOf(tenant, ref);
-    const { live, leaving, ended } = await this.find(tenant, ref.sessionId);
-    const covered = live.filter((found) => by === 'berth' || attempt === undefined || found.attempt >= attempt);
-    if (covered.length > 0) return [...covered.map(({ shard }) => shard), ...leaving];
-    return by === 'berth' && ended.length > 0 ? ended : shardNumbers(tenant);
-  }
-
-  /**
-   * In which shards the id lives (in one at most, else the caller has to name the user), and in which it has ended. Looks again where it is
-   * found twice: it may have been on its way from one shard to the other.
-   */
-  private async find(tenant: TenantRef, sessionId: string) {
-    for (let looks = 0; looks < MOST_LOOKS; looks++) {
-      const outcomes = await Promise.all(
-        shardNumbers(tenant).map((shard) =>
-          this.call(async () => await get(this.context(tenant, shard), { sessionId })),
-        ),
-      );
-      const found = outcomes.flatMap((outcome, shard) =>
-        outcome.kind === 'live' || outcome.kind === 'unreadable' ? [{ shard, attempt: attemptOf(outcome) }] : [],
-      );
-      const leaving = found.length > 1 ? await this.leaving(tenant, sessionId, found) : [];
-      const live = found.filter(({ shard }) => !leaving.includes(shard));
-      if (live.length === Math.min(found.length, 1)) return { live, leaving, ended: knowingFirst(outcomes) };
-    }
-    throw new AmbiguousSessionError(sessionId);
-  }
-
-  /** Between two steps of a handover a session is in two shards; it counts as where it goes to. */
-  private async leaving(tenant: TenantRef, sessionId: string, found: { shard: number }[]): Promise<number[]> {
-    const offered = await Promise.all(
-      found.map(({ shard }) =>
-        this.call(async () => await this.options.client.hexists(shardKeys(tenant, shard).offers, sessionId)),
-      ),
-    );
-    return found.flatMap(({ shard }, i) => (offered[i] === 1 ? [shard] : []));
   }
 
   private context({ name, shards, identity }: TenantRef, shard: number): ShardContext {
@@ -378,17 +324,4 @@ export class SessionStore {
 /** Whether the run that a session without an epoch was to join has been replaced meanwhile. */
 function isReplaced({ currentEpoch }: StaleEpoch, asked: AdmissionRequest, joined: number | null): boolean {
   return asked.epoch === null && joined !== null && currentEpoch > joined;
-}
-
-/** Of a record that cannot be decoded any attempt may be meant. */
-function attemptOf(found: Extract<FoundSession, { kind: 'live' | 'unreadable' }>): number {
-  return found.kind === 'live' ? found.session.attempt : Infinity;
-}
-
-/** The shards in which an id has ended; those that were only told of its end, which is later than any start, come last. */
-function knowingFirst(outcomes: FoundSession[]): number[] {
-  const ended = outcomes.flatMap((outcome, shard) =>
-    outcome.kind === 'ended' ? [{ shard, startedAtMs: outcome.session?.startedAtMs ?? Infinity }] : [],
-  );
-  return ended.toSorted((a, b) => a.startedAtMs - b.startedAtMs).map(({ shard }) => shard);
 }
