@@ -154,7 +154,8 @@ export class History implements OnModuleInit, OnApplicationShutdown {
         const count = missing.reduce((sum, { entries }) => sum + entries, 0);
         this.logger.error({ count }, 'History lacks what it held before; the gap is marked. Restore a backup');
       }
-      this.holdings = now;
+      // With the gaps that were just marked: the next database that stands here has to know of them too.
+      this.holdings = missing.length > 0 ? await holdingsOf(database, this.tenants) : now;
     } catch (error) {
       await database.close().catch((closing: unknown) => this.logger.debug({ err: closing }, 'History not closed'));
       throw error;

@@ -87,6 +87,24 @@ describe('history.db removed or replaced under the process', () => {
     expect(log.join('')).toMatch(/History lacks what it held before/);
   });
 
+  it('removed twice: what the first file held is still marked as a gap', async () => {
+    const removed = async (held: string[]) => {
+      await admit(...held);
+      await eventually(async () => expect(await ids()).toEqual(held));
+      for (const part of parts) await rm(path + part, { force: true });
+      await eventually(async () => expect(await ids()).toEqual([]));
+    };
+    await removed(['a', 'b', 'c']);
+    await eventually(async () => expect((await answer()).gaps).toMatchObject([{ events: 3 }]));
+    const [first] = (await answer()).gaps!;
+    await removed(['d']);
+    await eventually(async () => {
+      const gaps = (await answer()).gaps!;
+      expect(gaps.reduce((sum, { events: lost }) => sum + lost, 0)).toBe(4);
+      expect(gaps[0]!.from).toBe(first!.from);
+    });
+  });
+
   it('removed: no session is acknowledged into nothing, at whatever moment', async () => {
     await admit('first');
     await eventually(async () => expect(await ids()).toEqual(['first']));

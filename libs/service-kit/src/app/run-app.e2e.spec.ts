@@ -158,7 +158,8 @@ describe('a stop is bounded whatever hangs:', () => {
     const { exit, log } = stops.get(pipe)!;
     expect(exit).toEqual({ code: null, signal: 'SIGKILL' });
     const message = expect.stringContaining('A call of the system does not return') as unknown;
-    const hung = { level: 'error', hung: ['FSReqPromise'], message };
+    // Another thread may be in a call that returns by itself.
+    const hung = { level: 'error', hung: expect.arrayContaining(['FSReqPromise']) as unknown, message };
     expect(log.slice(-3)).toMatchObject([{ message: 'Module destroyed' }, { message: 'Stopped' }, hung]);
   });
 });

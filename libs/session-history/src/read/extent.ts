@@ -1,5 +1,6 @@
 import { DAY } from '../model/buckets.js';
 import type { Database } from '../store/store.js';
+import { gapsSince, type Gap } from './gaps.js';
 
 /** What a history holds of a tenant. */
 export interface Extent {
@@ -9,6 +10,8 @@ export interface Extent {
   /** When the oldest and the newest of them began, milliseconds; null where there is none. */
   oldestMs: number | null;
   newestMs: number | null;
+  /** From when to when it says itself that it lacks events. */
+  gaps: readonly Gap[];
 }
 
 export async function extentOf(db: Database, tenant: string): Promise<Extent> {
@@ -30,5 +33,6 @@ export async function extentOf(db: Database, tenant: string): Promise<Extent> {
       .executeTakeFirst();
     return row === undefined ? null : Date.parse(row.start_time);
   };
-  return { tenant, rows: rows ?? 0, oldestMs: await startAt('asc'), newestMs: await startAt('desc') };
+  const [oldestMs, newestMs] = [await startAt('asc'), await startAt('desc')];
+  return { tenant, rows: rows ?? 0, oldestMs, newestMs, gaps: await gapsSince(db, tenant, 0) };
 }
