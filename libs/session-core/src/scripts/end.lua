@@ -15,12 +15,24 @@
 
 -- @include reading
 -- @include endings
+local id, attempt, by_node, tombstone_ms = ARGV[2], tonumber(ARGV[3]), ARGV[6] == 'node', ARGV[7]
+local by, session_key = ARGV[8] ~= '' and ARGV[8] or nil, key('session:', id)
+
+-- Most ends are of the attempt that lives, without totals. Only the others pay for their helpers: 9 of 35 us.
+local plain = #ARGV == 9 and read_session(id)
+if plain and plain.live and is_of(plain, ARGV[9]) and (not attempt or attempt == plain.list[ATTEMPT]) then
+  local due = due_of(id)
+  if due > now then
+    apply_end(plan_end(id, plain, due, by_node), touch_shard(), ARGV[4], ARGV[5], by_node and tombstone_ms or nil, by)
+    return { 'live', plain.packed }
+  end
+end
+
 -- @include commands
 -- @include early
 -- @include late
 -- @include strays
-local id, attempt, by_node, tombstone_ms = ARGV[2], tonumber(ARGV[3]), ARGV[6] == 'node', ARGV[7]
-local said, session_key = {}, key('session:', id)
+local said = {}
 for i = 10, #ARGV, 2 do said[ARGV[i]] = ARGV[i + 1] end
 
 local said_at, kept, outbox -- of the attempt that is to end, where it is not the one that is on the books
@@ -54,7 +66,7 @@ end
 local home = state == 'unknown' and (not session or session.unreadable) and stray_home()
 if home then
   local stray = plan_stray(home, stray_kind(session), not by_node)
-  local how = { through = attempt or EVERY_ATTEMPT, tombstone_ms = by_node and tombstone_ms or nil, by = ARGV[8] ~= '' and ARGV[8] or nil, totals = said }
+  local how = { through = attempt or EVERY_ATTEMPT, tombstone_ms = by_node and tombstone_ms or nil, by = by, totals = said }
   return { 'live', apply_stray(stray, touch_shard(), ARGV[4], ARGV[5], how) }
 end
 
@@ -79,7 +91,7 @@ if state == 'live' then
   end
   local is_later = attempt and attempt > list[ATTEMPT]
   if not is_later then merge_traffic(plan.traffic, said) end
-  apply_end(plan, length, ARGV[4], ARGV[5], by_node and tombstone_ms or nil, ARGV[8] ~= '' and ARGV[8] or nil)
+  apply_end(plan, length, ARGV[4], ARGV[5], by_node and tombstone_ms or nil, by)
   local packed = session.packed
   if is_later then
     if by_node then

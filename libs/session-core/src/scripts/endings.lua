@@ -21,17 +21,16 @@ local function pack_tombstone(session)
   if list[STATE] == PROVISIONAL then return pack_session(session) end
   list[GROUPS], list[OWNERS], list[IDLE], list[RESERVATION] = {}, {}, 0, 0
   local traffic, totals = list[TRAFFIC], {}
-  if not traffic[1] then
+  if not traffic[1] and next(traffic) then
     for i, name in ipairs(TOTALS) do totals[i] = tonumber(traffic[name] or 0) end
     if traffic.late or traffic.attempt then totals[5], totals[6] = tonumber(traffic.late or 0), tonumber(traffic.attempt) end
     list[TRAFFIC] = totals
   end
-  local function pack() return struct.pack(START, session.started) .. cmsgpack.pack(list) end
-  local tombstone, names = pack(), #list[USER]
+  local tombstone, names = struct.pack(START, session.started) .. cmsgpack.pack(list), #list[USER]
   if list[MOVED_TO] then names = names + #list[MOVED_TO][1] + #list[MOVED_TO][2] end
   if #tombstone - names > TOMBSTONE_BYTES then
     list[NOTE], list[BY] = '', nil
-    tombstone = pack()
+    tombstone = struct.pack(START, session.started) .. cmsgpack.pack(list)
   end
   session.packed = tombstone .. session.facts -- whoever ended it learns what it was
   return tombstone

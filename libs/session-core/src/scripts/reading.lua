@@ -19,10 +19,10 @@ local function lenient(...)
   return nil
 end
 
-local known_states = { [RESERVED] = true, [ACTIVE] = true, [ENDED] = true, [PROVISIONAL] = true, [WITHDRAWN] = true }
 local function is_readable(session)
-  local list = session.list
-  if list[1] ~= 1 or not known_states[list[STATE]] or type(list[ATTEMPT]) ~= 'number' or type(list[REVOKED]) ~= 'table' then return false end
+  local list, state = session.list, session.list[STATE]
+  local known = session.live or state == ENDED or state == PROVISIONAL or state == WITHDRAWN
+  if list[1] ~= 1 or not known or type(list[ATTEMPT]) ~= 'number' or type(list[REVOKED]) ~= 'table' then return false end
   return not session.live or type(list[USER]) == 'string' and type(list[NODE]) == 'string' and type(list[EPOCH]) == 'number'
     and type(list[LONGEST]) == 'number' and type(list[IDLE]) == 'number' and type(list[RESERVATION]) == 'number'
     and type(list[GROUPS]) == 'table' and type(list[OWNERS]) == 'table'
