@@ -78,6 +78,7 @@ if session or ARGV[4] == 'started' or (run and run ~= ARGV[12]) or may_refuse or
 -- @include endings
 -- @include runs
 -- @include room
+-- @include tokens
 -- @include admit-closely
 end
 

@@ -53,11 +53,6 @@ local function is_of(session, user)
   return user == '' or owner == '' or owner == user
 end
 
--- Whether a handover is asked for the session of another user; one that has its new user already is a repeated handover.
-local function is_foreign(session, user, new_user)
-  return session and not is_of(session, user) and session.list[USER] ~= new_user
-end
-
 local function due_text(due) return due == math.huge and '+inf' or string.format('%d', due) end
 
 local function due_of(id) return tonumber(redis.call('ZSCORE', DEADLINES, id) or math.huge) end

@@ -12,6 +12,13 @@
 
 -- @include reading
 -- @include endings
+-- @include tokens
+
+-- What stands for an id of which nothing is on the books: attempts up to this one are refused.
+local function withdrawn_stub(through)
+  return { started = now, facts = '', list = { 1, WITHDRAWN, through, '', '', 0, 0, 0, 0, false, {}, {}, {} } }
+end
+
 local id, attempt, token, remembered_ms = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 local session_key = key('session:', id)
 local session = read_session(id)
