@@ -56,7 +56,7 @@ async function dial(): Promise<Socket> {
 
 function admission(sessionId: string): string {
   const body = JSON.stringify({ sessionId, user: 'alice' });
-  const headers = `Host: berth\r\nContent-Type: application/json\r\nContent-Length: ${body.length}`;
+  const headers = `Host: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}`;
   return `POST /v1/sessions HTTP/1.1\r\n${headers}\r\n\r\n${body}`;
 }
 

@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Socket } from 'node:net';
 
 import { authenticate } from '../auth/authenticate.js';
+import { foreignCaller } from '../auth/local-caller.js';
 import type { BerthConfig } from '../config/berth.config.js';
 import type { Logger } from '../logging/logger.js';
 import { NestLogger } from '../logging/nest-logger.js';
@@ -49,7 +50,7 @@ export async function createApp(module: Type, options: AppOptions): Promise<Nest
     trustProxy: false,
     logger: false,
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) =>
-      filter.answer(error, request, reply),
+      filter.answer(foreignCaller(config, request.raw) ?? error, request, reply),
     clientErrorHandler: answerBrokenHttp,
     // No middleware is used; without its engine each request takes one hook less.
     skipMiddie: true,
@@ -76,11 +77,15 @@ export async function createApp(module: Type, options: AppOptions): Promise<Nest
   return app;
 }
 
-/** Before the body is read: a stranger's is not worth reading. Paths that do not exist need a key too. */
+/** Before the body is read: a stranger's is not worth reading. Paths that do not exist need a key too. `/health/live` is for anybody. */
 function registerAuthentication(server: FastifyInstance, config: BerthConfig): void {
   server.decorateRequest('principal', null);
   server.addHook('onRequest', (request, _reply, done) => {
-    if (request.routeOptions.url?.startsWith('/health/')) return done();
+    const { url } = request.routeOptions;
+    if (url === '/health/live') return done();
+    const foreign = foreignCaller(config, request.raw);
+    if (foreign !== null) return done(foreign);
+    if (url?.startsWith('/health/')) return done();
     const { authorization, 'berth-tenant': tenant } = request.headers;
     try {
       request.principal = authenticate(config, { authorization, tenant: Array.isArray(tenant) ? tenant[0] : tenant });

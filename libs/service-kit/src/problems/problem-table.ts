@@ -20,7 +20,7 @@ const kind = (status: number, title: string, retryable: boolean, logLevel: Level
 export const PROBLEMS = {
   'invalid-request': kind(400, 'The request is not valid', false, 'debug'),
   unauthorized: kind(401, 'A key is needed', false, 'info'),
-  forbidden: kind(403, 'Not allowed with this key', false, 'info'),
+  forbidden: kind(403, 'Not allowed', false, 'info'),
   'not-found': kind(404, 'There is nothing here', false, 'debug'),
   'session-unknown': kind(404, 'The session is not known', false, 'debug'),
   'method-not-allowed': kind(405, 'This method is not allowed here', false, 'debug'),
@@ -32,6 +32,7 @@ export const PROBLEMS = {
   'session-ended': kind(410, 'The session has ended', false, 'debug'),
   'payload-too-large': kind(413, 'The body is too large', false, 'debug'),
   'unsupported-media-type': kind(415, 'The body is not JSON', false, 'debug'),
+  'misdirected-request': kind(421, 'This service does not answer for that host', false, 'info'),
   'user-limit-exceeded': kind(429, 'The user has no place left', true, 'debug'),
   'group-limit-exceeded': kind(429, 'A group has no place left', true, 'debug'),
   'ip-rate-exceeded': kind(429, 'The source address opens too many sessions', true, 'debug'),
