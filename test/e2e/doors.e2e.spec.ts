@@ -235,26 +235,51 @@ describe('a web page without keys', () => {
 });
 
 describe('with keys', () => {
+  const { key, hash } = newKey();
+  const configYaml = `auth: { keys: [{ id: a, hash: '${hash}', role: admin }] }\nhttp: { trusted_proxies: [127.0.0.1] }`;
+  let keyed: Berth;
+
+  beforeAll(async () => {
+    keyed = await startBerth({ redisUrl: redis.url, configYaml });
+  });
+  afterAll(async () => {
+    await keyed?.stop();
+  });
+
   it('nothing changes: the key decides, whatever Host, Origin and Sec-Fetch-Site are', async () => {
-    const { key, hash } = newKey();
-    const configYaml = `auth: { keys: [{ id: a, hash: '${hash}', role: admin }] }`;
-    const keyed = await startBerth({ redisUrl: redis.url, configYaml });
-    try {
-      for (const app of APPS) {
-        for (const host of ['localhost', 'berth.example', null]) {
-          const page = { host, origin: 'https://berth.example', 'sec-fetch-site': 'cross-site' };
-          const statuses = async (headers: Record<string, string | null>) =>
-            await Promise.all(
-              ['GET', 'POST'].map(async (method) => (await callAt(keyed, app, method, '/v1/nothing', headers)).status),
-            );
-          expect(await statuses({ ...page, authorization: `Bearer ${key}` })).toEqual([404, 404]);
-          expect(await statuses(page)).toEqual([401, 401]);
-          expect((await callAt(keyed, app, 'GET', '/health/ready', page)).status).toBe(200);
-          expect((await callAt(keyed, app, 'GET', '/v1/%zz', page)).status).toBe(400);
-        }
+    for (const app of APPS) {
+      for (const host of ['localhost', 'berth.example', null]) {
+        const page = { host, origin: 'https://berth.example', 'sec-fetch-site': 'cross-site' };
+        const statuses = async (headers: Headers) =>
+          await Promise.all(
+            ['GET', 'POST'].map(async (method) => (await callAt(keyed, app, method, '/v1/nothing', headers)).status),
+          );
+        expect(await statuses({ ...page, authorization: `Bearer ${key}` })).toEqual([404, 404]);
+        expect(await statuses(page)).toEqual([401, 401]);
+        expect((await callAt(keyed, app, 'GET', '/health/ready', page)).status).toBe(200);
+        expect((await callAt(keyed, app, 'GET', '/v1/%zz', page)).status).toBe(400);
       }
-    } finally {
-      await keyed.stop();
+    }
+  });
+
+  it.each(APPS)('wrong keys at %s are slowed there and at every other app; a right one is not', async (attacked) => {
+    const source = `198.51.100.${APPS.indexOf(attacked) + 1}`;
+    const ask = async (app: BerthAppName, sent: string, from = source) =>
+      await callAt(keyed, app, 'GET', '/metrics', {
+        host: 'x',
+        authorization: `Bearer ${sent}`,
+        'x-forwarded-for': from,
+      });
+    const answers: Answer[] = [];
+    for (let i = 0; i < 99; i += 1) answers.push(await ask(attacked, newKey().key));
+    expect(answers[0]?.status).toBe(401);
+    expect(answers.find(({ status }) => status === 429)).toMatchObject({ body: { code: 'too-many-attempts' } });
+    for (const app of APPS) {
+      // One of two: a machine that stood still for six seconds has one more 401.
+      const two = [await ask(app, newKey().key), await ask(app, newKey().key)];
+      expect(two.map(({ status }) => status)).toContain(429);
+      expect((await ask(app, key)).status).toBe(200);
+      expect((await ask(app, newKey().key, '203.0.113.9')).status).toBe(401);
     }
   });
 });

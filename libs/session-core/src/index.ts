@@ -8,6 +8,7 @@ export {
   StoreUnavailableError,
   TenantClosedError,
 } from './errors.js';
+export { Attempts, type AttemptsOptions } from './attempts.js';
 export { Audits, type AuditsOptions } from './audits.js';
 export { Books, type GroupCount, type Refusal, type UserCount } from './books.js';
 export type { SessionFilter, SessionPage } from './session-pages.js';
@@ -55,6 +56,7 @@ export type { Beat, BeatPath, Contest, Fuse, Heartbeat, NodeCounts, NodePolicy, 
 export type { Watch } from './scripts/watch-nodes.script.js';
 export { LimitsStore } from './limits-store.js';
 export { canonicalAddress, canonicalDestination, canonicalHost } from './model/address.js';
+export { rateAddress } from './model/rate-address.js';
 export type { Command } from './model/command.js';
 export { Repetition } from './model/repetition.js';
 export type {

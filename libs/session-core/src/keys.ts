@@ -261,6 +261,17 @@ export const auditKeys = {
   lease: 'berth:{audit}:lease',
 };
 
+/** Whoever makes up sources could make up millions. Two that share a key slow each other's wrong keys, and nothing else. */
+const ATTEMPTS_KEYS = 65_536;
+
+/**
+ * string, written by note-attempt. How many wrong keys came from this source of late; each has a hash tag of its own. Ends: expires within a
+ * minute of the last one.
+ */
+export function attemptsKey(source: string): string {
+  return `berth:{attempts/${crc32(source) % ATTEMPTS_KEYS}}`;
+}
+
 /** A stream that tells what happened in a shard: admissions and endings, or refusals. */
 export interface OutboxStream {
   stream: string;

@@ -4,7 +4,8 @@ import { FastifyAdapter, RouteConfig, type NestFastifyApplication } from '@nestj
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Socket } from 'node:net';
 
-import { authenticate } from '../auth/authenticate.js';
+import { AuthFailures } from '../auth/auth-failures.service.js';
+import { authenticate, KeyRefused } from '../auth/authenticate.js';
 import { foreignCaller } from '../auth/local-caller.js';
 import type { BerthConfig } from '../config/berth.config.js';
 import type { Logger } from '../logging/logger.js';
@@ -57,7 +58,6 @@ export async function createApp(module: Type, options: AppOptions): Promise<Nest
   });
   const server = adapter.getInstance();
   registerBodyParsers(server);
-  registerAuthentication(server, config);
   server.addHook('onRoute', (route) => {
     const { bodyLimit } = (route.config ?? {}) as { bodyLimit?: number };
     if (bodyLimit !== undefined) route.bodyLimit = bodyLimit;
@@ -71,6 +71,7 @@ export async function createApp(module: Type, options: AppOptions): Promise<Nest
     abortOnError: false,
     bodyParser: false,
   });
+  registerAuthentication(server, config, app.get(AuthFailures));
   app.useGlobalFilters(filter);
   await app.init();
   await server.ready();
@@ -78,7 +79,7 @@ export async function createApp(module: Type, options: AppOptions): Promise<Nest
 }
 
 /** Before the body is read: a stranger's is not worth reading. Paths that do not exist need a key too. `/health/live` is for anybody. */
-function registerAuthentication(server: FastifyInstance, config: BerthConfig): void {
+function registerAuthentication(server: FastifyInstance, config: BerthConfig, failures: AuthFailures): void {
   server.decorateRequest('principal', null);
   server.addHook('onRequest', (request, _reply, done) => {
     const { url } = request.routeOptions;
@@ -91,7 +92,9 @@ function registerAuthentication(server: FastifyInstance, config: BerthConfig): v
       request.principal = authenticate(config, { authorization, tenant: Array.isArray(tenant) ? tenant[0] : tenant });
       return done();
     } catch (error) {
-      return done(error as Error);
+      if (!(error instanceof KeyRefused)) return done(error as Error);
+      const refuse = async () => done(await failures.answer(request.raw, error).catch((failure: Error) => failure));
+      void refuse();
     }
   });
 }

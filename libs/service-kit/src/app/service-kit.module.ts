@@ -1,6 +1,8 @@
 import { Global, Module, type DynamicModule } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 
+import { AuthFailures } from '../auth/auth-failures.service.js';
+import { AuthMetrics } from '../auth/auth.metrics.js';
 import { RolesGuard } from '../auth/roles.guard.js';
 import type { BerthConfig } from '../config/berth.config.js';
 import { HealthModule } from '../health/health.module.js';
@@ -23,6 +25,8 @@ export class ServiceKitModule {
         { provide: CONFIG, useValue: config },
         { provide: LOGGER, useValue: logger },
         { provide: APP_GUARD, useClass: RolesGuard },
+        AuthMetrics,
+        AuthFailures,
         TenantRegistryService,
         StoreHealth,
       ],

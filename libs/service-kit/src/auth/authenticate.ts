@@ -17,6 +17,20 @@ export function newKey(): NewKey {
   return { key, hash: `sha256:${digestOf(key).toString('hex')}` };
 }
 
+/** What is wrong with a key: there is none, it is not written as one, or nobody has it. */
+export const KEY_FAULTS = ['missing', 'malformed', 'unknown'] as const;
+export type KeyFault = (typeof KEY_FAULTS)[number];
+
+export class KeyRefused extends ProblemException {
+  constructor(
+    readonly fault: KeyFault,
+    detail: string,
+    challenge: string,
+  ) {
+    super('unauthorized', detail, { headers: { 'WWW-Authenticate': challenge } });
+  }
+}
+
 export interface Credentials {
   /** The header `Authorization`. */
   authorization: string | undefined;
@@ -27,7 +41,7 @@ export interface Credentials {
 /**
  * Who calls, and for which tenant: that of the key; without keys the header `Berth-Tenant`, else `default`.
  *
- * Throws `unauthorized` without a key that is known, `forbidden` for another's tenant and for one that is not configured.
+ * Throws `KeyRefused` (`unauthorized`) without a key that is known, `forbidden` for another's tenant and for one that is not configured.
  */
 export function authenticate(
   config: Pick<BerthConfig, 'auth' | 'tenants'>,
@@ -63,19 +77,18 @@ function anybody(config: Pick<BerthConfig, 'tenants'>, tenant = 'default'): Prin
 
 function findKey(keys: readonly AuthKey[], authorization: string | undefined): AuthKey {
   const token = /^Bearer +([A-Za-z0-9._~+/-]{1,256}=*) *$/i.exec(authorization ?? '')?.[1];
-  if (token === undefined) throw unauthorized('Send Authorization: Bearer and a key', 'Bearer');
+  if (token === undefined) {
+    const fault = authorization === undefined ? 'missing' : 'malformed';
+    throw new KeyRefused(fault, 'Send Authorization: Bearer and a key', 'Bearer');
+  }
   const digest = digestOf(token);
   // Every key is compared, in constant time, so that an answer's delay tells nothing about which ones there are.
   let found: AuthKey | undefined;
   for (const key of keys) {
     if (timingSafeEqual(digest, Buffer.from(key.hash, 'hex'))) found = key;
   }
-  if (found === undefined) throw unauthorized('This key is not known', 'Bearer error="invalid_token"');
+  if (found === undefined) throw new KeyRefused('unknown', 'This key is not known', 'Bearer error="invalid_token"');
   return found;
-}
-
-function unauthorized(detail: string, challenge: string): ProblemException {
-  return new ProblemException('unauthorized', detail, { headers: { 'WWW-Authenticate': challenge } });
 }
 
 function digestOf(key: string): Buffer {

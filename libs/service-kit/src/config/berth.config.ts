@@ -110,6 +110,8 @@ export interface BerthConfig {
   /** Null: none is kept. */
   history: HistoryConfig | null;
   store: { decisionDeadlineMs: number; onOutage: 'deny' };
+  /** Networks as `parseNetwork` takes them. */
+  http: { trustedProxies: string[] };
   metrics: {
     /** Whose metric names are exported besides Berth's own. */
     compat: 'none' | 'rustsocks';

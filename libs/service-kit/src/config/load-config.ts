@@ -100,6 +100,7 @@ function resolveConfig(
     },
     history,
     store: { decisionDeadlineMs: deadlineMs, onOutage: 'deny' },
+    http: { trustedProxies: file.http.trusted_proxies },
     metrics: { compat: file.metrics.compat, topUsers: file.metrics.top_users },
     logging: {
       level: env.BERTH_LOG_LEVEL ?? file.logging.level,

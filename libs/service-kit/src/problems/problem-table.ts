@@ -19,7 +19,8 @@ const kind = (status: number, title: string, retryable: boolean, logLevel: Level
 /** The one table from an error's code to what callers and the log see of it. */
 export const PROBLEMS = {
   'invalid-request': kind(400, 'The request is not valid', false, 'debug'),
-  unauthorized: kind(401, 'A key is needed', false, 'info'),
+  // Whoever sends wrong keys must not fill the log: `FailureLog` sums them up.
+  unauthorized: kind(401, 'A key is needed', false, 'debug'),
   forbidden: kind(403, 'Not allowed', false, 'info'),
   'not-found': kind(404, 'There is nothing here', false, 'debug'),
   'session-unknown': kind(404, 'The session is not known', false, 'debug'),
@@ -32,11 +33,12 @@ export const PROBLEMS = {
   'session-ended': kind(410, 'The session has ended', false, 'debug'),
   'payload-too-large': kind(413, 'The body is too large', false, 'debug'),
   'unsupported-media-type': kind(415, 'The body is not JSON', false, 'debug'),
-  'misdirected-request': kind(421, 'This service does not answer for that host', false, 'info'),
+  'misdirected-request': kind(421, 'This service does not answer for that host', false, 'debug'),
   'user-limit-exceeded': kind(429, 'The user has no place left', true, 'debug'),
   'group-limit-exceeded': kind(429, 'A group has no place left', true, 'debug'),
   'ip-rate-exceeded': kind(429, 'The source address opens too many sessions', true, 'debug'),
   'total-limit-exceeded': kind(429, 'There is no place left', true, 'debug'),
+  'too-many-attempts': kind(429, 'Too many wrong keys came from here', true, 'debug'),
   'too-many-requests': kind(429, 'Too much of this is under way', true, 'debug'),
   'internal-error': kind(500, 'Something went wrong inside', false, 'error'),
   // The loss of Redis is logged once, by its connection; a line for each request on top would bury everything else.

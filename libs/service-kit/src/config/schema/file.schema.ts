@@ -7,6 +7,7 @@ import { redisSection } from './redis.schema.js';
 import {
   authSection,
   historySection,
+  httpSection,
   loggingSection,
   metricsSection,
   nodesSection,
@@ -46,6 +47,7 @@ export const fileSchema = section({
   sip: setting(sipSection.prefault({}), { text: 'What a SIP server should answer its caller.' }),
   history: setting(historySection.prefault({}), { text: 'What is kept of sessions and refusals, by limits-admin.' }),
   store: setting(storeSection.prefault({}), { text: 'How long Redis may take, and what holds while it is away.' }),
+  http: setting(httpSection.prefault({}), { text: 'How HTTP is served.' }),
   metrics: setting(metricsSection.prefault({}), { text: 'What is exported at `/metrics`.' }),
   logging: setting(loggingSection.prefault({}), { text: 'What is written to the log.' }),
   tenants: setting(

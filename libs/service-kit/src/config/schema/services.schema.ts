@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { parseNetwork } from '../network.js';
 import { duration, flag, oneOf, section, setting, share, text, wholeNumber } from './fields.schema.js';
 
 /** How nodes are watched. */
@@ -68,6 +69,23 @@ export const historySection = section({
     text: 'The window of statistics where the caller names none.',
     unit: 'h',
   }),
+});
+
+const NETWORK = 'an address or a network such as 10.0.0.0/8 or 2001:db8::/32';
+
+export const httpSection = section({
+  trusted_proxies: setting(
+    z
+      .array(
+        text(NETWORK).refine((written) => parseNetwork(written) !== null, { error: () => NETWORK }),
+        { error: () => 'a list' },
+      )
+      .default([]),
+    {
+      text: 'Addresses and networks of proxies whose `X-Forwarded-For` is believed where a source of wrong keys is slowed and logged.',
+      default: 'none',
+    },
+  ),
 });
 
 export const metricsSection = section({
