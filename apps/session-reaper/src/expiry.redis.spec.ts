@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
 import { createApp, createLogger, loadConfig } from '#service-kit';
@@ -151,6 +151,81 @@ describeWith(['redis-server'], 'the reaper on one Redis', () => {
     await allEnded(5);
     expect(await reaper.metric('berth_sweep_duration_seconds_count{trigger="queue"}')).toBe(1);
     expect(await reaper.metric('berth_sweep_duration_seconds_count{trigger="timer"}')).toBe(0);
+  });
+
+  describe('with CLEANUP_INTERVAL_SECONDS=300, or an hour between two sweeps', () => {
+    const settled = async (reaper: Reaper) => {
+      await eventually(async () =>
+        expect(await reaper.metric('berth_sweep_duration_seconds_count{trigger="queue"}')).toBe(1),
+      );
+    };
+
+    it('ends in its moment what came after the sweep, before all others', async () => {
+      await books.admit('long', { maxDurationMs: 2 * HOUR_MS });
+      const reaper = await startReaper(redis.url, { sweepIntervalMs: HOUR_MS });
+      await settled(reaper);
+      for (const round of [1, 2]) {
+        await books.admit(`short-${round}`, { maxDurationMs: 3_000 });
+        await books.admit(`idle-${round}`, { idleMs: 2_500 });
+        await eventually(async () => expect(await books.live()).toBe(1));
+        expect(await books.ended()).toHaveLength(2 * round);
+      }
+      // The delayed jobs alone: nobody else has swept.
+      expect(await reaper.metric('berth_sweep_duration_seconds_count{trigger="queue"}')).toBe(1);
+      expect(await reaper.metric('berth_sweep_duration_seconds_count{trigger="timer"}')).toBe(0);
+    });
+
+    it('arms the job for what came, before it is due', async () => {
+      const reaper = await startReaper(redis.url, { sweepIntervalMs: HOUR_MS });
+      await settled(reaper);
+      await books.admit('later', { maxDurationMs: HOUR_MS });
+      await eventually(async () => expect(await client.zcard('{berth}:expiry:delayed')).toBe(2));
+      const moments = async () => await client.zrange('{berth}:expiry:delayed', '0', '-1', 'WITHSCORES');
+      const first = await moments();
+      await books.admit('sooner', { maxDurationMs: HOUR_MS / 2 });
+      await eventually(async () => expect(await moments()).not.toEqual(first));
+      expect(await client.zcard('{berth}:expiry:delayed')).toBe(2);
+    });
+
+    it('ends it within seconds although its job was lost', async () => {
+      const reaper = await startReaper(redis.url, { sweepIntervalMs: HOUR_MS });
+      await settled(reaper);
+      await books.admit('robbed', { maxDurationMs: 1_500 });
+      await eventually(async () => {
+        // Whatever job is armed goes, and with it what finds it again.
+        const keys = await queueKeys(client);
+        if (keys.length > 0) await client.del(...keys);
+        return (await books.live()) === 0;
+      });
+      await allEnded(1);
+    });
+
+    it('ends it within seconds although the queue is frozen', async () => {
+      const proxy = await startFreezingProxy(redis.port);
+      try {
+        const reaper = await startReaper(`redis://127.0.0.1:${proxy.port}`, { sweepIntervalMs: HOUR_MS });
+        await settled(reaper);
+        proxy.freeze('expiry');
+        await books.admit('during', { maxDurationMs: 300 });
+        await allEnded(1);
+      } finally {
+        await closeApps();
+        await proxy.stop();
+      }
+    });
+
+    it('does the upkeep once a second all the same: alerts, and limits that a crash left behind', async () => {
+      const reaper = await startReaper(redis.url, { sweepIntervalMs: HOUR_MS });
+      await settled(reaper);
+      await books.store.limits.change({ name: 'default', shards: 1 }, (api) => ({ ...api, alertThreshold: 1 }));
+      await books.admit('one', {});
+      await books.admit('two', {});
+      await eventually(async () => expect(await reaper.metric('berth_creation_alerts_total')).toBe(1));
+
+      const { limits } = shardKeys({ name: 'default', shards: 1 }, 0);
+      await client.hset(limits, 'version', 0);
+      await eventually(async () => expect(Number(await client.hget(limits, 'version'))).toBeGreaterThan(0));
+    });
   });
 
   it('moves the delayed job forward when a shorter session arrives, at the next sweep', async () => {

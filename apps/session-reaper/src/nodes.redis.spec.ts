@@ -45,10 +45,10 @@ describeWith(['redis-server'], 'the reaper and nodes', () => {
     await redis?.stop();
   });
 
-  async function startReaper() {
+  async function startReaper(ofReaper: BerthConfig = config) {
     const log: { message: string; [field: string]: unknown }[] = [];
-    const logger = createLogger(config, 'session-reaper', { write: (line) => log.push(JSON.parse(line) as never) });
-    const app = await createApp(AppModule, { config, logger });
+    const logger = createLogger(ofReaper, 'session-reaper', { write: (line) => log.push(JSON.parse(line) as never) });
+    const app = await createApp(AppModule, { config: ofReaper, logger });
     closing.push(() => app.close());
     const metric = async (line: string) => {
       const { payload } = await app.inject('/metrics');
@@ -83,6 +83,17 @@ describeWith(['redis-server'], 'the reaper and nodes', () => {
       expect(await reaper.metric('berth_sessions_ended_total{reason="node_lost"}')).toBe(300),
     );
     expect(await client.exists('berth:{default/0}:commands:b2bua-1')).toBe(0);
+  });
+
+  it('ends what a silent node held, with CLEANUP_INTERVAL_SECONDS=300 as with the shortest', async () => {
+    const node = await startNode('b2bua-1');
+    await startNode('b2bua-2');
+    await books.admitMany(50, 3_600_000);
+    const env = { BERTH_REDIS_URL: redis.url, CLEANUP_INTERVAL_SECONDS: '300' };
+    await startReaper({ ...loadConfig({ env, cwd: '/' }), nodes: config.nodes });
+    node.stop();
+    await eventually(async () => expect(await books.live()).toBe(0));
+    expect(await reasons()).toEqual(['node_lost']);
   });
 
   it('ends what the old run of a restarted node held at once', async () => {

@@ -82,7 +82,7 @@ export class ReaperReportService {
     this.auditFailing = true;
   }
 
-  /** A sweep could not be done. One line until a pass over all shards has succeeded again. */
+  /** A sweep could not be done. One line until all shards were reached again. */
   sweepFailed(error: unknown): void {
     if (!this.failing) this.logger.error({ err: error }, 'Sweep failed; it will be tried again and again');
     this.failing = true;
@@ -90,6 +90,11 @@ export class ReaperReportService {
 
   passDone(trigger: PassTrigger, durationMs: number): void {
     this.metrics.passDone(trigger, durationMs);
+    this.shardsReached();
+  }
+
+  /** All shards were swept, or looked after, without a failure. */
+  shardsReached(): void {
     if (this.failing) this.logger.info('Sweeps work again');
     this.failing = false;
   }

@@ -20,6 +20,7 @@ export class SweepService {
   private readonly shards: ReadonlyMap<string, ShardRef>;
   private readonly tenants: TenantRef[];
   private lastPassAtMs = -Infinity;
+  private lookingAfter = false;
 
   constructor(
     @Inject(CONFIG) config: BerthConfig,
@@ -51,6 +52,22 @@ export class SweepService {
     this.report.passDone(trigger, this.lastPassAtMs - startedAtMs);
   }
 
+  /**
+   * What must not wait for the next pass, where passes are rare: sees to the upkeep of every shard and to the job that ends what is due next
+   * there, finishes handovers, and repairs the limits of every tenant. Returns at once while it is at it already. Never rejects.
+   */
+  async lookAfter(): Promise<void> {
+    if (this.lookingAfter) return;
+    this.lookingAfter = true;
+    const succeeded = await this.inLanes([
+      ...Array.from(this.shards.values(), (ref) => () => this.upkeep(ref)),
+      ...Array.from(this.shards.values(), (ref) => () => this.repairHandovers(ref)),
+      ...this.tenants.map((tenant) => () => this.repairLimits(tenant)),
+    ]);
+    this.lookingAfter = false;
+    if (succeeded) this.report.shardsReached();
+  }
+
   /** Sweeps one shard; one that this process does not know is left to those that do. Never rejects. */
   async shard(key: string): Promise<void> {
     const ref = this.shards.get(key);
@@ -67,10 +84,17 @@ export class SweepService {
     await this.shardSweeps.sweep(ref);
   }
 
-  private async upkeep({ tenant, shard }: ShardRef): Promise<void> {
+  private async upkeep(ref: ShardRef): Promise<void> {
+    const { tenant, shard } = ref;
     this.registry.assertOpen(tenant.name);
-    const { creationAlert, created, threshold } = await this.store.upkeep(tenant, shard, UPKEEP_BATCH);
+    const { creationAlert, created, threshold, ...due } = await this.store.upkeep(tenant, shard, UPKEEP_BATCH);
     if (creationAlert !== null) this.report.creationAlert(creationAlert, { tenant: tenant.name, created, threshold });
+    await this.shardSweeps.prepare(ref, due);
+  }
+
+  private async repairHandovers(ref: ShardRef): Promise<void> {
+    this.registry.assertOpen(ref.tenant.name);
+    await this.shardSweeps.repairHandovers(ref);
   }
 
   /** Gives the document to shards that a crash left behind. One that is missing is for the gateways, who know their file. */

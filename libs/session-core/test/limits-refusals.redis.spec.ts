@@ -221,12 +221,13 @@ describe('the alert on sessions created within an hour', () => {
   it('is raised once above the threshold, is over when it is not any more, and is raised again', async () => {
     await limits({ alertThreshold: 2 });
     await aboard(['a', 'b']);
-    expect(await upkeep()).toEqual({ creationAlert: null, created: 2, threshold: 2 });
+    const due = { nextDueMs: expect.any(Number), nowMs: expect.any(Number) };
+    expect(await upkeep()).toEqual({ ...due, creationAlert: null, created: 2, threshold: 2 });
     await aboard(['c']);
     await end('c');
-    expect(await upkeep()).toEqual({ creationAlert: 'raised', created: 3, threshold: 2 });
+    expect(await upkeep()).toEqual({ ...due, creationAlert: 'raised', created: 3, threshold: 2 });
     await aboard(['d']);
-    expect(await upkeep()).toEqual({ creationAlert: null, created: 4, threshold: 2 });
+    expect(await upkeep()).toEqual({ ...due, creationAlert: null, created: 4, threshold: 2 });
     books.clock.advance(59 * MINUTE_MS);
     expect(await upkeep()).toMatchObject({ creationAlert: null, created: 4 });
     books.clock.advance(MINUTE_MS);

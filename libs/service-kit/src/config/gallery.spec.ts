@@ -37,6 +37,18 @@ describe('the gallery of bad configuration files', () => {
   });
 });
 
+describe('a line redis.x=y', () => {
+  it('names itself in the error, and not its value', () => {
+    const named = files.filter((name) => name.startsWith('bad-assignments'));
+    expect(named).toHaveLength(3);
+    for (const name of named) {
+      const message = load(name).join('\n');
+      expect(message).toContain('redis.host: found ');
+      expect(message).not.toMatch(/localhost|secret/);
+    }
+  });
+});
+
 describe('the gallery of good configuration files', () => {
   it.each(files.filter((name) => name.startsWith('good-')))('%s is taken', (name) => {
     expect(load(name)).toEqual([]);

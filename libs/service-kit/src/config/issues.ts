@@ -3,6 +3,7 @@ import type { z } from 'zod';
 
 import { replacementFor } from './replaced-keys.js';
 import { isSecret, settingPaths } from './setting-paths.js';
+import { inYaml } from './yaml-file.js';
 
 /** One line for each thing that zod found wrong: path, what was found, what was expected. Unknown keys get their nearest known one. */
 export function issueLines(issues: z.core.$ZodIssue[], input: unknown, schema: z.ZodType): string[] {
@@ -17,9 +18,20 @@ export function issueLines(issues: z.core.$ZodIssue[], input: unknown, schema: z
     // A bad name in a map: the message is that of the name's pattern, the path ends in the name.
     if (issue.code === 'invalid_key')
       return [`${path}: not ${issue.issues[0]?.message ?? 'a name that is allowed here'}`];
+    const assigned = assignments(valueAt(input, issue.path));
+    if (assigned.length > 0 && issue.code === 'invalid_type' && issue.expected === 'object') {
+      return assigned.map((key) => `${path}.${key}: found ${key}=…, expected YAML: ${inYaml(`${path}.${key}`)}`);
+    }
     return [`${path}: found ${quoted(valueAt(input, issue.path), issue.path)}, expected ${issue.message}`];
   });
   return [...new Set(lines)];
+}
+
+/** The keys of a text such as `host=localhost port=6379`, where a mapping belongs. The values may be secrets. */
+function assignments(value: unknown): string[] {
+  return typeof value === 'string'
+    ? Array.from(value.matchAll(/(?:^|\s)([A-Za-z_][\w.-]*)\s*=/g), ([, key]) => key!)
+    : [];
 }
 
 /** A whole section of a replaced system gets a line for each of its keys. */
@@ -30,6 +42,7 @@ function unknownKey(path: PropertyKey[], input: unknown, known: readonly string[
   const inner = Object.keys((valueAt(input, path) as object | null | undefined) ?? {});
   const moved = inner.filter((key) => replacementFor(`${written}.${key}`) !== null);
   if (moved.length > 0) return moved.map((key) => `${written}.${key}: ${replacementFor(`${written}.${key}`)}`);
+  if (path.length === 1 && known.includes(written)) return [`${written}: found one key, expected ${inYaml(written)}`];
   return [`${written}: unknown key; the nearest known key is ${nearest(path, known)}`];
 }
 

@@ -60,11 +60,6 @@ function resolveConfig(
     );
   }
   const sweepIntervalMs = env.CLEANUP_INTERVAL_SECONDS ?? file.reaper.sweep_interval;
-  if (sweepIntervalMs > 60_000) {
-    warnings.push(
-      `Due sessions may end up to ${sweepIntervalMs / 1_000} s late: that is the time between two sweeps; 1 s is cheap enough`,
-    );
-  }
   return {
     file: name,
     warnings,

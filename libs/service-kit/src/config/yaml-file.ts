@@ -34,12 +34,10 @@ function parseYaml(source: string, name: string): Record<string, unknown> {
     // Keys are names: `+14155551234` and `14155551234` are two users, not one number.
     uniqueKeys: (a, b) => isScalar(a) && isScalar(b) && written(a) === written(b),
   });
-  if (document.errors.length > 0) {
-    throw new ConfigError(
-      name,
-      document.errors.map((error) => `not YAML: ${error.message.split('\n')[0]?.replace(/:$/, '')}`),
-    );
-  }
+  const isMapping = document.errors.length === 0 && isMap(document.contents);
+  const assignments = isMapping || document.contents === null ? [] : assignmentsIn(source);
+  const errors = document.errors.map((error) => `not YAML: ${error.message.split('\n')[0]?.replace(/:$/, '')}`);
+  if (assignments.length + errors.length > 0) throw new ConfigError(name, [...assignments, ...errors]);
   if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) return {};
   if (!isMap(document.contents))
     throw new ConfigError(name, ['found no sections, expected a mapping such as `limits: {…}`']);
@@ -51,6 +49,22 @@ function parseYaml(source: string, name: string): Record<string, unknown> {
     },
   });
   return document.toJS() as Record<string, unknown>;
+}
+
+const ASSIGNMENT = /^\s*([A-Za-z_]\w*(?:\.[\w-]+)*)\s*=/;
+
+/** Lines such as `redis.host=localhost`, as other systems' files have them, each under its own name. Their values may be secrets. */
+function assignmentsIn(source: string): string[] {
+  return source.split('\n').flatMap((line, index) => {
+    const path = ASSIGNMENT.exec(line)?.[1];
+    return path === undefined ? [] : [`${path}: found ${path}=… in line ${index + 1}, expected YAML: ${inYaml(path)}`];
+  });
+}
+
+/** How a path is written in YAML: `redis: { host: … }`. */
+export function inYaml(path: string): string {
+  const [first, ...inner] = path.split('.');
+  return `${first}: ${inner.reduceRight((value, key) => `{ ${key}: ${value} }`, '…')}`;
 }
 
 function written(key: { value: unknown; source?: string }): string {

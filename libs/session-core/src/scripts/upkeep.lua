@@ -1,10 +1,10 @@
 #!lua
 -- What a shard needs done once a second or so, besides endings: sums of refusals and late totals are written down, an alert on the sessions
--- created within an hour is raised or ends, and the order of starts is completed. Any number of processes at once.
+-- created within an hour is raised or ends, and the order of starts is completed; and who asks learns what is due next. Any number of processes at once.
 --
 --   ARGV[2] batch: at most so many entries of each
 --
--- Reply: {raised | over | '', sessions created within an hour, threshold}
+-- Reply: {raised | over | '', sessions created within an hour, threshold, next due (ms, '+inf' if nothing is), now (ms)}
 
 -- @include key
 -- @include refusals
@@ -26,6 +26,7 @@ repeat
   end
 until scanned == '0' or #sums >= 2 * batch
 local late = redis.call('HSCAN', LATE, '0', 'COUNT', batch)[2]
+local next_due = redis.call('ZRANGE', DEADLINES, 0, 0, 'WITHSCORES')[2] or '+inf'
 local created, threshold, old_minutes, alerted = 0, tonumber(said[1] or 0), {}, false
 local by_minute = redis.call('HGETALL', CREATIONS)
 redis.call('XLEN', REJECTIONS)
@@ -81,4 +82,4 @@ elseif alerted and (threshold <= 0 or created <= threshold) then
   told = 'over'
   redis.call('HDEL', CREATIONS, 'alerted')
 end
-return { told, tostring(created), tostring(threshold) }
+return { told, tostring(created), tostring(threshold), next_due, now_text }

@@ -1,3 +1,4 @@
+import { readDue } from '../model/record.js';
 import { ReplyReader } from './reply.js';
 import { ShardScript, type ShardContext } from './script.js';
 
@@ -8,6 +9,9 @@ export interface Upkeep {
   creationAlert: 'raised' | 'over' | null;
   created: number;
   threshold: number;
+  /** When the next session of the shard is due, ms of the Redis clock; null if none ever is. */
+  nextDueMs: number | null;
+  nowMs: number;
 }
 
 /** Does what a shard needs once a second besides endings; see `upkeep.lua`. At most `batch` entries of each kind. */
@@ -15,5 +19,6 @@ export async function upkeep(context: ShardContext, batch: number): Promise<Upke
   const reply = new ReplyReader(await script.inShard(context, [batch]));
   const told = reply.text();
   const creationAlert = told === 'raised' || told === 'over' ? told : null;
-  return { creationAlert, created: reply.integer(), threshold: reply.integer() };
+  const [created, threshold] = [reply.integer(), reply.integer()];
+  return { creationAlert, created, threshold, nextDueMs: readDue(reply.text()), nowMs: reply.integer() };
 }

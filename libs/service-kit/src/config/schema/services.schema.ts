@@ -28,7 +28,7 @@ export const nodesSection = section({
 
 export const reaperSection = section({
   sweep_interval: setting(duration().prefault(1), {
-    text: 'The longest time between two sweeps for sessions that are due.',
+    text: 'The longest time between two sweeps over all shards. Sessions end in their moment whatever it is, by a job of their shard.',
     unit: 's',
   }),
 });
