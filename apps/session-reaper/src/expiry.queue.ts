@@ -39,7 +39,7 @@ export class ExpiryQueue {
     @Inject(CONFIG) config: BerthConfig,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
-    const log = logConnection(logger, 'queue');
+    const log = logConnection(logger, 'queue', config.redis);
     this.connection = connectRedis(config.redis, { purpose: 'queue', onError: log });
     this.connection.on('ready', () => log.recovered());
     this.intervalMs = config.reaper.sweepIntervalMs;

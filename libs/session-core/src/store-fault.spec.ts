@@ -37,6 +37,14 @@ const SAID: Record<string, StoreFaultCode> = {
   'ERR This instance has cluster support disabled': 'no-cluster',
   "ERR unknown command 'EVALSHA', with args beginning with: ": 'too-old',
   'ERR Unexpected flag in script shebang: allow-oom': 'too-old',
+  'All sentinels are unreachable. Retrying from scratch after 90ms. Last error: connect ECONNREFUSED 127.0.0.1:26379':
+    'sentinels-away',
+  'All sentinels are unreachable. Retrying from scratch after 90ms. Last error: NOAUTH Authentication required.':
+    'sentinel-password',
+  'All sentinels are unreachable. Retrying from scratch after 90ms. Last error: WRONGPASS invalid username-password pair':
+    'sentinel-password',
+  'All sentinels are unreachable. Retrying from scratch after 90ms. Last error: self-signed certificate':
+    'sentinel-tls',
   'Command timed out': 'no-answer',
   'connect ETIMEDOUT': 'no-connection',
   'Connection is closed.': 'closed',

@@ -16,7 +16,12 @@ const SENTENCES = {
   closed:
     'The connection to Redis is lost and is made anew; where it never works, see whether the server wants TLS (redis.tls)',
   'cluster-away': 'No node of the Redis Cluster answers: start it, or correct redis.url (BERTH_REDIS_URL)',
-  'sentinels-away': 'No sentinel names a master: check the sentinels and the name of the master in redis.url',
+  'sentinels-away':
+    'No sentinel names a master: check the sentinels, whether they speak TLS (redis.sentinel.tls), and the name of the master in redis.url',
+  'sentinel-password':
+    'The sentinels want a password or a user, or refuse them: set redis.sentinel.password (BERTH_SENTINEL_PASSWORD) and redis.sentinel.username',
+  'sentinel-tls':
+    'The TLS connection to the sentinels fails: check redis.sentinel.tls (ca_file, server_name), or set it to false where they speak none',
   'no-cluster': 'Redis is no cluster: set redis.mode: standalone, or use redis:// in redis.url',
   'no-tls':
     'The server of Redis does not speak TLS: use redis:// or redis.tls: false, or switch TLS on there (tls-port)',
@@ -65,6 +70,15 @@ const OWN_CODE =
 
 /** Of several that match, the first counts. */
 const MESSAGES: readonly [RegExp, StoreFaultCode][] = [
+  // With what the last of them said.
+  [
+    /all sentinels are unreachable.*\b(NOAUTH|WRONGPASS|NOPERM|invalid password|without any password)\b/i,
+    'sentinel-password',
+  ],
+  [
+    /all sentinels are unreachable.*(certificate|altnames|wrong version number|packet length|\bSSL\b|\bTLS\b)/i,
+    'sentinel-tls',
+  ],
   [/^(ASK|TRYAGAIN)\b|non local key|ERR .*\bTRYAGAIN\b/i, 'moving'],
   [/^CROSSSLOT\b/, 'MOVED'],
   // A command that a script called, as `ERR` with the code inside.

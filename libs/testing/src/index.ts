@@ -12,5 +12,6 @@ export {
 export { startPostgres, type PostgresServer } from './postgres-server.js';
 export { startRedisCluster, type RedisCluster, type RedisClusterOptions, type RedisNode } from './redis-cluster.js';
 export { startRedis, type RedisServer, type RedisServerOptions } from './redis-server.js';
+export { startSentinel, type RedisSentinel, type RedisSentinelOptions } from './redis-sentinel.js';
 export { migrateSlot, type SlotMigration } from './slot-migration.js';
 export { describeWith, findTool } from './tools.js';

@@ -17,8 +17,16 @@ export interface RedisConfig {
   password: string | null;
   database: number;
   tls: RedisTls | null;
+  /** What the sentinels themselves want; null in other modes. */
+  sentinel: SentinelAccess | null;
   /** A decision's command without an answer by then has failed. */
   deadlineMs: number;
+}
+
+export interface SentinelAccess {
+  username: string | null;
+  password: string | null;
+  tls: RedisTls | null;
 }
 
 /** The contents of the PEM files, not their paths. */

@@ -1,7 +1,7 @@
 import { distance } from 'fastest-levenshtein';
 import { z } from 'zod';
 
-import { duration, durationOrOff, limit, port, setting, text, wholeNumber } from './schema/fields.schema.js';
+import { duration, durationOrOff, flag, limit, port, setting, text, wholeNumber } from './schema/fields.schema.js';
 import { logLevel } from './schema/services.schema.js';
 import { issueLines } from './issues.js';
 
@@ -17,6 +17,9 @@ export const environmentSchema = z.object({
     text: 'As `redis.url`; what it does not say (password, database) holds as said below it.',
     secret: true,
   }),
+  BERTH_SENTINEL_USERNAME: setting(text('text').optional(), { text: 'As `redis.sentinel.username`.' }),
+  BERTH_SENTINEL_PASSWORD: setting(z.string().optional(), { text: 'As `redis.sentinel.password`.', secret: true }),
+  BERTH_SENTINEL_TLS: setting(flag().optional(), { text: 'As `redis.sentinel.tls.enabled`.' }),
   BERTH_HOST: setting(text('a host name or address', /^[^\s/]+$/).optional(), {
     text: 'The address that every process listens on.',
     default: '127.0.0.1',

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 
-import type { RedisConfig, RedisTls } from './berth.config.js';
+import type { RedisConfig, RedisTls, SentinelAccess } from './berth.config.js';
 import type { EnvironmentSettings } from './environment.config.js';
-import { parseRedisUrl, REDIS_URL_EXPECTED, type RedisAddress } from './redis-address.js';
-import type { RedisSection } from './schema/redis.schema.js';
+import { parseRedisUrl, REDIS_URL_EXPECTED, type RedisAddress, type RedisMode } from './redis-address.js';
+import type { RedisSection, TlsSection } from './schema/redis.schema.js';
 
 /** One source of the address; what it does not say holds as said below it. */
 type Layer = Partial<RedisAddress>;
@@ -33,7 +33,8 @@ export function redisConnection(
     username: merged.username ?? null,
     password: merged.password ?? null,
     database,
-    tls: merged.tls === true ? readTls(section, cwd, problems) : null,
+    tls: merged.tls === true ? readTls(section.tls, 'redis.tls', cwd, problems) : null,
+    sentinel: sentinelAccess(env, section, mode, cwd, problems),
     deadlineMs,
   };
 }
@@ -94,20 +95,37 @@ function addressOfUrl(url: string | undefined, source: string, problems: string[
   return address ?? {};
 }
 
-function readTls(section: RedisSection, cwd: string, problems: string[]): RedisTls {
-  const { ca_file, cert_file, key_file, server_name } = section.tls ?? {};
+function sentinelAccess(
+  env: EnvironmentSettings,
+  { sentinel = {} }: RedisSection,
+  mode: RedisMode,
+  cwd: string,
+  problems: string[],
+): SentinelAccess | null {
+  if (mode !== 'sentinel') return null;
+  const username = env.BERTH_SENTINEL_USERNAME ?? sentinel.username ?? null;
+  // An empty one is none, as with that of Redis.
+  const password = env.BERTH_SENTINEL_PASSWORD ?? (sentinel.password || null);
+  if (username !== null && password === null)
+    problems.push('redis.sentinel.username: found without redis.sentinel.password, expected both');
+  const encrypts = env.BERTH_SENTINEL_TLS ?? sentinel.tls?.enabled ?? false;
+  return { username, password, tls: encrypts ? readTls(sentinel.tls, 'redis.sentinel.tls', cwd, problems) : null };
+}
+
+function readTls(section: TlsSection | undefined, where: string, cwd: string, problems: string[]): RedisTls {
+  const { ca_file, cert_file, key_file, server_name } = section ?? {};
   const read = (key: string, path: string | undefined) => {
     if (path === undefined) return undefined;
     try {
       return readFileSync(resolve(cwd, path), 'utf8');
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-      problems.push(`redis.tls.${key}: found "${path}", which cannot be read (${code})`);
+      problems.push(`${where}.${key}: found "${path}", which cannot be read (${code})`);
       return undefined;
     }
   };
   if ((cert_file === undefined) !== (key_file === undefined)) {
-    problems.push('redis.tls.cert_file: expected together with redis.tls.key_file, or neither');
+    problems.push(`${where}.cert_file: expected together with ${where}.key_file, or neither`);
   }
   return present({
     ca: read('ca_file', ca_file),

@@ -18,6 +18,7 @@ const SECRETS = new Set([
   'database_url',
   'BERTH_REDIS_URL',
   'BERTH_DATABASE_URL',
+  'BERTH_SENTINEL_PASSWORD',
   'REDIS_PASSWORD',
 ]);
 

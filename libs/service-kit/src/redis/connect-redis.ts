@@ -1,6 +1,8 @@
+import type { ConnectionOptions } from 'node:tls';
+
 import { Redis, type Cluster, type RedisOptions } from 'ioredis';
 
-import type { RedisConfig } from '../config/berth.config.js';
+import type { RedisConfig, RedisTls, SentinelAccess } from '../config/berth.config.js';
 import { limitAnswers } from './answer-deadlines.js';
 import { batchWrites } from './batch-writes.js';
 import { DeadlineCluster, type ClusterSettings } from './deadline-cluster.js';
@@ -74,9 +76,33 @@ function nodeOptions(config: RedisConfig, purpose: RedisPurpose, last: LastRefus
   const [first] = config.nodes;
   const address: ConnectionSettings =
     config.mode === 'sentinel'
-      ? { sentinels: config.nodes, name: config.masterName ?? 'mymaster', sentinelRetryStrategy: retryDelayMs }
+      ? {
+          sentinels: config.nodes,
+          name: config.masterName ?? 'mymaster',
+          sentinelRetryStrategy: retryDelayMs,
+          ...sentinelAccess(config.sentinel),
+        }
       : { host: first?.host ?? '127.0.0.1', port: first?.port ?? 6_379 };
   return { ...address, db: config.database, retryStrategy: retryDelayMs, ...commonOptions(config, purpose, last) };
+}
+
+function sentinelAccess(access: SentinelAccess | null): ConnectionSettings {
+  if (access === null) return {};
+  const { username, password, tls } = access;
+  return {
+    ...(username !== null && { sentinelUsername: username }),
+    ...(password !== null && { sentinelPassword: password }),
+    ...(tls !== null && { sentinelTLS: tlsOptions(tls) }),
+  };
+}
+
+function tlsOptions({ ca, cert, key, serverName }: RedisTls): ConnectionOptions {
+  return {
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+    ...(serverName !== undefined && { servername: serverName }),
+  };
 }
 
 function commonOptions(config: RedisConfig, purpose: RedisPurpose, last: LastRefusal): ConnectionSettings {
@@ -85,12 +111,7 @@ function commonOptions(config: RedisConfig, purpose: RedisPurpose, last: LastRef
     ...(username !== null && { username }),
     ...(password !== null && { password }),
     ...(tls !== null && {
-      tls: {
-        ...(tls.ca !== undefined && { ca: tls.ca }),
-        ...(tls.cert !== undefined && { cert: tls.cert }),
-        ...(tls.key !== undefined && { key: tls.key }),
-        ...(tls.serverName !== undefined && { servername: tls.serverName }),
-      },
+      tls: tlsOptions(tls),
       enableTLSForSentinelMode: config.mode === 'sentinel',
     }),
     connectTimeout: CONNECT_TIMEOUT_MS,

@@ -1,5 +1,6 @@
 import { storeFaultOf } from '#session-core';
 
+import type { RedisConfig } from '../config/berth.config.js';
 import type { Logger } from '../logging/logger.js';
 
 export interface ConnectionLog {
@@ -10,10 +11,13 @@ export interface ConnectionLog {
 }
 
 /** One line when Redis is lost and one when it is back, not one for each attempt to reconnect. */
-export function logConnection(logger: Logger, purpose: string): ConnectionLog {
+export function logConnection(logger: Logger, purpose: string, { nodes }: Pick<RedisConfig, 'nodes'>): ConnectionLog {
+  // As they were configured: what a sentinel or a cluster names instead nobody has written anywhere.
+  const configured = nodes.map(({ host, port }) => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`));
   let lost = false;
   const log = (error: Error) => {
-    if (!lost) logger.error({ purpose, cause: storeFaultOf(error)?.sentence, err: error }, 'Redis connection lost');
+    const cause = storeFaultOf(error)?.sentence;
+    if (!lost) logger.error({ purpose, configured, cause, err: error }, 'Redis connection lost');
     lost = true;
   };
   const recovered = () => {

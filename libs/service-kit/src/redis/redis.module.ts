@@ -19,7 +19,7 @@ const START_WAIT_MS = 2_000;
       provide: REDIS,
       inject: [CONFIG, LOGGER],
       useFactory: async (config: BerthConfig, logger: Logger) => {
-        const onError = logConnection(logger, 'decisions');
+        const onError = logConnection(logger, 'decisions', config.redis);
         const redis = connectRedis(config.redis, { purpose: 'decisions', onError });
         redis.on('ready', () => onError.recovered());
         await whenReady(redis, START_WAIT_MS);

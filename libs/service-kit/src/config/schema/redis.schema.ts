@@ -19,6 +19,22 @@ const tls = section({
   }),
 });
 
+const tlsSwitch = () =>
+  z.preprocess((value) => (typeof value === 'object' ? value : { enabled: value }), tls).optional();
+const password = () => z.string({ error: () => 'text; put digits in quotes' }).optional();
+
+const sentinel = section({
+  username: setting(text('text').optional(), { text: 'The ACL user in the sentinels.' }),
+  password: setting(password(), {
+    text: 'The password of the sentinels; that of Redis is not sent to them.',
+    secret: true,
+  }),
+  tls: setting(tlsSwitch(), {
+    text: 'Whether the sentinels speak TLS, as a mapping with the keys below, or true or false; `rediss+sentinel://` and `redis.tls` are about Redis alone.',
+    default: false,
+  }),
+});
+
 /** The `redis:` block: the connection, and as the session limits guide of the B2BUA has it, the limits too. */
 export const redisSection = section({
   url: setting(text('a URL').optional(), {
@@ -35,7 +51,7 @@ export const redisSection = section({
   host: setting(text('a host name or address', /^[^\s/@]+$/).optional(), { text: 'The server.', default: '127.0.0.1' }),
   port: setting(port().optional(), { text: 'Its port.', default: 6379 }),
   username: setting(text('text').optional(), { text: 'The ACL user.' }),
-  password: setting(z.string({ error: () => 'text; put digits in quotes' }).optional(), {
+  password: setting(password(), {
     text: 'The password; best written as `${REDIS_PASSWORD}`.',
     secret: true,
   }),
@@ -43,9 +59,12 @@ export const redisSection = section({
     text: 'The database number; a cluster has only 0.',
     default: 0,
   }),
-  tls: setting(z.preprocess((value) => (typeof value === 'object' ? value : { enabled: value }), tls).optional(), {
+  tls: setting(tlsSwitch(), {
     text: 'true, false, or a mapping of the keys below.',
     default: 'as `url` says, else false',
+  }),
+  sentinel: setting(sentinel.optional(), {
+    text: 'How the sentinels themselves are spoken to, where `url` names some.',
   }),
   pool_size: setting(wholeNumber(0, 1_000_000).optional(), {
     text: 'Not needed: one connection carries all commands.',
@@ -69,4 +88,5 @@ export const redisSection = section({
   }),
 });
 
+export type TlsSection = z.output<typeof tls>;
 export type RedisSection = z.output<typeof redisSection>;
