@@ -36,6 +36,7 @@ import { LimitChanges } from './limits/limit-changes.service.js';
 import { LimitsController } from './limits/limits.controller.js';
 import { LimitsService } from './limits/limits.service.js';
 import { LimitUse } from './limits/limit-use.service.js';
+import { UserNames } from './limits/user-names.js';
 import { UserLimitsController } from './limits/user-limits.controller.js';
 import { ForgetNodeService } from './nodes/forget-node.service.js';
 import { FuseService } from './nodes/fuse.service.js';
@@ -88,6 +89,7 @@ const listDeadlineMs = ({ decisionDeadlineMs }: BerthConfig['store']) => Math.ma
     LimitsService,
     LimitChanges,
     LimitUse,
+    UserNames,
     GroupsService,
     SimulationService,
     UsersService,

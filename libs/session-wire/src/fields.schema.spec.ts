@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { jsonObject } from './fields.schema.js';
+import { group, jsonObject } from './fields.schema.js';
 
 const schema = jsonObject(4_096);
 const messages = (json: string, of = schema) =>
@@ -44,5 +44,15 @@ describe('a JSON object', () => {
         expect(JSON.stringify(taken)).toBe(json);
       }),
     );
+  });
+});
+
+describe('a group with what shows nothing in its name', () => {
+  it.each(['\u200D', '\uFE0F', '\u{E0100}', '\u0378', '\u00AD', '\0'])('is refused: %j', (invisible) => {
+    expect(group().safeParse(`trunk:we${invisible}st`).success).toBe(false);
+  });
+
+  it('is refused, what is seen is not', () => {
+    for (const name of ['west', 'wé st', '西', '🙂']) expect(group().safeParse(`trunk:${name}`).success).toBe(true);
   });
 });

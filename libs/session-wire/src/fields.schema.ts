@@ -7,6 +7,7 @@ import {
   EMERGENCY_GROUP,
   EMERGENCY_KIND,
   MAX_GROUPS,
+  UNPRINTABLE_IN_NAMES,
 } from '#session-core';
 
 /** Controls, lone surrogates, line separators, and the mark that bytes leave that were no UTF-8. */
@@ -81,6 +82,8 @@ export const destination = () =>
     'must be a host with or without a port from 0 to 65535, such as example.com:443, 192.0.2.7:5060 or [2001:db8::7]:443',
   );
 
+const groupName = bounded(128, UNPRINTABLE_IN_NAMES).refine((value) => value !== '');
+
 /** `kind:name`, such as `trunk:west`. */
 export const group = () =>
   z
@@ -91,7 +94,7 @@ export const group = () =>
       'must not be of the kind priority: say "priority": "emergency"',
     )
     .refine(
-      (value) => text(128).safeParse(value.slice(value.indexOf(':') + 1)).success,
+      (value) => groupName.safeParse(value.slice(value.indexOf(':') + 1)).success,
       'must have a printable name of 1 to 128 bytes',
     );
 

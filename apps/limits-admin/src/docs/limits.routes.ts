@@ -1,6 +1,6 @@
 import { groupBody, groupsQuery, kindBody } from '../groups/groups.schema.js';
 import { changeBody, temporaryLimitBody } from '../limits/fields.schema.js';
-import { limitsBody, userLimitBody } from '../limits/limits.schema.js';
+import { limitsBody, namedLimitBody, namedUserQuery, userLimitBody } from '../limits/limits.schema.js';
 import { simulationBody } from '../simulation/simulation.schema.js';
 import type { Route } from './route.js';
 
@@ -44,7 +44,8 @@ export const LIMITS_ROUTES: Route[] = [
     method: 'post',
     path: '/api/sessions/limits/temporary-limit',
     for: 'operator',
-    summary: 'Another limit of all sessions for a while. So temporary-limit is no user name under this path',
+    summary:
+      'Another limit of all sessions for a while. So temporary-limit is no user name under this path; /limits/- reaches that user',
     answer: LENT,
     body: temporaryLimitBody,
   },
@@ -67,6 +68,34 @@ export const LIMITS_ROUTES: Route[] = [
     answer:
       '{sessions, refused: {count, by, sessions}, terminated: {count, by, sessions}, observed, over, changed, rates_replayed, version}',
     body: simulationBody,
+  },
+  {
+    ...limits,
+    method: 'get',
+    path: '/api/sessions/limits/-',
+    for: 'viewer',
+    summary: 'As GET /limits/{username}, for any name exactly, also that of a path word',
+    answer: '{username, limit, class?, temporary?, origin?}',
+    query: namedUserQuery,
+  },
+  {
+    ...limits,
+    method: 'put',
+    path: '/api/sessions/limits/-',
+    for: 'operator',
+    summary: 'As PUT /limits/{username}, for any name exactly, also that of a path word',
+    answer: '{success, username, limit, message, in_use, on_lower, terminated?}',
+    body: namedLimitBody,
+  },
+  {
+    ...limits,
+    method: 'delete',
+    path: '/api/sessions/limits/-',
+    for: 'operator',
+    summary: 'As DELETE /limits/{username}, for any name exactly, also that of a path word',
+    answer: '{success, username, limit, message, in_use, on_lower, terminated?}',
+    query: namedUserQuery,
+    body: changeBody,
   },
   {
     ...limits,

@@ -1,19 +1,22 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put, Query } from '@nestjs/common';
 
-import { Caller, parseBody, ProblemException, rfc3339, Roles, type Principal } from '#service-kit';
+import { Caller, parseBody, parseQuery, ProblemException, rfc3339, Roles, type Principal } from '#service-kit';
 
 import { Tenants } from '../tenants.service.js';
 import { changeBody, temporaryLimitBody } from './fields.schema.js';
 import { userLimit } from './in-force.js';
 import { LimitChanges } from './limit-changes.service.js';
-import { limitsBody, userLimitBody } from './limits.schema.js';
+import { limitsBody, namedLimitBody, namedUserQuery, userLimitBody, type UserLimitBody } from './limits.schema.js';
 import { LimitsService } from './limits.service.js';
 import { limitsView } from './limits.view.js';
 import { userLimitView } from './user-limit.view.js';
-import { warningsOf } from './warnings.js';
+import { UserNames, type NamedUser } from './user-names.js';
+import { warned, warningsOf } from './warnings.js';
 
 /** The path of the total's temporary limit, which a user of that name would have. */
 const TEMPORARY = 'temporary-limit';
+/** The path of a user whose name stands in the body or the query. */
+const NAMED_ELSEWHERE = '-';
 
 /** The limits of a tenant, and those of its single users. */
 @Controller('api/sessions/limits')
@@ -23,6 +26,7 @@ export class LimitsController {
     private readonly limits: LimitsService,
     private readonly changes: LimitChanges,
     private readonly tenants: Tenants,
+    private readonly names: UserNames,
   ) {}
 
   @Get()
@@ -35,8 +39,8 @@ export class LimitsController {
   async change(@Caller() caller: Principal, @Body() body: unknown) {
     const tenant = this.tenants.of(caller);
     const { settings, ...request } = parseBody(limitsBody, body);
-    const said = this.tenants.settings(tenant, settings);
-    const warnings = warningsOf(limitsBody, body);
+    const { said, warnings: ofNames } = await this.names.settings(tenant, settings);
+    const warnings = warningsOf(limitsBody, body, ofNames);
     if (Object.keys(said).length === 0) {
       return { success: true, message: 'The body names no setting; nothing was changed', ...warnings };
     }
@@ -53,7 +57,7 @@ export class LimitsController {
     return { success: true, message, ...consequences };
   }
 
-  /** A temporary limit of the whole tenant. So `temporary-limit` is no user name under this path; `/users` reaches that user. */
+  /** A temporary limit of the whole tenant. So `temporary-limit` is no user name under this path; `/limits/-` reaches that user. */
   @Post(TEMPORARY)
   @HttpCode(200)
   async changeTotal(@Caller() caller: Principal, @Body() body: unknown) {
@@ -78,42 +82,77 @@ export class LimitsController {
     return { success: true, limit, message: `The limit of all sessions is ${limit} again`, ...consequences };
   }
 
+  @Get(NAMED_ELSEWHERE)
+  @Roles('viewer', 'operator')
+  async showNamed(@Caller() caller: Principal, @Query() query: unknown) {
+    return await this.showLimit(this.exact(caller, parseQuery(namedUserQuery, query).username));
+  }
+
+  @Put(NAMED_ELSEWHERE)
+  async changeNamed(@Caller() caller: Principal, @Body() body: unknown) {
+    const { username, ...request } = parseBody(namedLimitBody, body);
+    return await this.changeLimit(caller, this.exact(caller, username), request, warningsOf(namedLimitBody, body));
+  }
+
+  @Delete(NAMED_ELSEWHERE)
+  async resetNamed(@Caller() caller: Principal, @Query() query: unknown, @Body() body: unknown) {
+    return await this.resetLimit(caller, this.exact(caller, parseQuery(namedUserQuery, query).username), body);
+  }
+
   @Get(':username')
   @Roles('viewer', 'operator')
   async showUser(@Caller() caller: Principal, @Param('username') written: string) {
-    const { tenant, username } = this.named(caller, written);
-    return { username, ...userLimitView(await this.limits.current(tenant), username) };
+    return await this.showLimit(await this.named(caller, written));
   }
 
   @Put(':username')
   async changeUser(@Caller() caller: Principal, @Param('username') written: string, @Body() body: unknown) {
-    const { tenant, username } = this.named(caller, written);
-    const { limit, ...request } = parseBody(userLimitBody, body);
+    const request = parseBody(userLimitBody, body);
+    const user = await this.named(caller, written);
+    return await this.changeLimit(caller, user, request, warningsOf(userLimitBody, body, user.warnings));
+  }
+
+  @Delete(':username')
+  async resetUser(@Caller() caller: Principal, @Param('username') written: string, @Body() body: unknown) {
+    return await this.resetLimit(caller, await this.named(caller, written), body);
+  }
+
+  private async showLimit({ tenant, username, warnings }: NamedUser) {
+    return { username, ...userLimitView(await this.limits.current(tenant), username), ...warned(warnings) };
+  }
+
+  private async changeLimit(
+    caller: Principal,
+    { tenant, username }: NamedUser,
+    { limit, ...request }: UserLimitBody,
+    warnings: { warnings?: string[] },
+  ) {
     if (limit === undefined || limit === null) throw limitRequired();
     const { consequences, ...made } = await this.changes.user(tenant, username, limit, { by: caller, ...request });
     const { temporary } = userLimitView(made, username);
     const message = `Session limit for user ${username} set to ${limit}`;
     const covered = temporary === undefined ? {} : { temporary };
-    return { success: true, username, limit, message, ...covered, ...consequences, ...warningsOf(userLimitBody, body) };
+    return { success: true, username, limit, message, ...covered, ...consequences, ...warnings };
   }
 
-  @Delete(':username')
-  async resetUser(@Caller() caller: Principal, @Param('username') written: string, @Body() body: unknown) {
-    const { tenant, username } = this.named(caller, written);
+  private async resetLimit(caller: Principal, { tenant, username, warnings }: NamedUser, body: unknown) {
     const request = { by: caller, ...parseBody(changeBody, body) };
     const { limits, nowMs, consequences } = await this.changes.resetUser(tenant, username, request);
     const limit = userLimit(limits, username, nowMs).max;
     const message = `Session limit for user ${username} removed; the limit is now ${limit}`;
-    return { success: true, username, limit, message, ...consequences };
+    return { success: true, username, limit, message, ...consequences, ...warned(warnings) };
   }
 
-  private named(caller: Principal, written: string) {
-    const tenant = this.tenants.of(caller);
-    const username = this.tenants.user(tenant, written);
-    if (username !== TEMPORARY) return { tenant, username };
+  private exact(caller: Principal, written: string): NamedUser {
+    return this.names.exact(this.tenants.of(caller), written);
+  }
+
+  private async named(caller: Principal, written: string): Promise<NamedUser> {
+    const user = await this.names.meant(this.tenants.of(caller), written);
+    if (user.username !== TEMPORARY) return user;
     throw new ProblemException(
       'not-found',
-      `${TEMPORARY} is no user name here, but the temporary limit of all sessions`,
+      `${TEMPORARY} is no user name here, but the temporary limit of all sessions; /limits/- with the username reaches that user`,
     );
   }
 }

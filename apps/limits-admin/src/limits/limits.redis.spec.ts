@@ -362,7 +362,7 @@ describe('/limits/:username', () => {
     ['version'],
     ['{tag}'],
     ['a b?c#d'],
-    ['ünïcødé 漢字 👩‍👩‍👧'],
+    ['ünïcødé 漢字 👩👩👧'],
     ['x'.repeat(256)],
     ['é'.repeat(128)],
   ])('keeps the hostile name %s apart from every other', async (user) => {

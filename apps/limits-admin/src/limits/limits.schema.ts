@@ -120,5 +120,15 @@ export const limitsBody = z
 /** Body of `PUT /limits/:username`. Whether there is a limit at all the controller asks: callers know its sentence. */
 export const userLimitBody = z.object({ limit: limitOrDigits().nullish(), ...changeFields });
 
+const NAME_EXPECTED = { error: () => 'must be the name of the user' };
+
+export type UserLimitBody = z.output<typeof userLimitBody>;
+
+/** Body of `PUT /limits/-`. */
+export const namedLimitBody = userLimitBody.extend({ username: z.string(NAME_EXPECTED) });
+
+/** Query of `GET` and `DELETE /limits/-`. */
+export const namedUserQuery = z.object({ username: z.string(NAME_EXPECTED) });
+
 /** Body of `PUT /users/:username/class`. */
 export const userClassBody = z.object({ class: className(), ...changeFields });

@@ -7,7 +7,8 @@ import { changeBody, temporaryLimitBody } from './fields.schema.js';
 import { userLimit } from './in-force.js';
 import { LimitChanges, type MadeChange } from './limit-changes.service.js';
 import { userClassBody } from './limits.schema.js';
-import { warningsOf } from './warnings.js';
+import { UserNames, type NamedUser } from './user-names.js';
+import { warned, warningsOf } from './warnings.js';
 
 /** What else may be said of a user's limit: a class, and another limit for a while. */
 @Controller('api/sessions/users/:username')
@@ -16,31 +17,39 @@ export class UserLimitsController {
   constructor(
     private readonly changes: LimitChanges,
     private readonly tenants: Tenants,
+    private readonly names: UserNames,
   ) {}
 
   @Put('class')
   async classify(@Caller() caller: Principal, @Param('username') written: string, @Body() body: unknown) {
-    const { tenant, username } = this.named(caller, written);
+    const { tenant, username, warnings } = await this.named(caller, written);
     const { class: ofClass, ...request } = parseBody(userClassBody, body);
     const made = await this.changes.userClass(tenant, username, ofClass, { by: caller, ...request });
     const message = `User ${username} is of class ${ofClass}`;
     const said = { success: true, username, class: ofClass, limit: limitAfter(made, username), message };
-    return { ...said, ...made.consequences, ...warningsOf(userClassBody, body) };
+    return { ...said, ...made.consequences, ...warningsOf(userClassBody, body, warnings) };
   }
 
   @Delete('class')
   async declassify(@Caller() caller: Principal, @Param('username') written: string, @Body() body: unknown) {
-    const { tenant, username } = this.named(caller, written);
+    const { tenant, username, warnings } = await this.named(caller, written);
     const request = { by: caller, ...parseBody(changeBody, body) };
     const made = await this.changes.userClass(tenant, username, null, request);
     const message = `User ${username} has no class by this API; that of the file or of an admission holds`;
-    return { success: true, username, limit: limitAfter(made, username), message, ...made.consequences };
+    return {
+      success: true,
+      username,
+      limit: limitAfter(made, username),
+      message,
+      ...made.consequences,
+      ...warned(warnings),
+    };
   }
 
   @Post('temporary-limit')
   @HttpCode(200)
   async lend(@Caller() caller: Principal, @Param('username') written: string, @Body() body: unknown) {
-    const { tenant, username } = this.named(caller, written);
+    const { tenant, username, warnings } = await this.named(caller, written);
     const { limit, duration: durationMs, ...request } = parseBody(temporaryLimitBody, body);
     const change = { by: caller, limit, durationMs, ...request };
     const { untilMs, consequences } = await this.changes.temporary(tenant, `user:${username}`, change);
@@ -52,23 +61,22 @@ export class UserLimitsController {
       expiresAt: rfc3339(untilMs),
       reason,
       ...consequences,
-      ...warningsOf(temporaryLimitBody, body),
+      ...warningsOf(temporaryLimitBody, body, warnings),
     };
   }
 
   @Delete('temporary-limit')
   async takeBack(@Caller() caller: Principal, @Param('username') written: string, @Body() body: unknown) {
-    const { tenant, username } = this.named(caller, written);
+    const { tenant, username, warnings } = await this.named(caller, written);
     const request = { by: caller, ...parseBody(changeBody, body) };
     const made = await this.changes.endTemporary(tenant, `user:${username}`, request);
     const limit = limitAfter(made, username);
     const message = `The limit of user ${username} is ${limit} again`;
-    return { success: true, username, limit, message, ...made.consequences };
+    return { success: true, username, limit, message, ...made.consequences, ...warned(warnings) };
   }
 
-  private named(caller: Principal, written: string) {
-    const tenant = this.tenants.of(caller);
-    return { tenant, username: this.tenants.user(tenant, written) };
+  private async named(caller: Principal, written: string): Promise<NamedUser> {
+    return await this.names.meant(this.tenants.of(caller), written);
   }
 }
 

@@ -189,6 +189,117 @@ describe('/limits/temporary-limit', () => {
   });
 });
 
+describe('a user named like a path word', () => {
+  it.each(['temporary-limit', 'limits', 'groups', 'users', 'limits:simulate', '-', '.', '..', 'a/b?c'])(
+    '%s can have a limit, by /limits/- with the name in the body or the query',
+    async (username) => {
+      const road = `/limits/-?username=${encodeURIComponent(username)}`;
+      expect(await admin.call('PUT', '/limits/-', { username, limit: 1 })).toMatchObject({
+        status: 200,
+        body: { success: true, username, limit: 1, message: `Session limit for user ${username} set to 1` },
+      });
+      expect((await admin.call('GET', road)).body).toMatchObject({ username, limit: 1 });
+      await fleet.admit(username);
+      expect(await fleet.admit(username)).toMatchObject({
+        kind: 'rejected',
+        limits: [{ scope: 'user', key: username }],
+      });
+      expect((await admin.call('DELETE', road)).body).toMatchObject({ success: true, username, limit: 5 });
+      expect((await admin.call('GET', road)).body).toEqual({ username, limit: 5 });
+      // The words of the paths mean what they meant.
+      expect((await admin.call('GET', '/limits')).body).toMatchObject({
+        max_total_sessions: 0,
+        user_limits: { _default: 5 },
+      });
+    },
+  );
+
+  it('needs a name there, and a limit', async () => {
+    for (const reply of [
+      await admin.call('PUT', '/limits/-', { limit: 1 }),
+      await admin.call('PUT', '/limits/-', { username: 3, limit: 1 }),
+      await admin.call('GET', '/limits/-'),
+      await admin.call('DELETE', '/limits/-'),
+      await admin.call('GET', '/limits/-?username=a&username=b'),
+    ]) {
+      expect(reply).toMatchObject({ status: 400, body: { errors: [{ path: 'username' }] } });
+    }
+    expect(await admin.call('PUT', '/limits/-', { username: 'limits' })).toMatchObject({
+      status: 400,
+      body: { error: 'Limit value is required' },
+    });
+    expect((await admin.call('GET', '/limits/temporary-limit')).body).toMatchObject({
+      detail: expect.stringContaining('/limits/-'),
+    });
+  });
+});
+
+describe('a limit for alice@example.com while domains are dropped', () => {
+  const MEANT = 'username: domains do not count here (identity.domain: drop), so alice@example.com is user alice';
+  const warnings = [expect.stringContaining(MEANT)];
+
+  it('answers with the canonical name and a warning, and applies', async () => {
+    const reply = await admin.call('PUT', '/limits/alice@example.com', { limit: 1 });
+    expect(reply).toMatchObject({ status: 200, body: { username: 'alice', limit: 1, warnings } });
+    await fleet.admit('alice');
+    expect(await fleet.admit('alice')).toMatchObject({ kind: 'rejected', limits: [{ scope: 'user', key: 'alice' }] });
+    expect((await admin.call('GET', '/limits/Alice@Example.com')).body).toMatchObject({ username: 'alice', limit: 1 });
+    expect((await admin.call('GET', '/limits')).body).toMatchObject({ user_limits: { alice: 1 } });
+    expect((await admin.call('DELETE', '/limits/alice@example.com')).body).toMatchObject({
+      username: 'alice',
+      warnings,
+    });
+  });
+
+  it('is so with temporary limits, classes, and the names of limits in settings', async () => {
+    await admin.call('PUT', '/limits', { classes: { gold: 3 } });
+    for (const reply of [
+      await admin.call('POST', '/users/alice@example.com/temporary-limit', { limit: 9, duration: '1h' }),
+      await admin.call('DELETE', '/users/alice@example.com/temporary-limit'),
+      await admin.call('PUT', '/users/alice@example.com/class', { class: 'gold' }),
+      await admin.call('DELETE', '/users/alice@example.com/class'),
+    ]) {
+      expect(reply).toMatchObject({ status: 200, body: { username: 'alice', warnings } });
+    }
+    expect(await admin.call('PUT', '/limits', { observe: ['user:alice@example.com'] })).toMatchObject({
+      body: { warnings },
+    });
+    expect((await admin.call('GET', '/limits')).body).toMatchObject({ observe: ['user:alice'] });
+  });
+
+  it('leaves a user alone that is known by the whole name, and reaches it by /limits/-', async () => {
+    await admin.call('PUT', '/limits/-', { username: 'alice@example.com', limit: 2 });
+    const { body } = await admin.call('GET', '/limits/alice@example.com');
+    expect(body).toMatchObject({ username: 'alice@example.com', limit: 2 });
+    expect(body).not.toHaveProperty('warnings');
+    await fleet.admit('bob@example.com');
+    const reply = await admin.call('PUT', '/limits/bob@example.com', { limit: 1 });
+    expect(reply.body).toMatchObject({ username: 'bob@example.com' });
+    expect(await fleet.admit('bob@example.com')).toMatchObject({ kind: 'rejected' });
+  });
+
+  it('keeps its domain where domains count, or where names are users as they stand', async () => {
+    const { tenants } = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });
+    const identity = { ...tenants['default']!.identity, userFrom: 'user' as const };
+    const other = await startAdmin(redis.url, {
+      config: { tenants: { default: { ...tenants['default']!, identity } } },
+    });
+    const { body } = await other.call('PUT', '/limits/alice@example.com', { limit: 1 });
+    await other.close();
+    expect(body).toMatchObject({ username: 'alice@example.com' });
+    expect(body).not.toHaveProperty('warnings');
+  });
+});
+
+it('refuses limits for names that hold what shows nothing, of users and groups', async () => {
+  for (const invisible of ['\u200D', '\uFE0F', '\u0378']) {
+    const user = await admin.call('PUT', `/limits/${encoded(`al${invisible}ice`)}`, { limit: 1 });
+    expect(user).toMatchObject({ status: 400, body: { errors: [{ path: 'username' }] } });
+    await admin.call('PUT', '/groups/trunk', { default: 3 });
+    expect((await admin.call('PUT', `/groups/trunk/${encoded(`we${invisible}st`)}`, { limit: 1 })).status).toBe(400);
+  }
+});
+
 it('leaves no name of a user in the log where users are hashed', async () => {
   const log: string[] = [];
   const { logging } = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });

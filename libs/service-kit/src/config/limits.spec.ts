@@ -213,3 +213,20 @@ describe('limits that hold but cannot be meant', () => {
     expect(load('limits: { max_total_sessions: 4 }').warnings).toEqual([]);
   });
 });
+
+describe('a limit for alice@example.com in the file', () => {
+  const yaml = 'limits: { user_session_limits: { alice@example.com: 3 }, observe: [user:bob@example.com] }';
+
+  it('is said at start to concern no call where domains are dropped', () => {
+    const { warnings } = load(yaml);
+    for (const name of ['alice', 'bob']) {
+      expect(warnings).toContainEqual(expect.stringContaining(`calls from ${name}@example.com are of user ${name}`));
+    }
+  });
+
+  it('is well where domains count, or names are users as they stand', () => {
+    for (const identity of ['identity: { domain: keep }', 'identity: { user_from: user }']) {
+      expect(load(`${yaml}\n${identity}`).warnings.join()).not.toContain('domains do not count');
+    }
+  });
+});

@@ -1,4 +1,4 @@
-import type { SessionPolicy } from '#session-core';
+import { userOfCalls, type SessionPolicy } from '#session-core';
 
 import type { IdentityConfig, TenantConfig } from './berth.config.js';
 import type { EnvironmentSettings } from './environment.config.js';
@@ -53,6 +53,7 @@ export function resolveTenants(
     default: withAnonymous(merged),
   };
   checkLimits(tenants, problems, warnings);
+  for (const tenant of Object.values(tenants)) warnAboutDomains(tenant, warnings);
   return tenants;
 }
 
@@ -106,4 +107,21 @@ function identityOver(base: IdentityConfig, section: IdentitySection | undefined
     userFrom: section?.user_from ?? base.userFrom,
     anonymousLimit: section?.anonymous ?? base.anonymousLimit,
   };
+}
+
+/** A limit for `alice@example.com` concerns no call where domains do not count; it may be meant for a user that is given outright so. */
+function warnAboutDomains({ name, limits, identity }: TenantConfig, warnings: string[]): void {
+  const ofDetails = Object.keys(limits.details ?? {}).flatMap((key) => (key.startsWith('user:') ? [key.slice(5)] : []));
+  for (const user of new Set([
+    ...Object.keys(limits.users ?? {}),
+    ...Object.keys(limits.userClasses ?? {}),
+    ...ofDetails,
+  ])) {
+    const ofCalls = userOfCalls(user, identity);
+    if (ofCalls === null) continue;
+    warnings.push(
+      `Tenant ${name}: domains do not count (identity.domain: drop), so calls from ${user} are of user ${ofCalls}, and the limit of ${user} ` +
+        `concerns only sessions whose user is given outright as that; for calls write it for ${ofCalls}`,
+    );
+  }
 }

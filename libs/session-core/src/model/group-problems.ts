@@ -1,10 +1,10 @@
+import { UNPRINTABLE_IN_NAMES } from './identity/printable.js';
 import { EMERGENCY_GROUP, EMERGENCY_KIND, MAX_ANCESTORS } from './limit.js';
 import { groupParts, limitTarget } from './limit-key.js';
 import type { LimitProblem } from './limit-problems.js';
 import type { EffectiveGroupKind, EffectiveLimits } from './limits-document.js';
 
 const MAX_NAME_BYTES = 128;
-const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\uFFFD]/u;
 const EXPECTED = `kind:name, the kind of 1 to 32 of a-z, 0-9 and -, the name of 1 to ${MAX_NAME_BYTES} printable bytes`;
 
 /** Names that are no group's, and parents that a group cannot have. */
@@ -16,7 +16,7 @@ export function groupProblems({ groups }: EffectiveLimits): LimitProblem[] {
 export function flawOfGroup(group: string): string | null {
   const { kind, name } = groupParts(group);
   const isGroup = limitTarget(`group:${group}`) !== null;
-  if (!isGroup || Buffer.byteLength(name) > MAX_NAME_BYTES || UNPRINTABLE.test(name)) {
+  if (!isGroup || Buffer.byteLength(name) > MAX_NAME_BYTES || UNPRINTABLE_IN_NAMES.test(name)) {
     return `found ${JSON.stringify(group)}, expected ${EXPECTED}`;
   }
   if (kind !== EMERGENCY_KIND || group === EMERGENCY_GROUP) return null;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { flawOfGroup } from '../group-problems.js';
 import { canonicalUser, DEFAULT_IDENTITY_RULES, identify, type IdentityRules } from './index.js';
 
 const KEEP_ALL: IdentityRules = { case: 'keep', domain: 'keep', userFrom: 'from' };
@@ -50,6 +51,13 @@ describe('a user name as somebody writes it', () => {
     ['alice\u2028', 'U+2028'],
     ['al\uD800ice', 'U+D800'],
     ['\uFEFFalice', 'U+FEFF'],
+    ['al\u200Dice', 'U+200D'],
+    ['al\u200Cice', 'U+200C'],
+    ['alice\uFE0F', 'U+FE0F'],
+    ['alice\u{E0100}', 'U+E0100'],
+    ['alice\u0378', 'U+0378'],
+    ['alice\u{E0FFF}', 'U+E0FFF'],
+    ['sip:al%E2%80%8Dice@h', 'U+200D'],
     ['sip:alice', 'a user before its host'],
     ['<sip:alice@h', 'without its >'],
     ['a'.repeat(257), 'at most 256 bytes'],
@@ -75,6 +83,31 @@ describe('a user name as somebody writes it', () => {
   it('keeps the host of a name apart from the name where domains do not count', () => {
     expect(canonical('a@EXAMPLE.com')).toBe('a@example.com');
     expect(canonical('a@b', DEFAULT_IDENTITY_RULES)).not.toBe(canonical('a'));
+  });
+});
+
+describe('what shows nothing', () => {
+  it('is refused in names of users and groups: ZWJ, variation selectors, unassigned characters', () => {
+    for (const invisible of [
+      '\u200D',
+      '\u200C',
+      '\uFE0E',
+      '\uFE0F',
+      '\u180B',
+      '\u{E0100}',
+      '\u00AD',
+      '\u2060',
+      '\u0378',
+      '\u{E0FFF}',
+    ]) {
+      expect(canonical(`al${invisible}ice`)).toContain('printable characters only');
+      expect(canonical(`al${invisible}ice`, KEEP_ALL)).toContain('printable characters only');
+      expect(flawOfGroup(`trunk:we${invisible}st`)).toContain('printable');
+    }
+    for (const visible of ['é', '\u0301', 'م', '한', '🙂', ' ']) {
+      expect(canonical(`al${visible}ice`)).not.toContain('refused');
+      expect(flawOfGroup(`trunk:we${visible}st`)).toBeNull();
+    }
   });
 });
 

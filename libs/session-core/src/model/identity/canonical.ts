@@ -1,5 +1,6 @@
 import { canonicalHost } from './host.js';
 import { MAX_ADDRESS_BYTES, uriOfAddress, type AddressForm } from './name-addr.js';
+import { UNPRINTABLE_IN_NAMES } from './printable.js';
 import { refused, type IdentityRules, type Refused } from './rules.js';
 import { telephoneNumber } from './telephone.js';
 import { userOfUri, type UriUser } from './uri.js';
@@ -10,13 +11,6 @@ export const ANONYMOUS = 'anonymous';
 const ANONYMOUS_ADDRESS = 'anonymous@anonymous.invalid';
 /** Stands for the default limit in lists of limits. */
 const RESERVED = '_default';
-
-/**
- * Controls, lone surrogates, line separators, the mark of bytes that were no UTF-8, and what shows nothing at all (so that two users
- * who look the same are the same); but not the joiners and variation selectors that scripts and emoji are written with.
- */
-const UNPRINTABLE =
-  /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}\uFFFD]|(?![\u200C\u200D]|\p{Variation_Selector})\p{Default_Ignorable_Code_Point}/u;
 
 const READS_AS_URI = /^(?:sips?|tel):|<\s*(?:sips?|tel):/i;
 const READS_AS_URI_UNESCAPED = /(^|<\s*)(sips?|tel)(:|%(?:25)*3a)/gi;
@@ -98,8 +92,19 @@ export function nameAndHost(written: string): [name: string, host: string | null
   return host === undefined ? [written, null] : [written.slice(0, at), host];
 }
 
+/**
+ * Of a name with a domain: the user whom calls from there are of, where domains do not count and users are taken from headers, which say one. Null
+ * of every other name. A user that is given outright as such a name keeps the domain, as part of the name.
+ */
+export function userOfCalls(user: string, rules: IdentityRules): string | null {
+  if (rules.domain === 'keep' || rules.userFrom === 'user') return null;
+  const [name, host] = nameAndHost(user);
+  const canonicalName = host === null ? null : canonicalUser(name, rules);
+  return canonicalName?.ok === true ? canonicalName.user : null;
+}
+
 function unprintableIn(name: string): Refused | undefined {
-  const code = UNPRINTABLE.exec(name)?.[0].codePointAt(0);
+  const code = UNPRINTABLE_IN_NAMES.exec(name)?.[0].codePointAt(0);
   if (code === undefined) return undefined;
   return refused(`must hold printable characters only; it holds U+${code.toString(16).toUpperCase().padStart(4, '0')}`);
 }

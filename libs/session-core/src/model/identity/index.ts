@@ -1,5 +1,6 @@
-export { canonicalUser } from './canonical.js';
+export { canonicalUser, userOfCalls } from './canonical.js';
 export { identify, type Identified, type IdentitySources } from './identify.js';
+export { UNPRINTABLE_IN_NAMES } from './printable.js';
 export { formerUser, givenName, lacksDomain, renamedName, renamedUser, type IdentityChange } from './rename.js';
 export {
   BOOKS_FORMAT,
