@@ -55,7 +55,8 @@ function nearest(path: PropertyKey[], known: readonly string[]): string {
     const [itsSection, itsKey] = split(candidate);
     const beside = path.length === 1 ? itsSection === '' : patternOf(itsSection).test(section);
     // The names under `redis:` are those of the guide; where both are meant, ours is the better advice.
-    const cost = 2 * distance(key, itsKey) + (beside ? 0 : 3) + (itsSection === 'redis' && !beside ? 1 : 0);
+    const ofGuide = /^redis(\.|$)/.test(itsSection) ? itsSection.split('.').length : 0;
+    const cost = 2 * distance(key, itsKey) + (beside ? 0 : 3 + ofGuide);
     if (cost < best.cost) best = { path: beside && path.length > 1 ? `${section}.${itsKey}` : candidate, cost };
   }
   return best.path;
