@@ -2,7 +2,6 @@ import { Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, RouteConfig, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Socket } from 'node:net';
 
 import { AuthFailures } from '../auth/auth-failures.service.js';
 import { authenticate, KeyRefused } from '../auth/authenticate.js';
@@ -12,6 +11,7 @@ import type { Logger } from '../logging/logger.js';
 import { NestLogger } from '../logging/nest-logger.js';
 import { ProblemFilter, type ProblemFilterOptions } from '../problems/problem.filter.js';
 import { registerBodyParsers } from './body-parser.js';
+import { BrokenHttp } from './broken-http.js';
 import { ServiceKitModule } from './service-kit.module.js';
 
 const BODY_LIMIT_BYTES = 64 * 1024;
@@ -19,6 +19,8 @@ const BODY_LIMIT_BYTES = 64 * 1024;
 const MAX_PARAM_LENGTH = 2_048;
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
+/** How late Node may notice either of them; 30 s unless said. */
+const TIMEOUTS_CHECKED_MS = 2_000;
 /** Longer than the idle time of common proxies, so that they, not we, give up a connection. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 
@@ -38,13 +40,18 @@ export const BodyLimit = (bytes: number) => RouteConfig({ bodyLimit: bytes });
 export async function createApp(module: Type, options: AppOptions): Promise<NestFastifyApplication> {
   const { config, logger } = options;
   const filter = new ProblemFilter(logger, options);
+  const broken = new BrokenHttp(filter);
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT_BYTES,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     // Without a Host, Node would answer by itself, with an empty body.
-    http: { headersTimeout: HEADERS_TIMEOUT_MS, requireHostHeader: false },
+    http: {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUTS_CHECKED_MS,
+      requireHostHeader: false,
+    },
     // While it stops, a request on a connection that is still open is served; its answer closes the connection.
     return503OnClosing: false,
     forceCloseConnections: 'idle',
@@ -52,11 +59,12 @@ export async function createApp(module: Type, options: AppOptions): Promise<Nest
     logger: false,
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) =>
       filter.answer(foreignCaller(config, request.raw) ?? error, request, reply),
-    clientErrorHandler: answerBrokenHttp,
+    clientErrorHandler: (error, socket) => broken.answer(error, socket),
     // No middleware is used; without its engine each request takes one hook less.
     skipMiddie: true,
   });
   const server = adapter.getInstance();
+  broken.watch(adapter.getHttpServer());
   registerBodyParsers(server);
   server.addHook('onRoute', (route) => {
     const { bodyLimit } = (route.config ?? {}) as { bodyLimit?: number };
@@ -97,29 +105,4 @@ function registerAuthentication(server: FastifyInstance, config: BerthConfig, fa
       void refuse();
     }
   });
-}
-
-/** What is not even HTTP, or too long for its parser, has no request to answer: only the socket. */
-function answerBrokenHttp(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy(error);
-    return;
-  }
-  const [status, reason] =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? [431, 'Request Header Fields Too Large']
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? [408, 'Request Timeout']
-        : [400, 'Bad Request'];
-  const body = JSON.stringify({
-    type: 'urn:berth:problem:invalid-request',
-    title: 'The request is not valid',
-    status,
-    detail: `The request is not valid HTTP/1.1: ${reason}`,
-    code: 'invalid-request',
-  });
-  socket.end(
-    `HTTP/1.1 ${status} ${reason}\r\nContent-Type: application/problem+json; charset=utf-8\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
 }

@@ -33,16 +33,19 @@ export class ProblemFilter implements ExceptionFilter {
       reply.raw.destroy();
       return;
     }
+    const { status, headers, text } = this.words(problem, request.url);
+    // A string: Fastify has no serializer for this content type, and would ask for one.
+    void reply.code(status).headers(headers).send(text);
+  }
+
+  /** What a request for this URL is answered. */
+  words(problem: ProblemException, url: string): { status: number; headers: Record<string, string>; text: string } {
     const { status, code, headers, body } = problemAnswer(problem);
     const extra = this.options.membersOf?.(code) ?? {};
     const { errorMemberUnder = '/api' } = this.options;
-    const underApi = request.url.startsWith(`${errorMemberUnder}/`);
+    const underApi = url.startsWith(`${errorMemberUnder}/`);
     const sentence = underApi && body['error'] === undefined ? { error: problem.message } : {};
-    // A string: Fastify has no serializer for this content type, and would ask for one.
-    void reply
-      .code(status)
-      .headers(headers)
-      .send(JSON.stringify({ ...extra, ...sentence, ...body }));
+    return { status, headers, text: JSON.stringify({ ...extra, ...sentence, ...body }) };
   }
 
   private log(problem: ProblemException, request: FastifyRequest): void {

@@ -99,8 +99,8 @@ function problemOfFramework(error: unknown): ProblemException | null {
   if (typeof status !== 'number' || status < 400 || status > 499) return null;
   const known = codeOfStatus(status);
   const detail = FASTIFY_DETAILS.get(String(code)) ?? DETAILS.get(known) ?? PROBLEMS[known].title;
-  const members =
-    code === 'FST_ERR_BAD_URL' ? { errors: [{ path: 'path', message: detail } satisfies FieldError] } : {};
+  const path = code === 'FST_ERR_BAD_URL' || code === 'FST_ERR_MAX_PARAM_LENGTH' ? 'path' : 'the request';
+  const members = known === 'invalid-request' ? { errors: [{ path, message: detail } satisfies FieldError] } : {};
   return new ProblemException(known, detail, { members, cause: error });
 }
 
