@@ -1,5 +1,6 @@
 export { createApp, BodyLimit, type AppOptions } from './app/create-app.js';
 export { runApp, type RunOptions } from './app/run-app.js';
+export { portTaken } from './app/port-holder.js';
 export { stopGracefully } from './app/graceful-stop.js';
 export { authenticate, newKey, type Credentials, type NewKey } from './auth/authenticate.js';
 export { maySpeakFor, type Principal } from './auth/principal.js';

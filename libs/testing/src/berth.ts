@@ -96,7 +96,7 @@ async function startApp(name: BerthAppName, env: Record<string, string>, cwd: st
       });
       return { name, url, process: app };
     } catch (error) {
-      if (!/EADDRINUSE/.test(String(error)) || attempt === START_ATTEMPTS) throw error;
+      if (!/ is taken by /.test(String(error)) || attempt === START_ATTEMPTS) throw error;
     }
   }
 }

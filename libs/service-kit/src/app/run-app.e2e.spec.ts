@@ -11,6 +11,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 
 import { eventually, startProcess, startRedis, type ExitStatus, type ManagedProcess, type RedisServer } from '#testing';
 
+const onLinux = process.platform === 'linux' ? it : it.skip;
 const FIXTURE = join(import.meta.dirname, 'run-app.fixture.mjs');
 
 let redis: RedisServer;
@@ -186,5 +187,14 @@ describe('a start that fails', () => {
     const message = await failureOf({ BERTH_GATEWAY_PORT: String(port) });
     expect(message).toContain(`test-app: cannot start: 127.0.0.1:${port} is taken by another process`);
     other.close();
+  });
+
+  onLinux('names the holder of a port that is taken', async () => {
+    const other = await start();
+    const { port } = new URL(urlOf(other));
+    const message = await failureOf({ BERTH_GATEWAY_PORT: port });
+    expect(message).toContain(
+      `127.0.0.1:${port} is taken by another process: ${other.pid} (node). Stop it, or set BERTH_*_PORT.`,
+    );
   });
 });

@@ -11,6 +11,7 @@ import { ShardsMismatchError } from '../tenants/tenant-refused.errors.js';
 import { TenantRegistryService } from '../tenants/tenant-registry.service.js';
 import { LOGGER } from '../tokens.js';
 import { createApp } from './create-app.js';
+import { portTaken } from './port-holder.js';
 import { stopProcess } from './process-stop.js';
 
 export interface RunOptions {
@@ -79,9 +80,14 @@ function stopOnRefusal(app: NestFastifyApplication, name: string, logger: Logger
 
 function startFailure(error: unknown): string {
   if (error instanceof ConfigError) return error.message;
-  const { code, port, address, message } = error as NodeJS.ErrnoException & { port?: number; address?: string };
+  const {
+    code,
+    port = 0,
+    address = '',
+    message,
+  } = error as NodeJS.ErrnoException & { port?: number; address?: string };
   if (code === 'EADDRINUSE')
-    return `cannot start: ${address}:${port} is taken by another process; set the port by BERTH_*_PORT`;
+    return `cannot start: ${address}:${port} ${portTaken({ address, port, variable: 'BERTH_*_PORT' })}`;
   if (code === 'EADDRNOTAVAIL') return `cannot start: BERTH_HOST names no address of this machine (${address})`;
   if (code === 'EACCES') return `cannot start: no right to listen on ${address}:${port}`;
   return `cannot start: ${withoutCredentials(message ?? String(error))}`;
