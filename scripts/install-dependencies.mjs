@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { root } from './lib/paths.mjs';
+import { step } from './lib/progress.mjs';
 import { run } from './lib/run.mjs';
 
 /**
@@ -10,10 +12,12 @@ import { run } from './lib/run.mjs';
  */
 export async function installDependencies({ output = 'show', say = console.log } = {}) {
   if (await installed()) return;
-  say('Installing the dependencies (npm ci) …');
-  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-  const code = await run(npm, ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { output });
-  if (code !== 0) throw new Error('npm ci failed; its messages stand above.');
+  const install = async () => {
+    const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
+    const code = await run(npm, ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { output });
+    if (code !== 0) throw new Error('npm ci failed; its messages stand above.');
+  };
+  await step('Installing the dependencies (npm ci)', install, { say, soFar: unpacked });
 }
 
 /** npm leaves in node_modules a list of what it installed; packages for other platforms (`optional`) may lack there. */
@@ -23,6 +27,14 @@ async function installed() {
   return Object.entries(wanted ?? {}).every(
     ([path, { version, optional }]) => path === '' || optional || present?.[path]?.version === version,
   );
+}
+
+/** How many packages are there by now. */
+async function unpacked() {
+  const wanted = Object.entries((await packages('package-lock.json')) ?? {});
+  const paths = wanted.flatMap(([path, { optional }]) => (path === '' || optional ? [] : [path]));
+  const there = paths.filter((path) => existsSync(join(root, path, 'package.json')));
+  return `${there.length} of ${paths.length} packages`;
 }
 
 async function packages(file) {

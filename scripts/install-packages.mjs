@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 
 import { onPath } from './lib/paths.mjs';
+import { step } from './lib/progress.mjs';
 import { run } from './lib/run.mjs';
 
 /** Why this process will not install system packages, or undefined if it may: root, apt-get, and not forbidden. */
@@ -26,17 +27,19 @@ export function missingPackages(packages) {
  * servers, on free ports. Throws if apt-get fails; its messages are shown then.
  */
 export async function installPackages(packages, { say = console.log } = {}) {
-  say(`Installing ${packages.join(' ')} with apt-get (BERTH_INSTALL=0 forbids it) …`);
   // RUNLEVEL=1 keeps the packages' start scripts from starting a service where there is no systemd.
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
   const steps = [
     ['update', '-qq'],
     ['install', '-y', '-qq', '--no-install-recommends', ...packages],
   ];
-  for (const args of steps) {
-    const code = await run('apt-get', args, { env, output: 'on-failure' });
-    if (code !== 0) throw new Error(`apt-get ${args[0]} failed; its messages stand above.`);
-  }
+  const install = async () => {
+    for (const args of steps) {
+      const code = await run('apt-get', args, { env, output: 'on-failure' });
+      if (code !== 0) throw new Error(`apt-get ${args[0]} failed; its messages stand above.`);
+    }
+  };
+  await step(`Installing ${packages.join(' ')} with apt-get (BERTH_INSTALL=0 forbids it)`, install, { say });
   if (existsSync('/run/systemd/system')) {
     for (const service of packages.filter((name) => ['redis-server', 'kamailio'].includes(name))) {
       await run('systemctl', ['disable', '--now', service], { output: 'on-failure' });

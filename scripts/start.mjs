@@ -5,13 +5,14 @@ import './lib/node-version.mjs';
 import { installDependencies } from './install-dependencies.mjs';
 import { findOrInstallRedis } from './install-redis.mjs';
 import { buildIfStale } from './lib/build.mjs';
+import { step } from './lib/progress.mjs';
 import { stopSteps } from './lib/run.mjs';
 import { claim } from './start/claim.mjs';
 import { Fleet } from './start/fleet.mjs';
 import { requireFreePorts } from './start/ports.mjs';
 import { startRedis } from './start/redis.mjs';
 import { screen } from './start/screen.mjs';
-import { readConfiguration, settingsFrom } from './start/settings.mjs';
+import { dataDirFrom, readSettings } from './start/settings.mjs';
 
 // Under npm one Ctrl-C arrives twice: from the terminal and, moments later, from npm.
 const SAME_KEY_PRESS_MS = 1_000;
@@ -42,37 +43,40 @@ try {
 }
 
 async function start() {
-  const settings = settingsFrom(process.env);
-  claimed = await claim(settings.dataDir, settings.shownDataDir);
-  await requireFreePorts(settings.host, settings.apps);
+  const { dataDir, shownDataDir } = dataDirFrom(process.env);
+  claimed = await claim(dataDir, shownDataDir);
   await installDependencies();
   await buildIfStale();
-  const configuration = await readConfiguration(process.env);
-  const program = configuration.redis ? undefined : await findOrInstallRedis();
+  if (stopping) return;
+  const settings = await readSettings(process.env);
+  await requireFreePorts(settings.host, settings.apps);
+  const program = settings.redis ? undefined : await findOrInstallRedis();
   if (stopping) return;
 
-  fleet = new Fleet(settings.dataDir, (message) => stop(1, message));
-  const env = { NODE_ENV: 'production', ...process.env, BERTH_DATA_DIR: settings.dataDir };
+  fleet = new Fleet(dataDir, (message) => stop(1, message));
+  const env = { NODE_ENV: 'production', ...process.env, BERTH_DATA_DIR: dataDir };
   if (program) {
-    console.log('Starting Redis …');
-    env.BERTH_REDIS_URL = await startRedis({
-      program,
-      dataDir: settings.dataDir,
-      logFile: fleet.logFile('redis'),
-      onStarted: (child) => fleet.addRedis(child),
-    });
+    env.BERTH_REDIS_URL = await step('Starting Redis', () =>
+      startRedis({
+        program,
+        dataDir,
+        logFile: fleet.logFile('redis'),
+        onStarted: (child) => fleet.addRedis(child),
+      }),
+    );
   }
   await claimed.record({ gateway: settings.apps[0].url, redis: fleet.redisPid });
   if (stopping) return;
 
-  console.log(
-    program ? 'Starting the apps …' : `Starting the apps, which wait for the Redis at ${configuration.redis} …`,
-  );
-  for (const app of settings.apps) fleet.startApp(app, env);
-  await fleet.ready();
+  const startApps = async () => {
+    for (const app of settings.apps) fleet.startApp(app, env);
+    await fleet.ready();
+  };
+  const apps = program ? 'Starting the apps' : `Starting the apps, which wait for the Redis at ${settings.redis}`;
+  await step(apps, startApps, { soFar: async () => `not ready yet: ${fleet.unready.join(', ')}` });
   if (stopping) return;
-  const redis = env.BERTH_REDIS_URL && program ? env.BERTH_REDIS_URL : configuration.redis;
-  console.log(screen({ settings, redis, ownRedis: Boolean(program), needsKey: configuration.needsKey }));
+  const redis = program ? env.BERTH_REDIS_URL : settings.redis;
+  console.log(screen({ settings, redis, ownRedis: Boolean(program), shownDataDir }));
 }
 
 function onSignal(signal) {

@@ -2,6 +2,7 @@ import { mkdir, readdir, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { root } from './paths.mjs';
+import { step } from './progress.mjs';
 import { runNode } from './run.mjs';
 
 const sources = [
@@ -20,8 +21,7 @@ const stamp = join(root, 'dist', '.built');
 export async function buildIfStale({ output = 'on-failure', say = console.log } = {}) {
   const built = await modified(stamp);
   if (built > 0 && built >= (await newest(sources.map((path) => join(root, path))))) return;
-  say('Building (nest build --all) …');
-  await build({ output });
+  await step('Building (nest build --all)', () => build({ output }), { say });
 }
 
 /** Builds all apps and libraries. Throws if the build fails. */

@@ -43,6 +43,11 @@ export class Fleet {
     return this.#redis?.pid;
   }
 
+  /** The names of the apps that have not said yet that they are ready. */
+  get unready() {
+    return this.#apps.flatMap(({ child, ready }) => (ready ? [] : [child.name]));
+  }
+
   logFile(name) {
     return join(this.#folder, `${name}.log`);
   }
@@ -56,13 +61,17 @@ export class Fleet {
     const program = process.execPath;
     const args = ['--enable-source-maps', join(root, 'dist/apps', name, 'src/main.js')];
     const child = new Child({ name, program, args, env, logFile: this.logFile(name) });
-    this.#apps.push({ child, url });
+    this.#apps.push({ child, url, ready: false });
     this.#watch(child, 'app');
   }
 
   /** Resolves when every app says that it is ready. Throws with the last answer when that takes longer than a minute. */
   async ready() {
-    await Promise.all(this.#apps.map(({ child, url }) => this.#appReady(child, url)));
+    const becomeReady = async (app) => {
+      await this.#appReady(app);
+      app.ready = true;
+    };
+    await Promise.all(this.#apps.map(becomeReady));
   }
 
   /** Ends the apps, then Redis. Resolves with a line for each that had to be killed. */
@@ -94,7 +103,7 @@ export class Fleet {
     });
   }
 
-  async #appReady(child, url) {
+  async #appReady({ child, url }) {
     const deadline = Date.now() + READY_LIMIT_MS;
     let last = 'no answer';
     while (!this.#stopping) {
@@ -113,6 +122,7 @@ export class Fleet {
       }
       await delay(100);
     }
+    throw new Error('Stopped before the apps were ready.');
   }
 
   async #dismissGuard() {

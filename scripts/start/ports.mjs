@@ -1,25 +1,26 @@
 import { createServer } from 'node:net';
 
-/** Throws, naming port and variable, if something listens already where an app shall listen. */
+/** Throws, naming port, holder and variable, if something listens already where an app shall listen. */
 export async function requireFreePorts(host, apps) {
-  const taken = [];
-  for (const app of apps) if (!(await isFree(host, app.port))) taken.push(app);
-  if (taken.length === 0) return;
-  throw new Error(
-    taken
-      .map(
-        ({ name, port, portVariable }) =>
-          `Port ${port} on ${host}, for the ${name}, is taken; free it or set ${portVariable}.`,
-      )
-      .join('\n'),
-  );
+  const { portTaken } = await import('#service-kit');
+  const problems = [];
+  for (const { name, port, portVariable: variable } of apps) {
+    const error = await listenError(host, port);
+    const where = `Port ${port} on ${host}, for the ${name},`;
+    if (error?.code === 'EADDRINUSE') {
+      problems.push(`${where} ${portTaken({ address: error.address, port, variable })}`);
+    } else if (error?.code === 'EACCES') {
+      problems.push(`${where} is not for this user to listen on. Set ${variable}.`);
+    }
+  }
+  if (problems.length > 0) throw new Error(problems.join('\n'));
 }
 
-/** Whether a server could listen there. Addresses that are not of this machine are left to the app to refuse. */
-export function isFree(host, port) {
+/** Why a server could not listen there; undefined if it could. Addresses that are not of this machine are left to the app to refuse. */
+export function listenError(host, port) {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', (error) => resolve(error.code !== 'EADDRINUSE' && error.code !== 'EACCES'));
-    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)));
+    server.once('error', resolve);
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(undefined)));
   });
 }

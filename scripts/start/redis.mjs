@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { Child } from './child.mjs';
-import { isFree } from './ports.mjs';
+import { listenError } from './ports.mjs';
 
 /**
  * Starts a Redis on a free loopback port, with its data in `dataDir`/redis and at most one second of writes at risk, and waits
@@ -40,6 +40,6 @@ export async function startRedis({ program, dataDir, logFile, onStarted }) {
 async function freePort() {
   for (;;) {
     const port = randomInt(15_000, 32_000);
-    if (await isFree('127.0.0.1', port)) return port;
+    if (!(await listenError('127.0.0.1', port))) return port;
   }
 }

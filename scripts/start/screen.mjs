@@ -1,8 +1,7 @@
 /** What `npm start` shows when everything runs: one screen with where things are, the first call, and how to stop. */
-export function screen({ settings, redis, ownRedis, needsKey }) {
+export function screen({ settings, redis, ownRedis, shownDataDir: data }) {
   const url = Object.fromEntries(settings.apps.map((app) => [app.name, app.url]));
-  const key = needsKey ? ` -H "Authorization: Bearer $BERTH_KEY"` : '';
-  const data = settings.shownDataDir;
+  const key = settings.needsKey ? ` -H "Authorization: Bearer $BERTH_KEY"` : '';
   return `
 Berth is running.
 

@@ -1,67 +1,57 @@
-import { readFile } from 'node:fs/promises';
 import { relative, resolve } from 'node:path';
 
-/** What the apps are, and which variable moves which to another port. */
-const apps = [
-  { name: 'admission-gateway', portVariable: 'BERTH_GATEWAY_PORT', port: 8081 },
-  { name: 'limits-admin', portVariable: 'BERTH_ADMIN_PORT', port: 8080 },
-  { name: 'session-reaper', portVariable: 'BERTH_REAPER_PORT', port: 8082 },
-];
-
-/** The settings that `npm start` itself needs, from the environment; the apps judge the rest. */
-export function settingsFrom(env) {
+/**
+ * Where this run keeps its files. The one setting that is read without the apps' loader: two starts must not meet, and until one of
+ * them has built it, there is no loader.
+ */
+export function dataDirFrom(env) {
   const dataDir = resolve(env.BERTH_DATA_DIR || '.berth');
-  const host = env.BERTH_HOST || '127.0.0.1';
-  return {
-    dataDir,
-    shownDataDir: relative(process.cwd(), dataDir) || '.',
-    host,
-    apps: apps.map((app) => {
-      const port = portFrom(env, app);
-      return { ...app, port, url: `http://${reachable(host)}:${port}` };
-    }),
-  };
+  return { dataDir, shownDataDir: relative(process.cwd(), dataDir) || '.' };
 }
 
 /**
- * What the configuration file says that `npm start` has to know: whether it names a Redis, and whether calls need a key.
- * A file that cannot be read or parsed says nothing here: the apps refuse it at start, with the reason.
+ * What `npm start` has to know of the configuration, read by the loader of the apps, so that both see the same. Throws with what is
+ * wrong with it, as an app would say it.
  */
-export async function readConfiguration(env) {
-  const { parse } = await import('yaml');
-  const config = await readFile(env.BERTH_CONFIG || 'berth.yaml', 'utf8')
-    .then((text) => parse(text) ?? {})
-    .catch(() => ({}));
+export async function readSettings(env) {
+  const { assertSafeBinding, loadConfig } = await import('#service-kit');
+  const config = loadConfig({ env });
+  assertSafeBinding(config);
+  const apps = [
+    { name: 'admission-gateway', portVariable: 'BERTH_GATEWAY_PORT', port: config.gatewayPort },
+    { name: 'limits-admin', portVariable: 'BERTH_ADMIN_PORT', port: config.adminPort },
+    { name: 'session-reaper', portVariable: 'BERTH_REAPER_PORT', port: config.reaperPort },
+  ];
+  requireDistinct(apps);
   return {
-    redis: namedRedis(env, config.redis ?? {}),
-    needsKey: Array.isArray(config.auth?.keys) && config.auth.keys.length > 0,
+    host: config.host,
+    apps: apps.map((app) => ({ ...app, url: `http://${reachable(config.host)}:${app.port}` })),
+    /** Undefined if none was named. */
+    redis: config.redis.named ? shownRedis(config.redis) : undefined,
+    needsKey: config.auth.keys.length > 0,
   };
 }
 
-/** The Redis that the operator named, for the screen; undefined if none is named. A block with limits alone names none. */
-function namedRedis(env, section) {
-  const url = env.BERTH_REDIS_URL || section.url;
-  if (url) return String(url).replace(/\/\/[^@/]*@/, '//…@');
-  const named = ['host', 'port', 'username', 'password', 'database', 'tls', 'mode'].some(
-    (key) => section[key] !== undefined,
-  );
-  if (!env.REDIS_HOST && !named) return undefined;
-  return `${env.REDIS_HOST || section.host || '127.0.0.1'}:${env.REDIS_PORT || section.port || 6379}`;
+function requireDistinct(apps) {
+  for (const [index, { port, portVariable }] of apps.entries()) {
+    if (port === 0) throw new Error(`${portVariable} is 0; npm start needs a port that it can name.`);
+    const other = apps.slice(0, index).find((app) => app.port === port);
+    if (other) throw new Error(`${other.portVariable} and ${portVariable} are both ${port}; set one to another port.`);
+  }
 }
 
-function portFrom(env, { portVariable, port }) {
-  const text = env[portVariable];
-  if (!text) return port;
-  const number = Number(text);
-  if (!Number.isInteger(number) || number < 1 || number > 65535) {
-    throw new Error(`${portVariable} is "${text}"; it must be a port from 1 to 65535.`);
-  }
-  return number;
+/** Without credentials. */
+function shownRedis({ mode, nodes }) {
+  const shown = nodes.map(({ host, port }) => `${bracketed(host)}:${port}`).join(', ');
+  return mode === 'standalone' ? shown : `${shown} (${mode})`;
 }
 
 /** An address of this machine at which a server bound to `host` can be called. */
 function reachable(host) {
   if (host === '0.0.0.0') return '127.0.0.1';
-  if (host === '::') return '[::1]';
+  return host === '::' ? '[::1]' : bracketed(host);
+}
+
+function bracketed(host) {
   return host.includes(':') ? `[${host}]` : host;
 }

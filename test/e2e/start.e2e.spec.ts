@@ -1,12 +1,14 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { once } from 'node:events';
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 
-import { describeWith, eventually, freePort, startProcess, type ManagedProcess } from '#testing';
+import { describeWith, eventually, freePort, startProcess, startRedis, type ManagedProcess } from '#testing';
 
 const SCRIPT = resolve('scripts/start.mjs');
 const REACHED_THE_SCREEN = /^Ctrl-C stops everything/;
@@ -27,6 +29,9 @@ describeWith(['redis-server', 'curl'], 'npm start', () => {
       BERTH_DATA_DIR: join(folder, 'data'),
       BERTH_REDIS_URL: undefined,
       REDIS_HOST: undefined,
+      REDIS_PORT: undefined,
+      REDIS_PASSWORD: undefined,
+      REDIS_DB: undefined,
       BERTH_GATEWAY_PORT: String(await freePort()),
       BERTH_ADMIN_PORT: String(await freePort()),
       BERTH_REAPER_PORT: String(await freePort()),
@@ -69,6 +74,86 @@ describeWith(['redis-server', 'curl'], 'npm start', () => {
     120_000,
   );
 
+  /** Each says where Redis is in a way that a reader with rules of its own has missed. */
+  it.each([
+    { how: 'REDIS_PORT without REDIS_HOST', variables: (port: string) => ({ REDIS_PORT: port }), yaml: '' },
+    {
+      how: 'a file in which YAML takes 0409828030 and 409828030 for one',
+      variables: () => ({}),
+      yaml: 'limits: { user_session_limits: { 0409828030: 2, 409828030: 3 } }\nredis: { host: 127.0.0.1, port: "${PORT}" }\n',
+    },
+  ])(
+    'starts no Redis of its own where one is named by $how',
+    async ({ variables, yaml }) => {
+      const redis = await startRedis();
+      try {
+        const { port } = new URL(redis.url);
+        Object.assign(env, variables(port), { PORT: port });
+        await writeFile(join(folder, 'berth.yaml'), yaml);
+
+        const berth = await start({ line: REACHED_THE_SCREEN });
+
+        expect(berth.output()).toContain(`Redis              127.0.0.1:${port}\n`);
+        expect(await firstCall(berth)).toMatchObject({ status: 201 });
+        expect(await redis.client().keys('*call-1*')).not.toEqual([]);
+        expect((await processesIn(folder)).filter(({ command }) => command.includes('redis'))).toEqual([]);
+        berth.signal('SIGINT');
+        await berth.exited;
+      } finally {
+        await redis.stop();
+      }
+    },
+    120_000,
+  );
+
+  itOnLinux('names the process that holds a port of an app', async () => {
+    const server: Server = createServer().listen(Number(env['BERTH_GATEWAY_PORT']), '127.0.0.1');
+    await once(server, 'listening');
+    const berth = await start();
+    expect(await berth.exited).toEqual({ code: 1, signal: null });
+    server.close();
+    expect(berth.output()).toContain(
+      `Port ${env['BERTH_GATEWAY_PORT']} on 127.0.0.1, for the admission-gateway, is taken by another process: ` +
+        `${process.pid} (node). Stop it, or set BERTH_GATEWAY_PORT.`,
+    );
+  });
+
+  it('refuses one port for two apps', async () => {
+    env['BERTH_ADMIN_PORT'] = env['BERTH_GATEWAY_PORT'];
+    const berth = await start();
+    expect(await berth.exited).toEqual({ code: 1, signal: null });
+    expect(berth.output()).toContain('BERTH_GATEWAY_PORT and BERTH_ADMIN_PORT are both');
+  });
+
+  it('shows how far a long step is, also where its output is no terminal', async () => {
+    const clone = join(folder, 'clone');
+    const [packages, bin] = [join(clone, 'node_modules'), join(folder, 'bin')];
+    for (const name of ['scripts', 'package.json', 'package-lock.json'])
+      await cp(resolve(name), join(clone, name), { recursive: true });
+    // As from a registry that is slow: a package comes, then nothing for long.
+    await mkdir(bin);
+    await writeFile(
+      join(bin, 'npm'),
+      `#!/bin/sh\nmkdir -p "${packages}/zod"\n: > "${packages}/zod/package.json"\nexec sleep 60\n`,
+    );
+    await chmod(join(bin, 'npm'), 0o755);
+    const berth = await startProcess(process.execPath, [join(clone, 'scripts/start.mjs')], {
+      env: { ...env, PATH: `${bin}:${process.env['PATH']}` },
+      cwd: folder,
+      deathSignal: 'SIGTERM',
+    });
+    runs.push(berth);
+
+    await eventually(() => /^ {2}\d+ s: 1 of \d{3,} packages …\n {2}\d+ s:/m.test(berth.output()), {
+      what: 'two lines of progress',
+      timeoutMs: 60_000,
+    });
+
+    expect(berth.output()).toMatch(/^Installing the dependencies \(npm ci\) …\n {2}5 s: /);
+    berth.signal('SIGINT');
+    expect(await berth.exited).toEqual({ code: 0, signal: null });
+  }, 120_000);
+
   it('keeps a live session from one start to the next', async () => {
     const before = await start({ line: REACHED_THE_SCREEN });
     await firstCall(before);
@@ -103,6 +188,13 @@ describeWith(['redis-server', 'curl'], 'npm start', () => {
     expect(await third.exited).toEqual({ code: 1, signal: null });
     expect(third.output()).toContain(`Port ${env['BERTH_ADMIN_PORT']} on 127.0.0.1`);
     expect(third.output()).toContain('set BERTH_ADMIN_PORT');
+    if (process.platform === 'linux') {
+      const holder = await pidOf(folder, 'limits-admin');
+      expect(third.output()).toContain(
+        `is taken by another Berth: process ${holder} (limits-admin) of the npm start with process ${first.pid}. ` +
+          `Stop it with Ctrl-C there or with kill ${first.pid}, or set BERTH_ADMIN_PORT.`,
+      );
+    }
     expect((await fetch(`http://127.0.0.1:${env['BERTH_GATEWAY_PORT']}/health/ready`)).status).toBe(200);
   }, 120_000);
 

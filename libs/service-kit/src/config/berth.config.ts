@@ -8,6 +8,8 @@ export type Role = (typeof ROLES)[number];
 
 /** Where Redis is and how long it may take. */
 export interface RedisConfig {
+  /** Whether the file or the environment says anything of the connection; if not, what stands here are defaults. */
+  named: boolean;
   mode: RedisMode;
   /** The server; the sentinels; or the cluster nodes to begin with. */
   nodes: RedisNodeAddress[];

@@ -54,6 +54,46 @@ describe('where the configuration comes from', () => {
     });
   });
 
+  it.each([
+    ['nothing', '', {}, false],
+    [
+      'limits alone',
+      'redis: { enabled: true, enable_session_limits: true, max_sessions_per_user: 3, pool_size: 5 }',
+      {},
+      false,
+    ],
+    ['an empty block', 'redis:', {}, false],
+    ['an empty password', 'redis: { password: "${REDIS_PASSWORD:-}" }', {}, false],
+    [
+      'empty variables',
+      '',
+      { BERTH_REDIS_URL: '', REDIS_HOST: '', REDIS_PORT: '', REDIS_PASSWORD: '', REDIS_DB: '' },
+      false,
+    ],
+    ['the address of a Kubernetes service', '', { REDIS_PORT: 'tcp://10.0.0.1:6379' }, false],
+    ['BERTH_REDIS_URL', '', { BERTH_REDIS_URL: 'redis://h' }, true],
+    ['REDIS_HOST', '', { REDIS_HOST: 'h' }, true],
+    ['REDIS_PORT without REDIS_HOST', '', { REDIS_PORT: '6380' }, true],
+    ['REDIS_PASSWORD', '', { REDIS_PASSWORD: 'p' }, true],
+    ['REDIS_DB', '', { REDIS_DB: '2' }, true],
+    ['url', 'redis: { url: "redis://h" }', {}, true],
+    ['host', 'redis: { host: "${NAME:-h}" }', {}, true],
+    ['port', 'redis: { port: 6380 }', {}, true],
+    ['username', 'redis: { username: u }', {}, true],
+    ['password', 'redis: { password: p }', {}, true],
+    ['database', 'redis: { database: 0 }', {}, true],
+    ['tls', 'redis: { tls: true }', {}, true],
+    ['mode', 'redis: { mode: cluster }', {}, true],
+    [
+      'a file with two numbers that YAML takes for one',
+      'limits: { user_session_limits: { 0409828030: 1, 409828030: 2 } }\nredis: { port: 1 }',
+      {},
+      true,
+    ],
+  ])('knows whether a Redis was named: %s', (_, yaml, env, named) => {
+    expect(load(yaml, env).redis.named).toBe(named);
+  });
+
   it('reads berth.yaml in the working directory, or the file that BERTH_CONFIG names', () => {
     expect(load('limits: { max_sessions_per_user: 7 }')).toMatchObject({
       file: 'berth.yaml',

@@ -27,6 +27,7 @@ export function redisConnection(
   if (mode === 'cluster' && database !== 0)
     problems.push(`redis.database: found ${database}, expected 0: a cluster has only that one`);
   return {
+    named: Object.keys(merged).length > 0,
     mode,
     nodes,
     masterName: mode === 'sentinel' ? (merged.masterName ?? 'mymaster') : null,
