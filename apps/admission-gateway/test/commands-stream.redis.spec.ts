@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { eventually, startRedis, type RedisServer } from '#testing';
@@ -34,6 +37,16 @@ async function open(options?: Parameters<typeof EventClient.open>[1], at: number
 
 const ack = async (commandId: string, node = NODE) =>
   await gateway.post(`/v1/nodes/${node}/commands/${commandId}/ack`, { result: 'done' });
+
+/** No stream looks for commands any more. */
+async function nothingIsAsked(): Promise<void> {
+  const asked = async () => Number(/cmdstat_zrange:calls=(\d+)/.exec(await books.info('commandstats'))?.[1] ?? 0);
+  await eventually(async () => {
+    const before = await asked();
+    await new Promise((resolve) => setTimeout(resolve, 350));
+    return (await asked()) === before;
+  });
+}
 
 describe('a stream of commands', () => {
   it('begins with all that is unacknowledged, and goes on with what comes', async () => {
@@ -165,12 +178,17 @@ describe('a stream of commands', () => {
     await command(gateway, books, 'call');
     await client.has('call');
     client.close();
-    const asked = async () => Number(/cmdstat_zrange:calls=(\d+)/.exec(await books.info('commandstats'))?.[1] ?? 0);
-    await eventually(async () => {
-      const before = await asked();
-      await new Promise((resolve) => setTimeout(resolve, 350));
-      return (await asked()) === before;
-    });
+    await nothingIsAsked();
+  });
+
+  it('takes nothing for itself either where the client has gone before it was its turn on the connection', async () => {
+    await command(gateway, books, 'call');
+    const socket = connect(port, '127.0.0.1');
+    socket.write(`GET /v1/nodes/${NODE}/commands HTTP/1.1\r\nHost: localhost\r\n\r\n`.repeat(3));
+    await once(socket, 'data');
+    socket.resetAndDestroy();
+    await nothingIsAsked();
+    expect(gateway.log.filter(({ level }) => level !== 'info')).toEqual([]);
   });
 
   it('is opened by GET alone: HEAD is answered at once', async () => {

@@ -41,6 +41,7 @@ export {
   type SessionView,
   type UnreadableView,
 } from './http/session.view.js';
+export { ifUndelivered } from './http/undelivered.js';
 export {
   logIdleSessionTerminated,
   logLimitExceeded,

@@ -1,9 +1,8 @@
-import type { ServerResponse } from 'node:http';
-
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
+import type { FastifyReply } from 'fastify';
 
-import { LOGGER, type Logger, type Principal } from '#service-kit';
+import { ifUndelivered, LOGGER, type Logger, type Principal } from '#service-kit';
 
 import { assertMaySpeakForNode } from '../node-rights.js';
 import { CommandStream } from './command-stream.js';
@@ -34,19 +33,20 @@ export class CommandFeedService implements OnModuleDestroy {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  /** Streams the node's commands into this response until either side closes it. Throws `forbidden` before anything is sent. */
-  open(caller: Principal, node: string, out: ServerResponse): void {
+  /** Streams the node's commands into this answer until either side closes it. Throws `forbidden` before anything is sent. */
+  open(caller: Principal, node: string, reply: FastifyReply): void {
     assertMaySpeakForNode(caller, node);
     const { tenant, store } = this.commands.named(caller.tenant);
-    const stream = new CommandStream(out, () => store.unacknowledged(tenant, node));
+    const stream = new CommandStream(reply.raw, () => store.unacknowledged(tenant, node));
     this.add(tenant.name, node, stream);
     stream
       .run()
       .catch((error: unknown) => {
         this.logger.error({ err: error, tenant: tenant.name, node }, 'Command stream broke off');
-        out.destroy();
+        reply.raw.destroy();
       })
       .finally(() => this.remove(tenant.name, node, stream));
+    ifUndelivered(reply, () => stream.end());
     if (!this.looking) void this.lookUntilClosed();
   }
 

@@ -23,7 +23,7 @@ export class CommandsController {
   stream(@Caller() caller: Principal, @Param('node') node: string, @Res() reply: FastifyReply) {
     // Fastify answers HEAD by the method for GET, and waits for its end.
     if (reply.request.method === 'HEAD') throw new ProblemException('method-not-allowed', 'Open the stream with GET');
-    this.feed.open(caller, pathNode(node), reply.raw);
+    this.feed.open(caller, pathNode(node), reply);
     reply.hijack();
   }
 

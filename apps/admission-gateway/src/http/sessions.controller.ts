@@ -4,13 +4,14 @@ import type { FastifyReply } from 'fastify';
 import {
   Caller,
   CONFIG,
+  ifUndelivered,
   parseBody,
   parseQuery,
   rfc3339OrNull,
   Roles,
   sessionView,
-  unreadableView,
   unknownFields,
+  unreadableView,
   type BerthConfig,
   type Principal,
 } from '#service-kit';
@@ -33,7 +34,6 @@ import { TenantsRepository } from '../tenants.repository.js';
 import { admittedJson, checkedJson, problemOfDecision } from './decision.mapper.js';
 import { liveSession, sessionUnknown } from './outcome.mapper.js';
 import { sessionRef } from './session-ref.mapper.js';
-import { ifUndelivered } from './undelivered.js';
 import { ignored, warningsOf } from './warnings.js';
 
 /** `/v1/sessions`: contracts of the data plane. */

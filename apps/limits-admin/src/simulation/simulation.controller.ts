@@ -1,7 +1,7 @@
 import { Body, Controller, HttpCode, Post, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 
-import { Caller, parseBody, Roles, type Principal } from '#service-kit';
+import { Caller, ifUndelivered, parseBody, Roles, type Principal } from '#service-kit';
 
 import { warningsOf } from '../limits/warnings.js';
 import { Tenants } from '../tenants.service.js';
@@ -41,8 +41,6 @@ export class SimulationController {
 /** Says when the caller breaks its connection off before it has its answer. */
 function leaving(reply: FastifyReply): AbortSignal {
   const left = new AbortController();
-  reply.raw.on('close', () => {
-    if (!reply.raw.writableFinished) left.abort();
-  });
+  ifUndelivered(reply, () => left.abort());
   return left.signal;
 }

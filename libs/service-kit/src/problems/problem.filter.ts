@@ -26,6 +26,11 @@ export class ProblemFilter implements ExceptionFilter {
   }
 
   answer(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+    if (isLeaving(error, request)) {
+      this.logger.debug({ route: routeOf(request) }, 'The caller left before it had its answer');
+      reply.raw.destroy();
+      return;
+    }
     const problem = problemOf(error);
     this.log(problem, request);
     if (reply.sent || reply.raw.headersSent) {
@@ -51,9 +56,17 @@ export class ProblemFilter implements ExceptionFilter {
   private log(problem: ProblemException, request: FastifyRequest): void {
     const level = PROBLEMS[problem.code].logLevel;
     if (!this.logger.isLevelEnabled(level)) return;
-    // The pattern of the route, not the path, which holds names of users.
-    const route = request.routeOptions?.url ?? null;
-    const fields = { code: problem.code, method: request.method, route };
+    const fields = { code: problem.code, method: request.method, route: routeOf(request) };
     this.logger[level](level === 'error' ? { ...fields, err: problem.cause } : fields, PROBLEMS[problem.code].title);
   }
+}
+
+/** The pattern of the route, not the path, which holds names of users. */
+function routeOf(request: FastifyRequest): string | null {
+  return request.routeOptions?.url ?? null;
+}
+
+/** Not a failure of this side: a stream says so when the connection that it was for is gone. */
+function isLeaving(error: unknown, { raw }: FastifyRequest): boolean {
+  return raw.socket.destroyed && (error as { code?: unknown } | null)?.code === 'ERR_STREAM_PREMATURE_CLOSE';
 }

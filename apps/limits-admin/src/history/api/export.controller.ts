@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { Controller, Get, Inject, Query, Res, StreamableFile } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 
-import { Caller, LOGGER, parseQuery, rfc3339, Roles, type Logger, type Principal } from '#service-kit';
+import { Caller, ifUndelivered, LOGGER, parseQuery, rfc3339, Roles, type Logger, type Principal } from '#service-kit';
 
 import { Tenants } from '../../tenants.service.js';
 import { History } from '../history.service.js';
@@ -43,9 +43,13 @@ export class ExportController {
     const filter = this.questions.filter(tenant, asked);
     const chunks = this.history.readable.export(tenant.name, filter, name);
     const text = new CountedText(await begun(chunks), this.logger);
+    const stream = Readable.from(text, { objectMode: false });
+    // Also where nothing of it was asked for yet.
+    stream.once('close', () => void chunks.return(undefined));
+    ifUndelivered(reply, () => stream.destroy());
     reply.trailer('Berth-Rows', async () => String(text.rows));
     const at = rfc3339(Date.now()).replaceAll(/[-:]|\.\d+/g, '');
-    return new StreamableFile(Readable.from(text, { objectMode: false }), {
+    return new StreamableFile(stream, {
       type,
       disposition: `attachment; filename="berth-history-${tenant.name}-${at}.${format}"`,
     });

@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { request, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 
@@ -71,9 +73,10 @@ async function begin(query: string, method = 'GET'): Promise<IncomingMessage> {
 
 /** How far the database was read for exports, and whether they have stopped. */
 function watched() {
-  const reading = { rows: 0, stopped: 0 };
+  const reading = { rows: 0, begun: 0, stopped: 0 };
   const read = database.export.bind(database);
   jest.spyOn(database, 'export').mockImplementation(async function* (...asked) {
+    reading.begun += 1;
     try {
       for await (const chunk of read(...asked)) {
         reading.rows += chunk.rows;
@@ -212,3 +215,101 @@ describe('a reader', () => {
     expect(JSON.parse(await text(failed))).toMatchObject({ code: 'history-unavailable' });
   });
 });
+
+describe('a client that leaves an export', () => {
+  const MOMENTS_MS = [0, 1, 2, 4, 8, 16, 32, 64];
+  const QUERIES = ['?format=jsonl', '', '?user=nobody'];
+
+  beforeEach(async () => {
+    await start('sqlite');
+    await fill(database, sessions(2_000, { metadata: { text: 'x'.repeat(4_000) } }));
+    log.length = 0;
+  }, 120_000);
+
+  async function dial() {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => {});
+    await once(socket, 'connect');
+    return socket;
+  }
+
+  const ask = (query: string, method = 'GET') =>
+    `${method} /api/sessions/history/export${query} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+
+  const connections = () =>
+    new Promise<number>((resolve) => {
+      admin.app.getHttpServer().getConnections((_error, count) => resolve(count));
+    });
+
+  /** Every reading has stopped, no connection is left, the log has no more than what is always there, and the next export is whole. */
+  async function nothingLeft(reading: { begun: number; stopped: number }) {
+    await eventually(async () => {
+      expect(reading.stopped).toBe(reading.begun);
+      expect(await connections()).toBe(0);
+    });
+    const lines = log.map((entry) => JSON.parse(entry) as { level: string });
+    expect(lines.filter(({ level }) => level !== 'info')).toEqual([]);
+    const whole = await begin('?format=jsonl');
+    expect((await text(whole)).match(/\n/g)).toHaveLength(2_000);
+  }
+
+  it.each(['resetAndDestroy', 'destroy', 'end'] as const)(
+    'by %s, at any moment, is no error in the log and leaves nothing open',
+    async (how) => {
+      const reading = watched();
+      for (const query of QUERIES) {
+        for (const method of ['GET', 'HEAD']) {
+          for (const afterMs of MOMENTS_MS) {
+            const socket = await dial();
+            socket.write(ask(query, method));
+            await delay(afterMs);
+            socket[how]();
+            if (how === 'end') socket.resume();
+          }
+        }
+      }
+      await nothingLeft(reading);
+    },
+    120_000,
+  );
+
+  it('while another answer of its connection is still before it, leaves nothing open either', async () => {
+    const reading = watched();
+    const socket = await dial();
+    socket.write(ask('?format=jsonl').repeat(3));
+    socket.pause();
+    await eventually(() => expect(reading.begun).toBe(3));
+    await still(reading);
+    socket.resetAndDestroy();
+    await nothingLeft(reading);
+  }, 120_000);
+});
+
+it('a client that leaves any other answer is no error in the log', async () => {
+  await start('sqlite');
+  await fill(database, sessions(2_000));
+  log.length = 0;
+  const paths = ['/api/sessions/history?limit=1000', '/api/sessions/active', '/api/sessions/users', '/metrics'];
+  const port = Number(new URL(url).port);
+  for (const path of paths) {
+    for (const afterMs of [0, 1, 2, 4, 8, 16]) {
+      const socket = connect(port, '127.0.0.1').on('error', () => {});
+      await once(socket, 'connect');
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+      await delay(afterMs);
+      socket.resetAndDestroy();
+    }
+  }
+  const upload = connect(port, '127.0.0.1').on('error', () => {});
+  await once(upload, 'connect');
+  upload.write('PUT /api/sessions/limits HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{');
+  await delay(20);
+  upload.resetAndDestroy();
+  await eventually(
+    () =>
+      new Promise<boolean>((resolve) => {
+        admin.app.getHttpServer().getConnections((_error, count) => resolve(count === 0));
+      }),
+  );
+  const lines = log.map((entry) => JSON.parse(entry) as { level: string });
+  expect(lines.filter(({ level }) => level !== 'info')).toEqual([]);
+}, 120_000);

@@ -6,8 +6,8 @@ import type { FastifyReply } from 'fastify';
 const waiting = new WeakMap<Socket, Set<() => void>>();
 
 /**
- * Calls `takeBack`, once, if the answer cannot reach its caller: the connection is gone already, or closes before the answer
- * was handed to the operating system. Call it before the answer is sent.
+ * Calls `takeBack`, once, if the answer cannot reach its caller as a whole: the connection is gone already, or closes before the
+ * answer was handed to the operating system. Call it before the answer is sent.
  *
  * A caller that gave up closes its connection, so this is how its timeout is seen. An answer that the network loses afterwards
  * cannot be seen by anybody; the caller's retry gets the same one.
