@@ -11,6 +11,7 @@ const SHARD = 'berth:{default/0}:';
 let redis: RedisServer;
 let admin: Admin;
 let fleet: Fleet;
+let log: string[];
 
 beforeAll(async () => {
   redis = await startRedis();
@@ -26,7 +27,9 @@ beforeEach(async () => {
   const { tenants } = loadConfig({ env: {}, cwd: '/' });
   const tenant = tenants['default'];
   if (tenant === undefined) throw new Error('no default tenant');
+  log = [];
   admin = await startAdmin(redis.url, {
+    log,
     config: {
       metrics: { compat: 'none', topUsers: 2 },
       tenants: { default: tenant, acme: { ...tenant, name: 'acme' } },
@@ -105,7 +108,8 @@ describe('ready while nothing works: a key of a foreign type', () => {
     const whole = async () => {
       const { statusCode, payload } = await admin.app.inject('/metrics');
       expect(statusCode).toBe(200);
-      return payload.split('\n').filter((line) => /^(active_|berth_)/.test(line));
+      const lines = payload.split('\n').filter((line) => /^(active_|berth_)/.test(line));
+      return lines.filter((line) => !line.startsWith('berth_metric_read_failures_total'));
     };
     const before = await whole();
     const keys = {
@@ -114,6 +118,7 @@ describe('ready while nothing works: a key of a foreign type', () => {
       [`${SHARD}commanded`]: ['berth_commands_unacknowledged'],
       'berth:{default}:heartbeats': ['berth_nodes{tenant="default"'],
       'berth:{default}:fuses': ['berth_fuses_tripped{tenant="default"}'],
+      [`${SHARD}audit`]: ['berth_drift_sessions '],
       'berth:{inbox/0}:events': ['berth_stream_lag{group="reaper"}'],
       'berth:{inbox/0}:dead_letters': ['berth_dead_letters '],
     };
@@ -127,5 +132,42 @@ describe('ready while nothing works: a key of a foreign type', () => {
       expect([key, now]).toEqual([key, expected]);
     }
     expect(await whole()).toEqual(before);
+  });
+
+  it('is named in the log, once a minute, and the metric is counted at each scrape', async () => {
+    const warned = () =>
+      log
+        .map((line) => JSON.parse(line) as { level: string; metric?: string; tenant?: string; key?: string })
+        .filter(({ level }) => level !== 'info')
+        .map(({ level, metric, tenant, key }) => [level, metric, tenant, key]);
+    const foreign: [key: string, metric: string, tenant?: string][] = [
+      [`${SHARD}deadlines`, 'berth_sessions_active', 'default'],
+      ['berth:{acme/0}:users', 'active_sessions_per_user', 'acme'],
+      ['berth:{default}:heartbeats', 'berth_nodes', 'default'],
+      ['berth:{default}:fuses', 'berth_fuses_tripped', 'default'],
+      ['berth:{inbox/0}:events', 'berth_stream_lag'],
+      ['berth:{inbox/0}:dead_letters', 'berth_dead_letters'],
+      [`${SHARD}commanded`, 'berth_commands_unacknowledged'],
+    ];
+    for (const [key] of foreign) await redis.client().set(key, 'foreign');
+    await scrape();
+    await scrape();
+    const expected = foreign.map(([key, metric, tenant]) => ['warn', metric, tenant, key]);
+    expect(warned()).toHaveLength(expected.length);
+    expect(warned()).toEqual(expect.arrayContaining(expected));
+    const { payload } = await admin.app.inject('/metrics');
+    for (const [, metric] of foreign) {
+      expect(payload).toMatch(new RegExp(`^berth_metric_read_failures_total\\{metric="${metric}"\\} [23]$`, 'm'));
+    }
+  });
+
+  it('whose content is not what Berth wrote takes no more away than one of a foreign type', async () => {
+    await redis.client().hset('berth:{default}:fuses', 'nodes', 'not JSON');
+    expect(await scrape()).toEqual([
+      'active_sessions_total 0',
+      'berth_sessions_active{tenant="default"} 0',
+      'berth_sessions_active{tenant="acme"} 0',
+    ]);
+    expect(log.join('')).toContain('berth_fuses_tripped');
   });
 });

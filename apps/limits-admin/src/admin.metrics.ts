@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 
 import { CONFIG, Metrics, type BerthConfig } from '#service-kit';
-import { Audits, Books, NodesStore, StoreUnavailableError, type NodeCounts, type UserCount } from '#session-core';
+import { Audits, Books, NodesStore, type NodeCounts, type UserCount } from '#session-core';
 
 import { Tenants } from './tenants.service.js';
 
@@ -24,7 +24,7 @@ export class AdminMetrics {
   private reading: Promise<TenantSessions[]> | null = null;
 
   constructor(
-    metrics: Metrics,
+    private readonly metrics: Metrics,
     private readonly books: Books,
     private readonly nodes: NodesStore,
     private readonly audits: Audits,
@@ -109,25 +109,26 @@ export class AdminMetrics {
     const { topUsers } = this.config.metrics;
     return await Promise.all(
       this.tenants.all().map(async (tenant) => {
+        const { name } = tenant;
         const [total, top, nodes, fuses, drift] = await Promise.all([
-          orNull(this.books.total(tenant)),
-          orNull(this.books.topUsers(tenant, topUsers)),
-          orNull(this.nodes.counts(tenant)),
-          orNull(this.nodes.fuses(tenant)),
-          orNull(this.audits.drift(tenant)),
+          this.orNull('berth_sessions_active', name, this.books.total(tenant)),
+          this.orNull('active_sessions_per_user', name, this.books.topUsers(tenant, topUsers)),
+          this.orNull('berth_nodes', name, this.nodes.counts(tenant)),
+          this.orNull('berth_fuses_tripped', name, this.nodes.fuses(tenant)),
+          this.orNull('berth_drift_sessions', name, this.audits.drift(tenant)),
         ]);
-        return { tenant: tenant.name, total, top, nodes, fuses: fuses === null ? null : fuses.length, drift };
+        return { tenant: name, total, top, nodes, fuses: fuses === null ? null : fuses.length, drift };
       }),
     );
   }
-}
 
-async function orNull<T>(reading: Promise<T>): Promise<T | null> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (error instanceof StoreUnavailableError) return null;
-    throw error;
+  private async orNull<T>(metric: string, tenant: string, reading: Promise<T>): Promise<T | null> {
+    try {
+      return await reading;
+    } catch (error) {
+      this.metrics.unreadable(metric, error, tenant);
+      return null;
+    }
   }
 }
 

@@ -24,10 +24,14 @@ export class StreamsMetrics {
         this.reset();
         // A group whose streams cannot be read is absent, the other is not.
         const groups = Object.entries(streamsOf).map(async ([group, streams]) => {
-          const lags = await Promise.all(streams.map((stream) => groupLag(client, stream, group)));
-          this.set({ group }, sumOf(lags));
+          try {
+            const lags = await Promise.all(streams.map((stream) => groupLag(client, stream, group)));
+            this.set({ group }, sumOf(lags));
+          } catch (error) {
+            metrics.unreadable('berth_stream_lag', error);
+          }
         });
-        await Promise.allSettled(groups);
+        await Promise.all(groups);
       },
     });
     metrics.gauge({

@@ -40,7 +40,7 @@ export { Probes, type ProbesOptions } from './probes.js';
 export { Pulses, type PulsesOptions } from './pulses.js';
 export type { ReconciliationProgress } from './reconciliation.js';
 export { asStoreError } from './store-call.js';
-export { isVague, storeFault, storeFaultOf, type StoreFault, type StoreFaultCode } from './store-fault.js';
+export { isVague, refusedKey, storeFault, storeFaultOf, type StoreFault, type StoreFaultCode } from './store-fault.js';
 export { SnapshotsStore, type SnapshotsStoreOptions } from './snapshots-store.js';
 export {
   MAX_PART_SESSIONS,

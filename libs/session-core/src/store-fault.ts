@@ -153,3 +153,20 @@ function ownCode(error: Error): StoreFaultCode | null {
   const found = MESSAGES.find(([pattern]) => pattern.test(message)) ?? CODES.find(([pattern]) => pattern.test(code));
   return found?.[1] ?? null;
 }
+
+/** Commands whose first argument is a word and not a key. */
+const SUBCOMMANDS = /^(xinfo|object|memory)$/i;
+const SCRIPTS = /^(eval|evalsha|fcall)(_ro)?$/i;
+/** As a script says it that names the key. */
+const NAMED = / \((berth:.+)\)/;
+
+/** The key that Redis refused, by an error of the command or by one that it caused; null where that is not known. */
+export function refusedKey(error: unknown): string | null {
+  if (!types.isNativeError(error)) return null;
+  const { command, cause, message } = error as Error & { command?: { name: string; args: (string | Buffer)[] } };
+  if (command === undefined) return refusedKey(cause);
+  const { name, args } = command;
+  if (SCRIPTS.test(name)) return NAMED.exec(message)?.[1] ?? (String(args[1]) === '1' ? String(args[2]) : null);
+  const key = args[SUBCOMMANDS.test(name) ? 1 : 0];
+  return key === undefined ? null : String(key);
+}
