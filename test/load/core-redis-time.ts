@@ -10,7 +10,7 @@ import { processorMicroseconds, requireLinux } from './process-cpu.js';
 import { preferRedis } from './prefer-redis.js';
 import { scriptMicroseconds } from './redis-figures.js';
 import { alternate, compare } from './rounds.js';
-import { mustAdmit, mustEnd, openStore, sipCall } from './sessions.js';
+import { mustAdmit, mustEnd, mustRenew, openStore, sipCall } from './sessions.js';
 
 const LIVE = 10_000;
 const USERS = 10_000;
@@ -22,7 +22,7 @@ const SMALLEST = `redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2]) return redis.cal
 const SMALLEST_SHA = createHash('sha1').update(SMALLEST).digest('hex');
 const SMALLEST_KEY = 'bench:{default/0}:smallest';
 
-/** Redis time of an admission and of an end, next to that of a script with one ZADD and one ZCARD. */
+/** Redis time of an admission, a renewal and an end, next to that of a script with one ZADD and one ZCARD. */
 export const coreRedisTime: Bench = {
   name: 'core.redis-time',
   timeoutMs: 90_000,
@@ -45,14 +45,18 @@ export const coreRedisTime: Bench = {
       const whole = ((await processorMicroseconds(server.pid)) - before) / CALLS;
       return { script: await scriptMicroseconds(client), whole };
     };
+    const renewals: number[] = [];
     const ends: number[] = [];
     const whole: Record<'admit' | 'smallest', number[]> = { admit: [], smallest: [] };
     const times = await alternate(ROUNDS, {
       async admit(round) {
         const requests = requestsOf(round);
         const time = await timed((request) => mustAdmit(store, request), requests);
+        // Of other sessions: an end with totals is dearer.
+        const renewal = await timed((request) => mustRenew(store, request), steadyOf(round));
         const end = await timed((request) => mustEnd(store, request), requests);
         if (round > 0) {
+          renewals.push(renewal.script);
           ends.push(end.script);
           whole.admit.push(time.whole);
         }
@@ -78,10 +82,23 @@ export const coreRedisTime: Bench = {
         unit: 'µs of processor per admission, request and answer included',
         ...compare(whole.admit, whole.smallest),
       },
+      {
+        name: 'core.redis-time/renewal',
+        unit: 'µs of Redis per renewal with totals',
+        ...compare(renewals, times.smallest),
+      },
       { name: 'core.redis-time/end', unit: 'µs of Redis per end', ...compare(ends, times.smallest) },
     ];
   },
 };
+
+/** Calls that are live throughout. */
+function steadyOf(round: number): AdmissionRequest[] {
+  return Array.from({ length: CALLS }, (_, index) => {
+    const number = (round * CALLS + index) % LIVE;
+    return sipCall(number, number % USERS);
+  });
+}
 
 function requestsOf(round: number): AdmissionRequest[] {
   return Array.from({ length: CALLS }, (_, index) => {

@@ -78,3 +78,9 @@ export async function mustEnd(store: SessionStore, { sessionId, attempt }: Admis
   const outcome = await store.end(TENANT, { sessionId }, { attempt, reason: 'completed', by: 'node' });
   if (outcome.kind !== 'now') throw new Error(`The end of ${sessionId} was answered with ${outcome.kind}`);
 }
+
+/** Renews with totals, and fails unless the session lives. */
+export async function mustRenew(store: SessionStore, { sessionId, attempt }: AdmissionRequest): Promise<void> {
+  const outcome = await store.renew(TENANT, { sessionId }, { bytesSent: 172_000, bytesReceived: 171_500 }, { attempt });
+  if (outcome.kind !== 'live') throw new Error(`The renewal of ${sessionId} was answered with ${outcome.kind}`);
+}

@@ -2,6 +2,7 @@
 -- room, or an outbox that is too long. Decides what has to end for this admission, or answers.
 
 if run and ARGV[12] == '0' then return { 'join', string.match(run, '^%d+') } end
+-- @include merge-traffic
 -- @include early
 -- @include late
 local facts_at, asked = cmsgpack.unpack_one(ARGV[6])

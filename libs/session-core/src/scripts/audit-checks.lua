@@ -24,9 +24,11 @@ end
 -- Reads of a key that is made anew if it is of a foreign type.
 local function read_index(command, index, ...)
   if unlinked[index] then return nil end
-  local reply = lenient(command, index, ...)
-  if reply == nil then unlink(index) end
-  return reply
+  local reply = redis.pcall(command, index, ...)
+  if type(reply) ~= 'table' or not reply.err then return reply end
+  if not string.find(reply.err, 'WRONGTYPE', 1, true) then error(reply) end
+  unlink(index)
+  return nil
 end
 
 -- The set of a user or group was looked at: its number in the list of users or groups has to be its size. `said`: what the list says, where

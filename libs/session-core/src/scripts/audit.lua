@@ -27,7 +27,7 @@ local function clock()
 end
 local started_at, budget, rest = clock(), tonumber(ARGV[2]), tonumber(ARGV[3])
 local AUDIT, OFFERS, OFFERS_DUE = PREFIX .. 'audit', PREFIX .. 'offers', PREFIX .. 'offers_due'
-local PAGE, MOST_ENTRIES, LARGE = 100, 400, 20000
+local PAGE, MOST_ENTRIES, LARGE, CLOCK_EVERY = 100, 400, 20000, 20
 
 -- 1. Where the pass is.
 for index, size in pairs({ [AUDIT] = 'HLEN', [USERS] = 'ZCARD', [GROUPS_INDEX] = 'ZCARD', [RUNS] = 'SCARD', [NODES] = 'HLEN', [BEGUN] = 'HLEN', [DEPARTED] = 'ZCARD',
@@ -47,7 +47,7 @@ if not place then place, began, sums = { stage = 1, cursor = '0', names = {}, in
 local entries = 0
 local function every_second(flat)
   local firsts = {}
-  for i = 1, #flat, 2 do firsts[#firsts + 1] = flat[i] end
+  for i = 1, #flat, 2 do firsts[(i + 1) / 2] = flat[i] end
   return firsts
 end
 local function dues_of(ids) return #ids > 0 and read_index('ZMSCORE', DEADLINES, unpack(ids)) or {} end
@@ -87,21 +87,44 @@ local STAGES = {
   end },
 }
 
--- Looks closely at those members of a set that are not as they should be. Returns false if there was no room for all.
+-- How the next page of a set is looked at: compared with its records, asked of the deadlines alone, or not at all.
 --
 -- In a large shard every fourth page is compared with its records: that a member is another's is rarer than anything. Of the others it is asked
 -- whether the deadlines know them, whose records the pass has just read; of groups and runs not even that, as long as the pass has found nothing.
-local function judge_members(ids, starts, scope, name, set)
+local function next_look(scope)
   place.pages = (place.pages + 1) % 4
-  local is_compared = live <= LARGE or place.pages == began % 4
+  if live <= LARGE or place.pages == began % 4 then return 'compared' end
+  if scope == 'users' then return 'asked' end
   local is_calm = not suspected and sums[1] + sums[2] + sums[3] + found.ended + found.restored + found.removed == 0
-  if #ids == 0 or scope ~= 'users' and is_calm and not is_compared then return true end
-  local dues, doubts = dues_of(ids), suspected and redis.call('ZMSCORE', SUSPECTS, unpack(ids)) or {}
+  return not is_calm and 'asked' or nil
+end
+
+-- A page of a set: ids, whether it is the whole set. Most users have few sessions, and theirs come by one cheap command.
+local function read_page(set, is_run)
+  if place.inner == '0' and not is_run then
+    local ids = read_index('ZRANGE', set, 0, PAGE - 1) or {}
+    if #ids < PAGE then return ids, true end
+  end
+  local page = read_index(is_run and 'SSCAN' or 'ZSCAN', set, place.inner, 'COUNT', PAGE) or { '0', {} }
+  local is_whole = place.inner == '0' and page[1] == '0'
+  place.next = page[1]
+  return is_run and page[2] or every_second(page[2]), is_whole
+end
+
+-- Looks closely at those members of a set that are not as they should be. Returns false if there was no room for all.
+local function judge_members(look, ids, scope, name, set, index, said)
+  local dues, doubts = dues_of(ids), suspected and redis.call('ZMSCORE', SUSPECTS, unpack(ids))
+  local is_compared = look == 'compared'
   local packed, marks = is_compared and redis.call('MGET', unpack(record_keys(ids))), is_compared and marks_of(scope, name)
   for i, id in ipairs(ids) do
-    if not dues[i] or doubts[i] or packed and not (packed[i] and is_marked(packed[i], marks, scope)) then
+    if not dues[i] or doubts and doubts[i] or packed and not (packed[i] and is_marked(packed[i], marks, scope)) then
       if not has_room() then return false end
-      judge_entry(id, dues[i], scope, name, set, starts[i] or nil)
+      local start
+      if scope ~= 'runs' then
+        touch(index, name, set, said)
+        start = tonumber(read_index('ZSCORE', set, id) or nil)
+      end
+      judge_entry(id, dues[i], scope, name, set, start)
     end
   end
   return true
@@ -109,20 +132,17 @@ end
 
 -- A page of a set; one that had too much to mend is gone through again.
 local function look_at_set(stage, name)
-  local scope, said = stage[4], place.said
+  local scope, index, said = stage[4], stage[1], place.said and place.said[name]
   local is_run, set = scope == 'runs', scope == 'runs' and run_key_of(name) or key(stage[5], name)
-  local page = read_index(is_run and 'SSCAN' or 'ZSCAN', set, place.inner, 'COUNT', PAGE) or { '0', {} }
-  local ids, starts, is_whole = {}, {}, place.inner == '0' and page[1] == '0'
-  for i = 1, #page[2], is_run and 1 or 2 do ids[#ids + 1], starts[#starts + 1] = page[2][i], not is_run and tonumber(page[2][i + 1]) end
+  place.next = '0'
+  local ids, is_whole = read_page(set, is_run)
   entries = entries + 1 + #ids
-  if not is_run then
-    if is_whole then counts[set] = counts[set] or #ids end
-    touch(stage[1], name, set, said and said[name])
-  end
-  if not judge_members(ids, starts, scope, name, set) then return end
+  if not is_run and not (is_whole and said == (counts[set] or #ids)) then touch(index, name, set, said) end
+  local look = #ids > 0 and next_look(scope)
+  if look and not judge_members(look, ids, scope, name, set, index, said) then return end
   if is_run and is_whole and #ids == 0 then forget_run(name) end
-  place.inner = page[1]
-  if page[1] == '0' then table.remove(place.names) end
+  place.inner = place.next
+  if place.inner == '0' then table.remove(place.names) end
 end
 
 -- 3. As much as there is time for.
@@ -152,16 +172,24 @@ local function step()
   end
   place.cursor = page[1] == '0' and 'end' or page[1]
 end
+local clock_due = CLOCK_EVERY
+local function is_late()
+  if entries < clock_due then return false end
+  clock_due = entries + CLOCK_EVERY
+  return clock() - started_at >= budget
+end
 while not is_over do
   step()
-  check_records(returning)
-  returning = {}
-  is_over = is_over or place.stage > #STAGES or not has_room() or entries >= MOST_ENTRIES or clock() - started_at >= budget
+  if returning[1] then
+    check_records(returning)
+    returning = {}
+  end
+  is_over = is_over or place.stage > #STAGES or not has_room() or entries >= MOST_ENTRIES or is_late()
 end
 
 -- 4. The writes.
 local ended, done = mend(length), place.stage > #STAGES
-place.said = nil
+place.said, place.next = nil, nil
 for i, kind in ipairs({ 'ended', 'restored', 'removed', 'recounted' }) do sums[i] = sums[i] + found[kind] end
 redis.call('HSET', AUDIT, 'began', string.format('%d', began), 'ended', sums[1], 'restored', sums[2], 'removed', sums[3], 'recounted', sums[4])
 if done then

@@ -1,4 +1,4 @@
--- Totals that have no live session to go to, on top of `reading.lua`. Events of a session come in any order: what overtook its start is kept
+-- Totals that have no live session to go to, on top of `merge-traffic.lua`. Events of a session come in any order: what overtook its start is kept
 -- for its attempt, or for none in particular, until that start takes it along. An attempt that a later one has overtaken leaves the same key
 -- behind, with `started`: its start is written down already, and what is still reported of it is known by that.
 
@@ -10,28 +10,6 @@ local function read_early(of)
   local flat, early = redis.call('HGETALL', of), {}
   for i = 1, #flat, 2 do early[flat[i]] = flat[i + 1] end
   return early
-end
-
--- Merges what was said into `traffic`: totals by maximum, channels by time, so that late and repeated reports change nothing.
--- Returns the fields that changed, as HSET takes them.
-local function merge_traffic(traffic, said)
-  local changed = {}
-  local function change(name, value)
-    traffic[name] = value
-    changed[#changed + 1] = name
-    changed[#changed + 1] = value
-  end
-  for name, value in pairs(said) do
-    if name == 'channels' then
-      if tonumber(said.channels_at) >= tonumber(traffic.channels_at or 0) then
-        change('channels', value)
-        change('channels_at', said.channels_at)
-      end
-    elseif name ~= 'channels_at' and tonumber(value) > tonumber(traffic[name] or -1) then
-      change(name, value)
-    end
-  end
-  return changed
 end
 
 -- Keeps for a start that may come what was said; `kept` is what was read under the same key.

@@ -13,10 +13,10 @@
 -- Reply: live (it ended now: record) | ended (it had ended: record) | superseded (a later attempt lives) | unknown | foreign (the session of
 -- another user, which stays as it is)
 
--- @include reading
--- @include endings
+-- @include record
+-- @include ending
 local id, attempt, by_node, tombstone_ms = ARGV[2], tonumber(ARGV[3]), ARGV[6] == 'node', ARGV[7]
-local by, session_key = ARGV[8] ~= '' and ARGV[8] or nil, key('session:', id)
+local by = ARGV[8] ~= '' and ARGV[8] or nil
 
 -- Most ends are of the attempt that lives, without totals. Only the others pay for their helpers: 9 of 35 us.
 local plain = #ARGV == 9 and read_session(id)
@@ -28,11 +28,13 @@ if plain and plain.live and is_of(plain, ARGV[9]) and (not attempt or attempt ==
   end
 end
 
+-- @include look-up
 -- @include commands
+-- @include merge-traffic
 -- @include early
 -- @include late
 -- @include strays
-local said = {}
+local session_key, said = key('session:', id), {}
 for i = 10, #ARGV, 2 do said[ARGV[i]] = ARGV[i + 1] end
 
 local said_at, kept, outbox -- of the attempt that is to end, where it is not the one that is on the books

@@ -13,16 +13,40 @@
 -- attempt is known
 
 -- @include reading
--- @include endings
 -- @include due
--- @include early
--- @include late
+-- @include merge-traffic
 local id, attempt = ARGV[2], tonumber(ARGV[3])
 local at, said, says_anything = ARGV[4] == '' and now or math.min(tonumber(ARGV[4]), now), {}, #ARGV > 5
-local is_published = ARGV[4] ~= ''
 for i = 6, #ARGV, 2 do said[ARGV[i]] = ARGV[i + 1] end
 if said.channels then said.channels_at = string.format('%d', at) end
 
+-- `due` and `traffic` are what was read. After a clock that stepped back, a renewal must not shorten what was promised.
+local function renew(session, due, traffic)
+  local last = math.max(at, last_activity(session, due, traffic))
+  local new_due, changed = math.max(next_due(session, last), due), merge_traffic(traffic, said)
+  -- The deadline tells the last activity only where idle time set it; elsewhere the traffic hash has to.
+  if next(said) or new_due ~= last + session.list[IDLE] then
+    traffic.at = string.format('%d', last)
+    changed[#changed + 1] = 'at'
+    changed[#changed + 1] = traffic.at
+  end
+  if new_due ~= due then redis.call('ZADD', DEADLINES, 'XX', due_text(new_due), id) end
+  if has_foreign_traffic then redis.call('DEL', key('traffic:', id)) end
+  if #changed > 0 then redis.call('HSET', key('traffic:', id), unpack(changed)) end
+  return live_reply(session, new_due, traffic)
+end
+
+-- Most activity is of the attempt that lives. Only the rest pays for its helpers.
+local plain = read_session(id)
+if plain and plain.live and is_of(plain, ARGV[5]) and (not attempt or attempt == plain.list[ATTEMPT]) then
+  local due = due_of(id)
+  if due > now then return renew(plain, due, read_traffic(id)) end
+end
+
+-- @include endings
+-- @include early
+-- @include late
+local is_published = ARGV[4] ~= ''
 local kept_at, kept, outbox
 local state, session, plan = look_up(id, false, ARGV[5], says_anything and function(found)
   -- One that is due ends here, and what is said of it comes after its end.
@@ -53,18 +77,4 @@ if state ~= 'live' then
   return no_longer(state, session)
 end
 
-local traffic, last = plan.traffic, math.max(at, plan.last_activity)
--- After a clock that stepped back, a renewal must not shorten what was promised.
-local due = math.max(next_due(session, last), plan.due)
-local changed = merge_traffic(traffic, said)
--- The deadline tells the last activity only where idle time set it; elsewhere the traffic hash has to.
-if next(said) or due ~= last + list[IDLE] then
-  traffic.at = string.format('%d', last)
-  changed[#changed + 1] = 'at'
-  changed[#changed + 1] = traffic.at
-end
-
-if due ~= plan.due then redis.call('ZADD', DEADLINES, 'XX', due_text(due), id) end
-if foreign_traffic[id] then redis.call('DEL', key('traffic:', id)) end
-if #changed > 0 then redis.call('HSET', key('traffic:', id), unpack(changed)) end
-return live_reply(session, due, traffic)
+return renew(session, plan.due, plan.traffic)
