@@ -2,7 +2,16 @@ import { setImmediate } from 'node:timers/promises';
 
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 
-import { LOGGER, logSessionCreated, logTerminatedOldest, peerOf, type Logger, type Principal } from '#service-kit';
+import {
+  assertMaySpeakForNode,
+  assertMaySpeakForSession,
+  LOGGER,
+  logSessionCreated,
+  logTerminatedOldest,
+  peerOf,
+  type Logger,
+  type Principal,
+} from '#service-kit';
 import {
   StoreUnavailableError,
   type AdmissionRequest,
@@ -13,8 +22,8 @@ import {
   type Rejected,
 } from '#session-core';
 
+import { assertMayAskFor } from './emergency.js';
 import { GatewayMetrics } from './gateway.metrics.js';
-import { assertMayAskFor, assertMaySpeakForNode, assertMaySpeakForSession } from './node-rights.js';
 import { isOvershot, logRefusal, refusalOf } from './refusal.js';
 import { TenantsRepository } from './tenants.repository.js';
 
@@ -59,6 +68,7 @@ export class AdmissionService implements OnModuleDestroy {
   async check(caller: Principal, request: AdmissionRequest): Promise<Decision> {
     assertAllowed(caller, request);
     const { ref, store } = this.tenants.named(caller.tenant);
+    await assertMaySpeakForSession(caller, store, ref, request);
     return await store.check(ref, request);
   }
 

@@ -1,10 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { LOGGER, logSessionRemoved, peerOf, type Logger, type Principal } from '#service-kit';
+import { assertMaySpeakForSession, LOGGER, logSessionRemoved, peerOf, type Logger, type Principal } from '#service-kit';
 import type { EndOutcome, EndRequest, FoundSession, SessionOutcome, SessionRef, TrafficTotals } from '#session-core';
 
 import { GatewayMetrics } from './gateway.metrics.js';
-import { assertMaySpeakForSession } from './node-rights.js';
 import { TenantsRepository } from './tenants.repository.js';
 
 /** What a node says of a session that it holds, and what it may ask about one. Repeating any of it changes nothing. */
@@ -33,8 +32,9 @@ export class SessionsService {
     return await store.renew(ref, session, totals, { attempt });
   }
 
-  async get(tenant: string, session: SessionRef): Promise<FoundSession> {
-    const { ref, store } = this.tenants.named(tenant);
+  async get(caller: Principal, session: SessionRef): Promise<FoundSession> {
+    const { ref, store } = this.tenants.named(caller.tenant);
+    await assertMaySpeakForSession(caller, store, ref, session);
     return await store.get(ref, session);
   }
 

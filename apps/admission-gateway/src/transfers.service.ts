@@ -1,6 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 
 import {
+  assertMaySpeakForNode,
+  assertMaySpeakForSession,
   LOGGER,
   logSessionAuthenticated,
   logSessionTransferred,
@@ -12,7 +14,6 @@ import {
 import type { SessionRef, Transferred, TransferOutcome, TransferTarget } from '#session-core';
 
 import { GatewayMetrics } from './gateway.metrics.js';
-import { assertMaySpeakForNode, assertMaySpeakForSession } from './node-rights.js';
 import { isOvershot, logRefusal, refusalOf } from './refusal.js';
 import { TenantsRepository } from './tenants.repository.js';
 

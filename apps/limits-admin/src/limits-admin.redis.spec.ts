@@ -16,6 +16,9 @@ const WATCHED = [
   ['GET', '/groups/trunk', undefined],
   ['GET', '/groups/trunk/west', undefined],
   ['GET', '/tenants', undefined],
+  ['GET', '/users', undefined],
+  ['GET', '/users/alice', undefined],
+  ['GET', '/active', undefined],
   ['GET', '/tenants/default', undefined],
 ] as const;
 
@@ -41,9 +44,6 @@ const CHANGED = [
 
 /** The rest. */
 const RESERVED = [
-  ['GET', '/users', undefined],
-  ['GET', '/users/alice', undefined],
-  ['GET', '/active', undefined],
   ['DELETE', '/a1', undefined],
   ['POST', '/a1/terminate', undefined],
   ['DELETE', '/users/alice/sessions', undefined],

@@ -3,8 +3,10 @@ export { runApp, type RunOptions } from './app/run-app.js';
 export { portTaken } from './app/port-holder.js';
 export { stopGracefully } from './app/graceful-stop.js';
 export { authenticate, newKey, type Credentials, type NewKey } from './auth/authenticate.js';
-export { maySpeakFor, type Principal } from './auth/principal.js';
-export { Caller, Open, Roles } from './auth/roles.guard.js';
+export { assertMaySpeakForNode, assertMaySpeakForSession } from './auth/node-rights.js';
+export { mayReadOf, maySpeakFor, type Principal } from './auth/principal.js';
+export { Caller, Needs, Open } from './auth/rights.guard.js';
+export { RIGHTS, rolesWith, type BoundKeys, type Right } from './auth/rights.js';
 export { assertSafeBinding } from './auth/safe-binding.js';
 export {
   policyFor,

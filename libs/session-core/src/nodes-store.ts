@@ -145,8 +145,11 @@ export class NodesStore {
     return await drainRun(this.ofShard(tenant, shard), batch, this.options.tombstoneMs);
   }
 
-  /** The nodes that beat, or are lost and not forgotten, by name: how many, and at most `limit` of them from `offset` on. */
-  async list(tenant: TenantRef, { offset = 0, limit = 50 } = {}): Promise<{ nodes: NodeView[]; total: number }> {
+  /** The nodes that beat, or are lost and not forgotten, by name: how many are wanted, and at most `limit` of those from `offset` on. */
+  async list(
+    tenant: TenantRef,
+    { offset = 0, limit = 50, isWanted = (_node: string): boolean => true } = {},
+  ): Promise<{ nodes: NodeView[]; total: number }> {
     const { client } = this.options;
     const keys = tenantKeys(tenant.name);
     const [beats, lost] = await this.call(
@@ -157,7 +160,7 @@ export class NodesStore {
         ]),
     );
     const lastBeats = new Map(pairs(beats).map(([node, at]) => [node, Number(at)]));
-    const names = [...new Set([...lastBeats.keys(), ...lost])].toSorted();
+    const names = [...new Set([...lastBeats.keys(), ...lost])].filter(isWanted).toSorted();
     const nodes: NodeView[] = [];
     for (let at = offset; at < Math.min(offset + limit, names.length); at += VIEWED_AT_ONCE) {
       const some = names.slice(at, Math.min(at + VIEWED_AT_ONCE, offset + limit));

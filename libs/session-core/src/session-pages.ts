@@ -9,6 +9,8 @@ import { scanned, smallestAfter, type Index, type ReadOnce } from './scans.js';
 export interface SessionFilter {
   user?: string | undefined;
   node?: string | undefined;
+  /** Whether sessions of this node (null: of none) are wanted; no index answers it. */
+  isOnNode?: ((node: string | null) => boolean) | undefined;
   /** `kind:name` */
   group?: string | undefined;
 }
@@ -53,8 +55,10 @@ export class SessionPages {
     const sessions: Session[] = [];
     const unreadable: UnreadableSession[] = [];
     const room = () => limit - sessions.length - unreadable.length;
-    const { user, node, group } = filter;
-    const isAnswered = [user, node, group].filter((one) => one !== undefined).length <= 1;
+    const { user, node, group, isOnNode } = filter;
+    const isAnswered =
+      [user, node, group].filter((one) => one !== undefined).length <= 1 &&
+      (isOnNode === undefined || node !== undefined);
     for (let pieces = 0; position !== null && room() > 0 && pieces < PIECES_PER_PAGE; pieces++) {
       const piece: Piece = await this.piece(tenant, filter, position, room());
       sessions.push(...piece.sessions.filter((session) => matches(session, filter)));
@@ -160,7 +164,8 @@ function matches(session: Session, filter: SessionFilter): boolean {
   return (
     (filter.user === undefined || session.user === filter.user) &&
     (filter.node === undefined || session.node === filter.node) &&
-    (filter.group === undefined || session.groups.includes(filter.group))
+    (filter.group === undefined || session.groups.includes(filter.group)) &&
+    (filter.isOnNode === undefined || filter.isOnNode(session.node))
   );
 }
 

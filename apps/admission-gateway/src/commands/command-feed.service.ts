@@ -2,12 +2,27 @@ import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyReply } from 'fastify';
 
-import { ifUndelivered, LOGGER, type Logger, type Principal } from '#service-kit';
+import {
+  assertMaySpeakForNode,
+  ifUndelivered,
+  LOGGER,
+  ProblemException,
+  type Logger,
+  type Principal,
+} from '#service-kit';
 
-import { assertMaySpeakForNode } from '../node-rights.js';
 import { CommandStream } from './command-stream.js';
 import { CommandWatch } from './command-watch.js';
 import { CommandsRepository } from './commands.repository.js';
+
+/**
+ * Open at once in this process: of one node, so that a client that reconnects in a loop is noticed while its dead connections linger; and of
+ * one key, which may be that of a whole fleet. A stream holds some 10 KB.
+ */
+const MOST_OF_A_NODE = 16;
+const MOST_OF_A_KEY = 1_000;
+/** By then what a client left behind has been noticed to be dead. */
+const RETRY_AFTER_S = 15;
 
 /** How late a stream may learn of a new command. */
 const LOOK_MS = 100;
@@ -24,6 +39,8 @@ interface Feed {
 @Injectable()
 export class CommandFeedService implements OnModuleDestroy {
   private readonly feeds = new Map<string, Feed>();
+  /** Open streams by key. */
+  private readonly ofKeys = new Map<string, number>();
   private looking = false;
   private stopped = false;
 
@@ -33,19 +50,27 @@ export class CommandFeedService implements OnModuleDestroy {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  /** Streams the node's commands into this answer until either side closes it. Throws `forbidden` before anything is sent. */
+  /** Streams the node's commands into this answer until either side closes it. Throws `forbidden` and `too-many-requests` before anything is sent. */
   open(caller: Principal, node: string, reply: FastifyReply): void {
     assertMaySpeakForNode(caller, node);
     const { tenant, store } = this.commands.named(caller.tenant);
+    const key = `${caller.tenant}/${caller.id}`;
+    this.assertRoom(tenant.name, node, key);
     const stream = new CommandStream(reply.raw, () => store.unacknowledged(tenant, node));
     this.add(tenant.name, node, stream);
+    this.ofKeys.set(key, this.openOf(key) + 1);
     stream
       .run()
       .catch((error: unknown) => {
         this.logger.error({ err: error, tenant: tenant.name, node }, 'Command stream broke off');
         reply.raw.destroy();
       })
-      .finally(() => this.remove(tenant.name, node, stream));
+      .finally(() => {
+        this.remove(tenant.name, node, stream);
+        const left = this.openOf(key) - 1;
+        if (left > 0) this.ofKeys.set(key, left);
+        else this.ofKeys.delete(key);
+      });
     ifUndelivered(reply, () => stream.end());
     if (!this.looking) void this.lookUntilClosed();
   }
@@ -53,6 +78,17 @@ export class CommandFeedService implements OnModuleDestroy {
   onModuleDestroy(): void {
     this.stopped = true;
     this.endAll();
+  }
+
+  private openOf(key: string): number {
+    return this.ofKeys.get(key) ?? 0;
+  }
+
+  private assertRoom(tenant: string, node: string, key: string): void {
+    const ofNode = this.feeds.get(tenant)?.streams.get(node)?.size ?? 0;
+    if (ofNode >= MOST_OF_A_NODE) throw tooMany(`Node ${node} has ${ofNode} event streams of commands open here`);
+    const ofKey = this.openOf(key);
+    if (ofKey >= MOST_OF_A_KEY) throw tooMany(`This key has ${ofKey} event streams of commands open here`);
   }
 
   private add(tenant: string, node: string, stream: CommandStream): void {
@@ -96,4 +132,10 @@ export class CommandFeedService implements OnModuleDestroy {
       for (const ofNode of streams.values()) for (const stream of ofNode) stream.end();
     }
   }
+}
+
+function tooMany(what: string): ProblemException {
+  return new ProblemException('too-many-requests', `${what}; one is enough: close those that nobody reads`, {
+    headers: { 'Retry-After': String(RETRY_AFTER_S) },
+  });
 }

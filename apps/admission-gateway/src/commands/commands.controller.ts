@@ -1,7 +1,7 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 
-import { Caller, parseBody, ProblemException, Roles, unknownFields, type Principal } from '#service-kit';
+import { Caller, Needs, parseBody, ProblemException, unknownFields, type Principal } from '#service-kit';
 
 import { warningsOf } from '../http/warnings.js';
 import { CommandFeedService } from './command-feed.service.js';
@@ -11,7 +11,7 @@ import { CommandsService } from './commands.service.js';
 
 /** `/v1/nodes/{node}/commands`: what a node must still do. */
 @Controller('v1/nodes/:node')
-@Roles('node')
+@Needs('node.speak')
 export class CommandsController {
   constructor(
     private readonly commands: CommandsService,

@@ -1,9 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { LOGGER, ProblemException, type Logger, type Principal } from '#service-kit';
+import { assertMaySpeakForNode, LOGGER, ProblemException, type Logger, type Principal } from '#service-kit';
 import type { Command } from '#session-core';
 
-import { assertMaySpeakForNode } from '../node-rights.js';
 import { CommandsRepository } from './commands.repository.js';
 import type { AckBody } from './commands.schema.js';
 

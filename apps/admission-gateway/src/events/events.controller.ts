@@ -1,6 +1,6 @@
 import { Body, Controller, HttpCode, Post } from '@nestjs/common';
 
-import { BodyLimit, Caller, parseBody, Roles, unknownFields, type Principal } from '#service-kit';
+import { BodyLimit, Caller, Needs, parseBody, unknownFields, type Principal } from '#service-kit';
 
 import { warningsOf } from '../http/warnings.js';
 import { BATCH_BYTES } from '../nodes/nodes.controller.js';
@@ -9,7 +9,7 @@ import { EventsService } from './events.service.js';
 
 /** `POST /v1/events`: what servers publish, over HTTP. */
 @Controller('v1/events')
-@Roles('node')
+@Needs('node.speak')
 export class EventsController {
   constructor(private readonly events: EventsService) {}
 

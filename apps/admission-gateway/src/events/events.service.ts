@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { uuidv7 } from 'uuidv7';
 
-import { problemOf, type Principal } from '#service-kit';
+import { assertMaySpeakForNode, assertMaySpeakForSession, problemOf, type Principal } from '#service-kit';
 import { EventInbox, type EventResult, type RawEvent } from '#session-wire';
 
-import { assertMayAskFor, assertMaySpeakForNode, assertMaySpeakForSession } from '../node-rights.js';
+import { assertMayAskFor } from '../emergency.js';
 import { TenantsRepository } from '../tenants.repository.js';
 
 /** So many sessions of one call are worked on at once. */

@@ -1,10 +1,12 @@
 import {
+  mayReadOf,
   ProblemException,
   PROBLEMS,
   problemType,
   rfc3339,
   sessionView,
   type BerthConfig,
+  type Principal,
   type ProblemCode,
 } from '#service-kit';
 import type { Admitted, Decision, LimitState, Rejected } from '#session-core';
@@ -24,13 +26,18 @@ const UNDECIDED: Record<Undecided, [ProblemCode, number, string, keyof SipAnswer
   withdrawn: ['store-unavailable', 503, 'This admission was given up before it was decided; try again', 'unavailable'],
 };
 
-/** The body of an admission. */
-export function admittedJson({ session, limits, terminated, policyVersion }: Admitted, warnings: readonly string[]) {
+/** The body of an admission. A key that is bound to nodes is told of its own nodes' sessions that made room, not of others'. */
+export function admittedJson(
+  caller: Principal,
+  { session, limits, terminated, policyVersion }: Admitted,
+  warnings: readonly string[],
+) {
+  const own = terminated.filter(({ node }) => mayReadOf(caller, node));
   return {
     decision: 'admitted',
     session: sessionView(session),
     limits,
-    terminated: terminated.map(({ id, node, startedAtMs }) => ({ id, node, startedAt: rfc3339(startedAtMs) })),
+    terminated: own.map(({ id, node, startedAtMs }) => ({ id, node, startedAt: rfc3339(startedAtMs) })),
     policyVersion,
     ...(warnings.length > 0 && { warnings }),
   };
@@ -72,8 +79,8 @@ export function sipOfProblem(code: ProblemCode, sip: SipAnswers): Record<string,
 }
 
 /** What `POST /v1/sessions` would answer to this decision, as a body. */
-export function checkedJson(decision: Decision, sip: SipAnswers, warnings: readonly string[]) {
-  if (decision.kind === 'admitted') return admittedJson(decision, warnings);
+export function checkedJson(caller: Principal, decision: Decision, sip: SipAnswers, warnings: readonly string[]) {
+  if (decision.kind === 'admitted') return admittedJson(caller, decision, warnings);
   const { code, status, message, members } = problemOfDecision(decision, sip);
   return {
     ...members,

@@ -5,10 +5,10 @@ import {
   Caller,
   CONFIG,
   ifUndelivered,
+  Needs,
   parseBody,
   parseQuery,
   rfc3339OrNull,
-  Roles,
   sessionView,
   unknownFields,
   unreadableView,
@@ -38,7 +38,7 @@ import { ignored, warningsOf } from './warnings.js';
 
 /** `/v1/sessions`: contracts of the data plane. */
 @Controller('v1')
-@Roles('node')
+@Needs('node.speak')
 export class SessionsController {
   constructor(
     private readonly admission: AdmissionService,
@@ -55,7 +55,7 @@ export class SessionsController {
     if (decision.kind !== 'admitted') throw problemOfDecision(decision, this.config.sip);
     ifUndelivered(reply, () => this.admission.takeBack(caller, request, token));
     void reply.code(decision.repeated ? 200 : 201);
-    return admittedJson(decision, warningsFor(decision));
+    return admittedJson(caller, decision, warningsFor(decision));
   }
 
   /** What `POST /v1/sessions` would answer, without doing it. */
@@ -64,7 +64,7 @@ export class SessionsController {
   async check(@Caller() caller: Principal, @Body() body: unknown) {
     const { request, warningsFor } = this.question(caller, body);
     const decision = await this.admission.check(caller, request);
-    return checkedJson(decision, this.config.sip, warningsFor(decision));
+    return checkedJson(caller, decision, this.config.sip, warningsFor(decision));
   }
 
   @Post('sessions/:id/confirm')
@@ -103,10 +103,10 @@ export class SessionsController {
   }
 
   @Get('sessions/:id')
-  @Roles('node', 'viewer', 'operator')
-  async get(@Caller() { tenant }: Principal, @Param('id') id: string, @Query() query: unknown) {
-    const ref = this.ref(tenant, id, undefined, parseQuery(hintQuery, query).user);
-    const outcome = await this.sessions.get(tenant, ref);
+  @Needs('session.read')
+  async get(@Caller() caller: Principal, @Param('id') id: string, @Query() query: unknown) {
+    const ref = this.ref(caller.tenant, id, undefined, parseQuery(hintQuery, query).user);
+    const outcome = await this.sessions.get(caller, ref);
     if (outcome.kind === 'ended' && outcome.session !== null) return sessionView(outcome.session);
     if (outcome.kind === 'unreadable') return unreadableView(outcome.session);
     return sessionView(liveSession(outcome));

@@ -3,9 +3,9 @@ import { Body, Controller, HttpCode, Inject, Param, Post, Query } from '@nestjs/
 import {
   Caller,
   CONFIG,
+  Needs,
   parseBody,
   parseQuery,
-  Roles,
   sessionView,
   unknownFields,
   type BerthConfig,
@@ -22,7 +22,7 @@ import { warningsOf } from './warnings.js';
 
 /** Calls that give a live session another user, node or id; each answers the session as it is then, and again when repeated. */
 @Controller('v1/sessions/:id')
-@Roles('node')
+@Needs('node.speak')
 export class TransferController {
   constructor(
     private readonly transfers: TransfersService,

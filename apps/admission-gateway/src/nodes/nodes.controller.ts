@@ -4,10 +4,10 @@ import {
   BodyLimit,
   Caller,
   CONFIG,
+  Needs,
   parseBody,
   parseQuery,
   rfc3339,
-  Roles,
   unknownFields,
   type BerthConfig,
   type Principal,
@@ -23,7 +23,7 @@ export const BATCH_BYTES = 1024 * 1024;
 
 /** `/v1/nodes`: what nodes say of themselves. */
 @Controller('v1/nodes')
-@Roles('node')
+@Needs('node.speak')
 export class NodesController {
   constructor(
     private readonly nodes: NodesService,

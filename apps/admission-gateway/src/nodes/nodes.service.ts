@@ -1,10 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { LOGGER, ProblemException, type Logger, type Principal } from '#service-kit';
+import { assertMaySpeakForNode, LOGGER, ProblemException, type Logger, type Principal } from '#service-kit';
 import { InvalidInputError, StoreUnavailableError, type Beat, type SnapshotOutcome } from '#session-core';
 import { snapshotPart, type HeartbeatBody, type SnapshotBody } from '#session-wire';
 
-import { assertMaySpeakForNode } from '../node-rights.js';
 import { TenantsRepository } from '../tenants.repository.js';
 
 /** What a part of a snapshot is answered; the figures are those of the complete one. */

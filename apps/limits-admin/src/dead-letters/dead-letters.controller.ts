@@ -6,9 +6,9 @@ import {
   parseQuery,
   ProblemException,
   rfc3339,
-  Roles,
   type Logger,
   type Principal,
+  Needs,
 } from '#service-kit';
 import { DeadLettersStore, type DeadLetter } from '#session-core';
 
@@ -23,7 +23,7 @@ export class DeadLettersController {
   ) {}
 
   @Get()
-  @Roles('viewer', 'operator')
+  @Needs('fleet.read')
   async list(@Caller() { tenant }: Principal, @Query() query: unknown) {
     const { cursor = null, limit } = parseQuery(deadLettersQuery, query);
     const { deadLetters, nextCursor, total } = await this.deadLetters.page(tenant, cursor, limit);
@@ -32,7 +32,7 @@ export class DeadLettersController {
 
   @Post(':id/replay')
   @HttpCode(200)
-  @Roles('operator')
+  @Needs('fleet.mend')
   async replay(@Caller() caller: Principal, @Param('id') id: string) {
     if (!(await this.deadLetters.replay(caller.tenant, id))) throw unknownLetter();
     this.logger.info({ dead_letter: id, by: caller.id }, 'Event replayed');
@@ -40,7 +40,7 @@ export class DeadLettersController {
   }
 
   @Delete(':id')
-  @Roles('operator')
+  @Needs('fleet.mend')
   async discard(@Caller() caller: Principal, @Param('id') id: string) {
     if (!(await this.deadLetters.discard(caller.tenant, id))) throw unknownLetter();
     this.logger.info({ dead_letter: id, by: caller.id }, 'Event discarded');

@@ -1,13 +1,13 @@
 import { Controller, Get, Header } from '@nestjs/common';
 
-import { Roles } from '#service-kit';
+import { Needs } from '#service-kit';
 
 import { docsPage } from './docs.page.js';
 import { openApiDocument } from './openapi.js';
 
 /** What there is to call, for people and for their tools. */
 @Controller('docs')
-@Roles('viewer', 'operator', 'node')
+@Needs('docs.read')
 export class DocsController {
   private readonly page = docsPage();
   private readonly document = openApiDocument();

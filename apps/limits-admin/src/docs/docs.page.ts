@@ -1,3 +1,5 @@
+import { rolesWith } from '#service-kit';
+
 import type { Route } from './route.js';
 import { ROUTES } from './routes.js';
 
@@ -23,8 +25,8 @@ function rowsOf(tag: string): string {
     .join('\n');
 }
 
-function cellsOf({ method, path, summary, for: audience }: Route): string {
-  return `<td><code>${method.toUpperCase()} ${escaped(path)}</code></td><td>${escaped(summary)}</td><td>${audience}</td>`;
+function cellsOf({ method, path, summary, for: right }: Route): string {
+  return `<td><code>${method.toUpperCase()} ${escaped(path)}</code></td><td>${escaped(summary)}</td><td>${right === 'open' ? right : rolesWith(right).join(', ')}</td>`;
 }
 
 function escaped(text: string): string {

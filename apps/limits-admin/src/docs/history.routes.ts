@@ -12,7 +12,7 @@ import type { Route } from './route.js';
 const history = {
   tag: 'history',
   method: 'get',
-  for: 'viewer',
+  for: 'sessions.read',
   problems: ['invalid-request', 'not-found', 'history-unavailable'],
 } as const satisfies Partial<Route>;
 
@@ -24,6 +24,7 @@ export const HISTORY_ROUTES: Route[] = [
   {
     ...history,
     path: '/api/sessions/stats',
+    for: 'fleet.read',
     summary: 'What started within a window, and what is live now',
     answer:
       '{window_hours, active_sessions, total_sessions, total_bytes_sent, total_bytes_received, top_users: [{user, sessions, bytes}], top_destinations: [{dest, sessions}], peakConcurrentSessions, averageDuration, limitViolations, authenticated_sessions, idle_sessions, unique_users, idle_sessions_at_least?, gaps?: [{from, to, events}]}',
@@ -50,6 +51,7 @@ export const HISTORY_ROUTES: Route[] = [
   {
     ...history,
     path: '/api/sessions/violations',
+    for: 'fleet.read',
     summary: 'Refusals by limits, newest first',
     answer:
       '{violations: [{at, username, scope, key, max, active, action, call_id, count?, limits?}], total, page, limit, gaps?}',
@@ -58,6 +60,7 @@ export const HISTORY_ROUTES: Route[] = [
   {
     ...history,
     path: '/api/sessions/peaks',
+    for: 'fleet.read',
     summary: 'The most sessions at once, hour by hour; of users or groups without a name the highest',
     answer: '{window_hours, scope, name, peak, hours: [{at, peak}]}, or {window_hours, scope, top: [{name, peak}]}',
     query: peaksQuery,
@@ -65,6 +68,7 @@ export const HISTORY_ROUTES: Route[] = [
   {
     ...history,
     path: '/api/sessions/traffic',
+    for: 'fleet.read',
     summary: 'What started in each hour, and what it sent',
     answer: '{window_hours, user, hours: [{at, sessions, bytes_sent, bytes_received, refusals}]}',
     query: trafficQuery,

@@ -1,21 +1,23 @@
 import { z } from 'zod';
 
-import { PROBLEMS, type ProblemCode } from '#service-kit';
+import { PROBLEMS, RIGHTS, rolesWith, type ProblemCode } from '#service-kit';
 
-import type { Audience, Route } from './route.js';
+import type { Route } from './route.js';
 import { ROUTES } from './routes.js';
 
 type Json = Record<string, unknown>;
 
 const PROBLEM = { $ref: '#/components/schemas/Problem' };
 
-const AUDIENCES: Record<Audience, string> = {
-  open: 'Needs no key.',
-  'any key': 'Needs a key of any role.',
-  viewer: 'Needs the role viewer, operator or admin.',
-  operator: 'Needs the role operator or admin.',
-  admin: 'Needs the role admin.',
-};
+function audienceOf(needed: Route['for']): string {
+  if (needed === 'open') return 'Needs no key.';
+  const bound = {
+    all: '',
+    'their nodes': ' A key that is bound to nodes gets what is of these.',
+    nothing: ' Not for keys that are bound to nodes.',
+  }[RIGHTS[needed].bound];
+  return `Needs the right ${needed}: role ${rolesWith(needed).join(', ')}.${bound}`;
+}
 
 /** What this process answers to, as OpenAPI 3.1; bodies and queries are described by the schemas that check them. */
 export function openApiDocument(): Json {
@@ -57,7 +59,7 @@ function operation(route: Route): Json {
     operationId: `${method} ${path}`,
     tags: [tag],
     summary,
-    description: AUDIENCES[route.for],
+    description: audienceOf(route.for),
     ...(route.for === 'open' && { security: [] }),
     parameters: [...named, ...asked],
     ...(body !== undefined && {

@@ -1,16 +1,14 @@
 import type { z } from 'zod';
 
-import type { ProblemCode } from '#service-kit';
-
-/** Who may call: nobody needs a key, any key, those who watch, those who change limits, admins alone. Each includes those after it. */
-export type Audience = 'open' | 'any key' | 'viewer' | 'operator' | 'admin';
+import type { ProblemCode, Right } from '#service-kit';
 
 export interface Route {
   method: 'get' | 'put' | 'post' | 'delete';
   /** As OpenAPI writes it: `{name}` for a parameter. */
   path: string;
   tag: string;
-  for: Audience;
+  /** The right that a caller needs; `open`: nobody needs a key. */
+  for: Right | 'open';
   summary: string;
   /** What a 200 holds. */
   answer: string;

@@ -1,6 +1,6 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put, Query } from '@nestjs/common';
 
-import { Caller, parseBody, parseQuery, rfc3339, Roles, type Principal } from '#service-kit';
+import { Caller, parseBody, parseQuery, rfc3339, type Principal, Needs } from '#service-kit';
 
 import { changeBody, temporaryLimitBody } from '../limits/fields.schema.js';
 import { groupLimit } from '../limits/in-force.js';
@@ -13,7 +13,7 @@ import { GroupsService } from './groups.service.js';
 
 /** The limits of groups: trunks, carriers, queues, whatever sessions name as `kind:name`. */
 @Controller('api/sessions/groups')
-@Roles('operator')
+@Needs('limits.change')
 export class GroupsController {
   constructor(
     private readonly groups: GroupsService,
@@ -22,13 +22,13 @@ export class GroupsController {
   ) {}
 
   @Get()
-  @Roles('viewer', 'operator')
+  @Needs('fleet.read')
   async list(@Caller() caller: Principal, @Query() query: unknown) {
     return await this.groups.page(this.tenants.of(caller), parseQuery(groupsQuery, query));
   }
 
   @Get(':kind')
-  @Roles('viewer', 'operator')
+  @Needs('fleet.read')
   async showKind(@Caller() caller: Principal, @Param() path: unknown, @Query() query: unknown) {
     const { kind } = parseBody(kindPath, path);
     return await this.groups.ofKind(this.tenants.of(caller), kind, parseQuery(groupsQuery, query));
@@ -55,7 +55,7 @@ export class GroupsController {
   }
 
   @Get(':kind/:name')
-  @Roles('viewer', 'operator')
+  @Needs('fleet.read')
   async showGroup(@Caller() caller: Principal, @Param() path: unknown) {
     return await this.groups.one(this.tenants.of(caller), groupOf(path));
   }

@@ -1,6 +1,6 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put, Query } from '@nestjs/common';
 
-import { Caller, parseBody, parseQuery, ProblemException, rfc3339, Roles, type Principal } from '#service-kit';
+import { Caller, parseBody, parseQuery, ProblemException, rfc3339, type Principal, Needs } from '#service-kit';
 
 import { Tenants } from '../tenants.service.js';
 import { changeBody, temporaryLimitBody } from './fields.schema.js';
@@ -20,7 +20,7 @@ const NAMED_ELSEWHERE = '-';
 
 /** The limits of a tenant, and those of its single users. */
 @Controller('api/sessions/limits')
-@Roles('operator')
+@Needs('limits.change')
 export class LimitsController {
   constructor(
     private readonly limits: LimitsService,
@@ -30,7 +30,7 @@ export class LimitsController {
   ) {}
 
   @Get()
-  @Roles('viewer', 'operator')
+  @Needs('limits.read')
   async show(@Caller() caller: Principal) {
     return limitsView(await this.limits.current(this.tenants.of(caller)));
   }
@@ -83,7 +83,7 @@ export class LimitsController {
   }
 
   @Get(NAMED_ELSEWHERE)
-  @Roles('viewer', 'operator')
+  @Needs('limits.read')
   async showNamed(@Caller() caller: Principal, @Query() query: unknown) {
     return await this.showLimit(this.exact(caller, parseQuery(namedUserQuery, query).username));
   }
@@ -100,7 +100,7 @@ export class LimitsController {
   }
 
   @Get(':username')
-  @Roles('viewer', 'operator')
+  @Needs('limits.read')
   async showUser(@Caller() caller: Principal, @Param('username') written: string) {
     return await this.showLimit(await this.named(caller, written));
   }

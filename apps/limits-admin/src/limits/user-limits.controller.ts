@@ -1,6 +1,6 @@
 import { Body, Controller, Delete, HttpCode, Param, Post, Put } from '@nestjs/common';
 
-import { Caller, parseBody, rfc3339, Roles, type Principal } from '#service-kit';
+import { Caller, parseBody, rfc3339, type Principal, Needs } from '#service-kit';
 
 import { Tenants } from '../tenants.service.js';
 import { changeBody, temporaryLimitBody } from './fields.schema.js';
@@ -12,7 +12,7 @@ import { warned, warningsOf } from './warnings.js';
 
 /** What else may be said of a user's limit: a class, and another limit for a while. */
 @Controller('api/sessions/users/:username')
-@Roles('operator')
+@Needs('limits.change')
 export class UserLimitsController {
   constructor(
     private readonly changes: LimitChanges,

@@ -1,6 +1,15 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 
-import { Caller, parseBody, parseQuery, ProblemException, Roles, type Principal } from '#service-kit';
+import {
+  assertMaySpeakForNode,
+  Caller,
+  maySpeakFor,
+  parseBody,
+  parseQuery,
+  ProblemException,
+  type Principal,
+  Needs,
+} from '#service-kit';
 import { NodesStore, SnapshotsStore } from '#session-core';
 
 import { Tenants } from '../tenants.service.js';
@@ -21,11 +30,12 @@ export class NodesController {
   ) {}
 
   @Get('nodes')
-  @Roles('viewer', 'operator')
+  @Needs('sessions.read')
   async list(@Caller() caller: Principal, @Query() query: unknown) {
     const tenant = this.tenants.of(caller);
     const { page, limit } = parseQuery(nodesQuery, query);
-    const { nodes, total } = await this.nodes.list(tenant, { offset: (page - 1) * limit, limit });
+    const isWanted = (node: string) => maySpeakFor(caller, node);
+    const { nodes, total } = await this.nodes.list(tenant, { offset: (page - 1) * limit, limit, isWanted });
     const views = [];
     for (const node of nodes) views.push(nodeView(node, await this.snapshots.progress(tenant, node.node)));
     return { nodes: views, total, page, limit };
@@ -33,8 +43,10 @@ export class NodesController {
 
   /** Forgets a node and ends what it holds; needs the role that may end sessions. */
   @Delete('nodes/:node')
+  @Needs('sessions.end')
   async forget(@Caller() caller: Principal, @Param() path: unknown, @Body() body: unknown) {
     const { node } = parseQuery(nodePath, path);
+    assertMaySpeakForNode(caller, node);
     const { reason } = parseBody(forgetBody, body);
     const terminated = await this.forgetting.forget(this.tenants.of(caller), node, { by: caller, note: reason ?? '' });
     if (terminated === null) {
@@ -47,7 +59,7 @@ export class NodesController {
   }
 
   @Get('fuses')
-  @Roles('viewer', 'operator')
+  @Needs('fleet.read')
   async tripped(@Caller() caller: Principal) {
     const fuses = await this.nodes.fuses(this.tenants.of(caller));
     return { fuses: fuses.map(fuseView), total: fuses.length };
@@ -56,7 +68,7 @@ export class NodesController {
   /** Lets through for ten minutes what the fuse has stopped. */
   @Post('fuses/:fuse/allow')
   @HttpCode(200)
-  @Roles('operator')
+  @Needs('fleet.mend')
   async allow(@Caller() caller: Principal, @Param('fuse') fuse: string) {
     if (!(await this.fuses.allow(this.tenants.of(caller), fuse, caller))) {
       throw new ProblemException(

@@ -1,7 +1,9 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 
 import {
+  assertMaySpeakForNode,
   Caller,
+  Needs,
   parseBody,
   parseQuery,
   ProblemException,
@@ -13,7 +15,7 @@ import { Books, InvalidInputError } from '#session-core';
 
 import { Tenants } from '../tenants.service.js';
 import { activeQuery, terminateBody, terminateQuery } from './sessions.schema.js';
-import { TerminationService } from './termination.service.js';
+import { TerminationService, visibleTo } from './termination.service.js';
 
 const MAX_ID_BYTES = 256;
 /** The words that paths of this surface begin with; sessions with such an id are reached by `/v1`. */
@@ -34,6 +36,7 @@ const PATH_WORDS = new Set([
 ]);
 
 @Controller('api/sessions')
+@Needs('sessions.end')
 export class SessionsController {
   constructor(
     private readonly books: Books,
@@ -42,11 +45,14 @@ export class SessionsController {
   ) {}
 
   @Get('active')
+  @Needs('sessions.read')
   async active(@Caller() caller: Principal, @Query() query: unknown) {
     const tenant = this.tenants.of(caller);
     const { username, node, cursor = null, limit } = parseQuery(activeQuery, query);
+    if (node !== undefined) assertMaySpeakForNode(caller, node);
     const user = username === undefined ? undefined : this.tenants.user(tenant, username);
-    const { sessions, unreadable, nextCursor } = await this.books.sessions(tenant, { user, node }, cursor, limit);
+    const filter = { user, node, ...visibleTo(caller) };
+    const { sessions, unreadable, nextCursor } = await this.books.sessions(tenant, filter, cursor, limit);
     return { sessions: [...sessions.map(sessionView), ...unreadable.map(unreadableView)], nextCursor };
   }
 

@@ -1,18 +1,34 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { LOGGER, logSessionKilled, Metrics, peerOf, type Logger, type Principal } from '#service-kit';
+import {
+  assertMaySpeakForSession,
+  LOGGER,
+  logSessionKilled,
+  mayReadOf,
+  Metrics,
+  peerOf,
+  type Logger,
+  type Principal,
+} from '#service-kit';
 import {
   Books,
   SessionStore,
   type EndedSession,
   type EndOutcome,
   type LimitKey,
+  type SessionFilter,
+  type SessionPage,
   type SessionRef,
   type TenantRef,
 } from '#session-core';
 
 /** Ended side by side; each is one script of its own, so that no other call waits for more than one. */
 const BATCH = 100;
+
+/** The part of a filter that lets through only what the caller may see. */
+export function visibleTo(caller: Principal): Pick<SessionFilter, 'isOnNode'> {
+  return caller.nodes === null ? {} : { isOnNode: (node) => mayReadOf(caller, node) };
+}
 
 /** Who has sessions ended, and why. */
 export interface Kill {
@@ -39,8 +55,9 @@ export class TerminationService {
     });
   }
 
-  /** Ends one session. Returns false if it is not live. */
+  /** Ends one session. Returns false if it is not live. Throws `forbidden` where it is on none of the nodes that the caller is bound to. */
   async ofSession(tenant: TenantRef, ref: SessionRef, { by, note }: Kill): Promise<boolean> {
+    await assertMaySpeakForSession(by, this.store, tenant, ref);
     const ending = { reason: 'killed', note, by: 'berth', endedBy: by.id } as const;
     const outcome: EndOutcome = await this.store.end(tenant, ref, ending);
     if (outcome.kind !== 'now') return false;
@@ -63,13 +80,15 @@ export class TerminationService {
   }
 
   /**
-   * Ends the sessions of a user that are live now, oldest first, and returns how many it ended. One that starts meanwhile stays.
+   * Ends the sessions of a user that are live now, oldest first, and returns how many it ended; for a caller that is bound to nodes, those
+   * of its nodes. One that starts meanwhile stays.
    *
    * A failure half-way leaves those ended that were; the call may be repeated.
    */
   async ofUser(tenant: TenantRef, user: string, kill: Kill): Promise<number> {
     const newestMs = await this.books.newestStartOfUser(tenant, user);
     if (newestMs === null) return 0;
+    if (kill.by.nodes !== null) return await this.ofUserAtItsNodes(tenant, user, newestMs, kill);
     for (let terminated = 0; ;) {
       const ids = await this.books.oldestOfUser(tenant, user, newestMs, BATCH);
       const ended = await Promise.all(ids.map((sessionId) => this.ofSession(tenant, { sessionId, user }, kill)));
@@ -78,6 +97,20 @@ export class TerminationService {
       // A full batch of which this call ended none is in other hands: another operator's, or the sweep's.
       if (ids.length < BATCH || now === 0) return terminated;
     }
+  }
+
+  private async ofUserAtItsNodes(tenant: TenantRef, user: string, newestMs: number, kill: Kill): Promise<number> {
+    const filter = { user, ...visibleTo(kill.by) };
+    let terminated = 0;
+    let cursor: string | null = null;
+    do {
+      const page: SessionPage = await this.books.sessions(tenant, filter, cursor, BATCH);
+      const due = page.sessions.filter(({ startedAtMs }) => startedAtMs <= newestMs);
+      const ended = await Promise.all(due.map(({ id }) => this.ofSession(tenant, { sessionId: id, user }, kill)));
+      terminated += ended.filter(Boolean).length;
+      cursor = page.nextCursor;
+    } while (cursor !== null);
+    return terminated;
   }
 
   /** Tells the log and the metrics of a session that was ended for this caller. */

@@ -1,7 +1,7 @@
 import { Body, Controller, HttpCode, Post, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 
-import { Caller, ifUndelivered, parseBody, Roles, type Principal } from '#service-kit';
+import { Caller, ifUndelivered, parseBody, type Principal, Needs } from '#service-kit';
 
 import { warningsOf } from '../limits/warnings.js';
 import { Tenants } from '../tenants.service.js';
@@ -19,7 +19,7 @@ export class SimulationController {
   // The second colon tells the router that the first one is a colon.
   @Post('limits::simulate')
   @HttpCode(200)
-  @Roles('viewer', 'operator')
+  @Needs('fleet.read')
   async simulate(
     @Caller() caller: Principal,
     @Body() body: unknown,

@@ -1,13 +1,13 @@
 import { Controller, Get, Param } from '@nestjs/common';
 
-import { Caller, Roles, type Principal } from '#service-kit';
+import { Caller, type Principal, Needs } from '#service-kit';
 
 import { Tenants } from '../tenants.service.js';
 import { TenantOverview, type TenantView } from './tenant-overview.service.js';
 
 /** The tenants that a caller may see: with keys its own, without keys all that are configured. */
 @Controller('api/sessions/tenants')
-@Roles('viewer', 'operator')
+@Needs('fleet.read')
 export class TenantsController {
   constructor(
     private readonly tenants: Tenants,

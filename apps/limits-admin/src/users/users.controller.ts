@@ -1,6 +1,6 @@
 import { Body, Controller, Delete, Get, Param, Query } from '@nestjs/common';
 
-import { Caller, parseBody, parseQuery, type Principal } from '#service-kit';
+import { Caller, Needs, parseBody, parseQuery, type Principal } from '#service-kit';
 
 import { terminateBody } from '../sessions/sessions.schema.js';
 import { TerminationService } from '../sessions/termination.service.js';
@@ -17,17 +17,20 @@ export class UsersController {
   ) {}
 
   @Get()
+  @Needs('fleet.read')
   async list(@Caller() caller: Principal, @Query() query: unknown): Promise<UserPage> {
     return await this.users.page(this.tenants.of(caller), parseQuery(usersQuery, query));
   }
 
   @Get(':username')
+  @Needs('fleet.read')
   async show(@Caller() caller: Principal, @Param('username') written: string): Promise<UserDetail> {
     const tenant = this.tenants.of(caller);
     return await this.users.one(tenant, this.tenants.user(tenant, written));
   }
 
   @Delete(':username/sessions')
+  @Needs('sessions.end')
   async terminate(@Caller() caller: Principal, @Param('username') written: string, @Body() body: unknown) {
     const tenant = this.tenants.of(caller);
     const username = this.tenants.user(tenant, written);

@@ -10,7 +10,7 @@ import { startRedis, type RedisServer } from '#testing';
 
 import { newKey } from '../auth/authenticate.js';
 import type { Principal } from '../auth/principal.js';
-import { Caller, Roles } from '../auth/roles.guard.js';
+import { Caller, Needs } from '../auth/rights.guard.js';
 import type { BerthConfig } from '../config/berth.config.js';
 import { loadConfig } from '../config/load-config.js';
 import { createLogger } from '../logging/logger.js';
@@ -21,7 +21,7 @@ import { BodyLimit, createApp } from './create-app.js';
 const bodySchema = z.object({ sessionId: z.string().optional(), ttlSeconds: z.int().min(1).optional() });
 
 @Controller('v1')
-@Roles('node')
+@Needs('node.speak')
 class EchoController {
   constructor(@Inject(CONFIG) private readonly config: BerthConfig) {}
 

@@ -3,7 +3,7 @@ import { APP_GUARD } from '@nestjs/core';
 
 import { AuthFailures } from '../auth/auth-failures.service.js';
 import { AuthMetrics } from '../auth/auth.metrics.js';
-import { RolesGuard } from '../auth/roles.guard.js';
+import { RightsGuard } from '../auth/rights.guard.js';
 import type { BerthConfig } from '../config/berth.config.js';
 import { HealthModule } from '../health/health.module.js';
 import { StoreHealth } from '../health/store-health.service.js';
@@ -13,7 +13,7 @@ import { RedisModule } from '../redis/redis.module.js';
 import { TenantRegistryService } from '../tenants/tenant-registry.service.js';
 import { CONFIG, LOGGER } from '../tokens.js';
 
-/** What every app has: configuration, log, Redis, metrics, health, roles and open tenants. `createApp` puts it beside the app's own module. */
+/** What every app has: configuration, log, Redis, metrics, health, rights and open tenants. `createApp` puts it beside the app's own module. */
 @Global()
 @Module({})
 export class ServiceKitModule {
@@ -24,7 +24,7 @@ export class ServiceKitModule {
       providers: [
         { provide: CONFIG, useValue: config },
         { provide: LOGGER, useValue: logger },
-        { provide: APP_GUARD, useClass: RolesGuard },
+        { provide: APP_GUARD, useClass: RightsGuard },
         AuthMetrics,
         AuthFailures,
         TenantRegistryService,

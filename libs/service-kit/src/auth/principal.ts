@@ -25,6 +25,11 @@ export function maySpeakFor(principal: Principal, node: string): boolean {
   return principal.nodes.some((glob) => matches(glob, node));
 }
 
+/** Whether the caller may see a session that is on this node, or on none. */
+export function mayReadOf(principal: Principal, node: string | null): boolean {
+  return principal.nodes === null || (node !== null && maySpeakFor(principal, node));
+}
+
 /** Without a regular expression: a glob of many stars must not take time that grows with their power. */
 function matches(glob: string, name: string): boolean {
   const parts = glob.split('*');

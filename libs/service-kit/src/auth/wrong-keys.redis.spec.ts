@@ -10,10 +10,10 @@ import type { BerthConfig } from '../config/berth.config.js';
 import { loadConfig } from '../config/load-config.js';
 import { createLogger } from '../logging/logger.js';
 import { newKey } from './authenticate.js';
-import { Roles } from './roles.guard.js';
+import { Needs } from './rights.guard.js';
 
 @Controller('v1')
-@Roles('node')
+@Needs('node.speak')
 class ThingsController {
   @Get('thing')
   thing(): unknown {

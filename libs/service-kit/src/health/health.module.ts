@@ -11,7 +11,7 @@ import {
 import type { FastifyReply } from 'fastify';
 import type { Cluster, Redis } from 'ioredis';
 
-import { Open } from '../auth/roles.guard.js';
+import { Open } from '../auth/rights.guard.js';
 import { REDIS } from '../tokens.js';
 import { memoryCheck } from './memory-check.js';
 import { ReadinessChecks, type Readiness } from './readiness.js';

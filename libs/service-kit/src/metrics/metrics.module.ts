@@ -1,7 +1,7 @@
 import { Controller, Get, Global, Module, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 
-import { Roles } from '../auth/roles.guard.js';
+import { Needs } from '../auth/rights.guard.js';
 import { Metrics } from './metrics.service.js';
 
 @Controller()
@@ -9,7 +9,7 @@ export class MetricsController {
   constructor(private readonly metrics: Metrics) {}
 
   @Get('metrics')
-  @Roles('viewer', 'operator', 'node')
+  @Needs('metrics.read')
   async read(@Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
     const { registry } = this.metrics;
     void reply.header('Content-Type', registry.contentType);

@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { breath } from '../breath.js';
 import { historyError } from '../errors.js';
 import { COLUMN_NAMES } from '../model/row.js';
-import { conditionOf, type HistoryFilter } from '../read/filter.js';
+import { conditionOf, rowFilter, type HistoryFilter } from '../read/filter.js';
 import type { Store } from '../store/store.js';
 import { csvLine, type CsvValue } from './csv.js';
 import { jsonLine } from './json-line.js';
@@ -54,7 +54,7 @@ async function chunkAfter(
     : sql``;
   try {
     const { rows } = await sql<{ list: string | null }>`select ${store.listOfLists(COLUMN_NAMES)} as list
-      from (select * from sessions where ${conditionOf(tenant, filter)} ${onwards}
+      from (select * from sessions where ${conditionOf(tenant, rowFilter(store, filter))} ${onwards}
       order by start_time, session_id limit ${CHUNK_ROWS}) as chunk`.execute(store.db);
     return JSON.parse(rows[0]?.list ?? '[]') as CsvValue[][];
   } catch (error) {

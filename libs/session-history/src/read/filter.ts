@@ -3,14 +3,33 @@ import { sql, type RawBuilder } from 'kysely';
 
 import type { Window } from '../model/buckets.js';
 import { STATUSES, timeText, type Status } from '../model/row.js';
+import type { Store } from '../store/store.js';
 import { tenantIs } from './sums.js';
 
-/** Which rows: those that began since then, of this user, to this host, with this status. What is absent lets everything through. */
+/**
+ * Which rows: those that began since then, of this user, to this host, with this status, on a node that one of these patterns names (`*`
+ * stands for any characters). What is absent lets everything through.
+ */
 export interface HistoryFilter {
   sinceMs?: number | undefined;
   user?: string | undefined;
   destIp?: string | undefined;
   status?: Status | undefined;
+  nodes?: readonly string[] | undefined;
+}
+
+/** A filter as one of the databases is asked. */
+export type RowFilter = Omit<HistoryFilter, 'nodes'> & { onNodes?: RawBuilder<boolean> | undefined };
+
+/** No index answers for nodes: each row of the filter's time is looked at. */
+export function rowFilter<T extends HistoryFilter>(
+  store: Store,
+  { nodes, ...filter }: T,
+): Omit<T, 'nodes'> & RowFilter {
+  if (nodes === undefined) return filter;
+  const named = nodes.map((pattern) => store.matches(sql.ref('sessions.node'), pattern));
+  // A row without a node is nobody's, also where the pattern is `*`.
+  return { ...filter, onNodes: sql<boolean>`sessions.node <> '' and (${sql.join([sql`1 = 0`, ...named], sql` or `)})` };
 }
 
 export function isStatus(word: string): word is Status {
@@ -21,7 +40,10 @@ export function isStatus(word: string): word is Status {
  * The filter as SQL. The condition that leaves the fewest is put so that its index serves, which has the rows in the order of their start
  * as well; the others so that theirs do not.
  */
-export function conditionOf(tenant: string, { sinceMs, user, destIp, status }: HistoryFilter): RawBuilder<boolean> {
+export function conditionOf(
+  tenant: string,
+  { sinceMs, user, destIp, status, onNodes }: RowFilter,
+): RawBuilder<boolean> {
   const parts: RawBuilder<unknown>[] = [];
   const add = (column: string, value: string | undefined) => {
     if (value === undefined) return;
@@ -33,6 +55,7 @@ export function conditionOf(tenant: string, { sinceMs, user, destIp, status }: H
   add('status', status);
   parts.push(parts.length === 0 ? tenantIs(tenant) : sql`sessions.tenant = ${tenant}`);
   if (sinceMs !== undefined) parts.push(sql`sessions.start_time >= ${timeText(sinceMs)}`);
+  if (onNodes !== undefined) parts.push(onNodes);
   return sql<boolean>`${sql.join(parts, sql` and `)}`;
 }
 
@@ -60,8 +83,9 @@ export function scopeOf({
   user,
   destIp,
   status,
-}: HistoryFilter): { scope: 'total' | 'user' | 'status'; name: string } | null {
-  if (destIp !== undefined || (user !== undefined && status !== undefined)) return null;
+  onNodes,
+}: RowFilter): { scope: 'total' | 'user' | 'status'; name: string } | null {
+  if (onNodes !== undefined || destIp !== undefined || (user !== undefined && status !== undefined)) return null;
   if (user !== undefined) return user === '' ? null : { scope: 'user', name: user };
   return status === undefined ? { scope: 'total', name: '' } : { scope: 'status', name: status };
 }

@@ -5,7 +5,7 @@ import type { FullLimit } from '../model/event.js';
 import type { SessionRow } from '../model/row.js';
 import type { Database, Store } from '../store/store.js';
 import { readCursor, writeCursor, type Cursor } from './cursor.js';
-import { conditionOf, SORTS, type HistoryFilter, type Sort } from './filter.js';
+import { conditionOf, rowFilter, SORTS, type HistoryFilter, type RowFilter, type Sort } from './filter.js';
 import { countOf, placeOf } from './place.js';
 
 export const MAX_PAGE_SIZE = 1_000;
@@ -47,8 +47,9 @@ export async function historyPage(store: Store, tenant: string, query: HistoryQu
   }
   const cursor = query.cursor === undefined ? null : readCursor(query.cursor);
   const order = cursor ?? { sort: query.sortBy ?? 'start_time', descending: query.sortDir !== 'asc' };
+  const filter = rowFilter(store, query);
   return await store.read(async (db) => {
-    const total = await countOf(db, tenant, query);
+    const total = await countOf(db, tenant, filter);
     if (order.sort !== 'start_time' && total > MAX_SORTED_ROWS) {
       throw new InvalidInputError(
         'sort_by',
@@ -56,8 +57,8 @@ export async function historyPage(store: Store, tenant: string, query: HistoryQu
       );
     }
     const rows = cursor
-      ? await rowsAfter(db, tenant, query, cursor, pageSize)
-      : await rowsOnPage(db, tenant, query, order, pageSize, (page - 1) * pageSize, total);
+      ? await rowsAfter(db, tenant, filter, cursor, pageSize)
+      : await rowsOnPage(db, tenant, filter, order, pageSize, (page - 1) * pageSize, total);
     const last = rows.length < pageSize ? undefined : rows.at(-1);
     const nextCursor = last ? writeCursor(cursorAt(last, order)) : null;
     return { rows, total, page, pageSize, totalPages: Math.ceil(total / pageSize), nextCursor };
@@ -69,7 +70,7 @@ type Order = Pick<Cursor, 'sort' | 'descending'>;
 async function rowsOnPage(
   db: Database,
   tenant: string,
-  filter: HistoryFilter,
+  filter: RowFilter,
   order: Order,
   limit: number,
   offset: number,
@@ -84,7 +85,7 @@ async function rowsOnPage(
   return await select(db, bounded, order, limit, place.offset);
 }
 
-async function rowsAfter(db: Database, tenant: string, filter: HistoryFilter, cursor: Cursor, limit: number) {
+async function rowsAfter(db: Database, tenant: string, filter: RowFilter, cursor: Cursor, limit: number) {
   const { sort, descending, value, start, id } = cursor;
   const than = sql.raw(descending ? '<' : '>');
   // The first comparison says nothing new; it is what an index can use.

@@ -3,7 +3,7 @@ import { sql, type RawBuilder } from 'kysely';
 import { dayOf, HOUR_MS, hourMs, windowSince } from '../model/buckets.js';
 import { timeText } from '../model/row.js';
 import type { Database } from '../store/store.js';
-import { ALL_TIME, conditionOf, scopeOf, type HistoryFilter } from './filter.js';
+import { ALL_TIME, conditionOf, scopeOf, type RowFilter } from './filter.js';
 import { openHours } from './open-hours.js';
 import { isOpen } from './sums.js';
 
@@ -18,19 +18,13 @@ interface Stretch {
 const DAY_ENDS = 'T24';
 
 /** How many rows a filter lets through: from the sums where they tell, so that it costs the same however many they are. */
-export async function countOf(db: Database, tenant: string, filter: HistoryFilter): Promise<number> {
+export async function countOf(db: Database, tenant: string, filter: RowFilter): Promise<number> {
   if (scopeOf(filter) === null) return await countRows(db, conditionOf(tenant, filter));
   return (await stretchesOf(db, tenant, filter)).reduce((sum, { rows }) => sum + rows, 0);
 }
 
 /** Where the row number `offset` in the order of the start is to be looked for: from which time on, and after how many rows. */
-export async function placeOf(
-  db: Database,
-  tenant: string,
-  filter: HistoryFilter,
-  offset: number,
-  descending: boolean,
-) {
+export async function placeOf(db: Database, tenant: string, filter: RowFilter, offset: number, descending: boolean) {
   if (scopeOf(filter) === null) return { bound: null, offset };
   const days = await stretchesOf(db, tenant, filter);
   const day = skip(days, offset, descending);
@@ -56,7 +50,7 @@ function bounded(found: { stretch: Stretch; offset: number } | null, descending:
 }
 
 /** The filter's time, oldest first: what is left of the first hour, the hours of the first day, days. */
-async function stretchesOf(db: Database, tenant: string, filter: HistoryFilter): Promise<Stretch[]> {
+async function stretchesOf(db: Database, tenant: string, filter: RowFilter): Promise<Stretch[]> {
   const window = filter.sinceMs === undefined ? ALL_TIME : windowSince(filter.sinceMs);
   const first: Stretch[] = [];
   if (filter.sinceMs !== undefined && window.since < window.rowsUntil) {
@@ -82,11 +76,11 @@ function merged(stretches: readonly Stretch[]): Stretch[] {
   return [...all.values()].toSorted((a, b) => (a.from < b.from ? -1 : 1));
 }
 
-async function hoursOf(db: Database, tenant: string, filter: HistoryFilter, { from, until }: Stretch) {
+async function hoursOf(db: Database, tenant: string, filter: RowFilter, { from, until }: Stretch) {
   return await bucketsOf(db, tenant, filter, sql`span = 1 and bucket >= ${from} and bucket < ${until}`);
 }
 
-async function bucketsOf(db: Database, tenant: string, filter: HistoryFilter, which: RawBuilder<unknown>) {
+async function bucketsOf(db: Database, tenant: string, filter: RowFilter, which: RawBuilder<unknown>) {
   const { scope, name } = scopeOf(filter) ?? { scope: 'total', name: '' };
   const { rows } = await sql<{
     span: number;

@@ -52,6 +52,7 @@ export function postgresStore(url: string): Store {
     elements: (json) => sql`json_array_elements(${json}::json) as r(value)`,
     entry: (at, type) => `cast(r.value->>${at} as ${type})`,
     listOfLists: (columns) => sql`json_agg(json_build_array(${sql.join(columns.map((name) => sql.ref(name)))}))::text`,
+    matches: (column, pattern) => sql`${column} like ${pattern.replaceAll(/[\\%_]/g, '\\$&').replaceAll('*', '%')}`,
     close: () => db.destroy(),
   };
 }

@@ -66,6 +66,8 @@ export function sqliteStore(path: string | null): Store {
     // What JSON has is what the column wants: text as text, numbers as numbers.
     entry: (at) => `r.value->>${at}`,
     listOfLists: (columns) => sql`json_group_array(json_array(${sql.join(columns.map((name) => sql.ref(name)))}))`,
+    // Of what `glob` reads as more than itself all but the star stands in brackets.
+    matches: (column, pattern) => sql`${column} glob ${pattern.replaceAll(/[?[]/g, '[$&]')}`,
     async close() {
       await checkpoints?.close();
       // Statements live on until they are collected, so that closing alone would leave the log as it is.

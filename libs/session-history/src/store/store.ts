@@ -64,5 +64,7 @@ export interface Store {
   entry(at: number, type: string): string;
   /** Many rows as one JSON text, which a driver hands over several times faster: a list of a list of values a row. */
   listOfLists(columns: readonly string[]): RawBuilder<string | null>;
+  /** Whether a text is as the pattern, in which `*` stands for any characters and every other one for itself. */
+  matches(column: RawBuilder<unknown>, pattern: string): RawBuilder<boolean>;
   close(): Promise<void>;
 }

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { Controller, Get, Inject, Query, Res, StreamableFile } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 
-import { Caller, ifUndelivered, LOGGER, parseQuery, rfc3339, Roles, type Logger, type Principal } from '#service-kit';
+import { Caller, ifUndelivered, LOGGER, parseQuery, rfc3339, type Logger, type Principal, Needs } from '#service-kit';
 
 import { Tenants } from '../../tenants.service.js';
 import { History } from '../history.service.js';
@@ -18,7 +18,7 @@ const FORMATS = {
 
 /** All rows of a filter as a file, however many. */
 @Controller('api/sessions/history')
-@Roles('viewer', 'operator')
+@Needs('sessions.read')
 export class ExportController {
   constructor(
     private readonly history: History,
@@ -40,7 +40,7 @@ export class ExportController {
     const tenant = this.tenants.of(caller);
     const { format, ...asked } = parseQuery(exportQuery, query);
     const { name, type } = FORMATS[format];
-    const filter = this.questions.filter(tenant, asked);
+    const filter = this.questions.filter(caller, asked);
     const chunks = this.history.readable.export(tenant.name, filter, name);
     const text = new CountedText(await begun(chunks), this.logger);
     const stream = Readable.from(text, { objectMode: false });

@@ -1,6 +1,6 @@
 import { Controller, Get, Param, Query } from '@nestjs/common';
 
-import { Caller, parseQuery, Roles, type Principal, type TenantConfig } from '#service-kit';
+import { Caller, parseQuery, type Principal, type TenantConfig, Needs } from '#service-kit';
 import type { HistoryQuery } from '#session-history';
 
 import { Tenants } from '../../tenants.service.js';
@@ -11,7 +11,7 @@ import { Questions } from './questions.js';
 
 /** Who was aboard, and who was refused, row by row. */
 @Controller('api')
-@Roles('viewer', 'operator')
+@Needs('sessions.read')
 export class HistoryController {
   constructor(
     private readonly history: History,
@@ -23,7 +23,7 @@ export class HistoryController {
   async list(@Caller() caller: Principal, @Query() query: unknown) {
     const tenant = this.tenants.of(caller);
     const asked = parseQuery(historyQuery, query);
-    const filter = this.questions.filter(tenant, asked);
+    const filter = this.questions.filter(caller, asked);
     return await this.page(tenant, { ...filter, ...this.questions.page(asked) });
   }
 
@@ -32,15 +32,16 @@ export class HistoryController {
     const tenant = this.tenants.of(caller);
     const user = this.tenants.user(tenant, written, 'user');
     const asked = parseQuery(userHistoryQuery, query);
-    const filter = { ...this.questions.filter(tenant, asked), user };
+    const filter = { ...this.questions.filter(caller, asked), user };
     return await this.page(tenant, { ...filter, ...this.questions.page(asked) });
   }
 
   @Get('sessions/violations')
+  @Needs('fleet.read')
   async violations(@Caller() caller: Principal, @Query() query: unknown) {
     const tenant = this.tenants.of(caller);
     const { timeRange, page, limit: pageSize } = parseQuery(violationsQuery, query);
-    const { sinceMs } = this.questions.filter(tenant, { timeRange });
+    const { sinceMs } = this.questions.filter(caller, { timeRange });
     const { readable } = this.history;
     const found = await readable.violations(tenant.name, { sinceMs, page, pageSize });
     return { ...violationsView(found), ...gapsView(await readable.gaps(tenant.name, sinceMs)) };

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 
-import { parseDurationMs, type TenantConfig } from '#service-kit';
+import { parseDurationMs, type Principal } from '#service-kit';
 import { InvalidInputError } from '#session-core';
 import type { HistoryFilter, HistoryQuery } from '#session-history';
 
@@ -25,8 +25,9 @@ export class Questions {
     private readonly tenants: Tenants,
   ) {}
 
-  /** Which rows. */
-  filter(tenant: TenantConfig, asked: Asked): HistoryFilter {
+  /** Which rows; for a caller that is bound to nodes, of those that are theirs. */
+  filter(caller: Principal, asked: Asked): HistoryFilter {
+    const tenant = this.tenants.of(caller);
     const { user, username, dest_ip: destIp, status } = asked;
     const [name, written] = saidOnce({ user, username }) ?? [];
     const windowMs = this.windowMs(asked);
@@ -34,6 +35,7 @@ export class Questions {
       user: written === undefined ? undefined : this.tenants.user(tenant, written, name),
       destIp,
       status,
+      nodes: caller.nodes ?? undefined,
       sinceMs: windowMs === undefined ? undefined : Date.now() - windowMs,
     };
   }

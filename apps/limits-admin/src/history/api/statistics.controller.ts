@@ -1,6 +1,6 @@
 import { Controller, Get, Query } from '@nestjs/common';
 
-import { Caller, parseQuery, rfc3339, Roles, type Principal, type TenantConfig } from '#service-kit';
+import { Caller, parseQuery, rfc3339, type Principal, type TenantConfig, Needs } from '#service-kit';
 import { InvalidInputError } from '#session-core';
 import type { PeakOf } from '#session-history';
 
@@ -15,7 +15,7 @@ const GROUP = /^[a-z0-9-]{1,32}:[^\p{Cc}\p{Cs}]{1,128}$/u;
 
 /** What history adds up to. */
 @Controller('api/sessions')
-@Roles('viewer', 'operator')
+@Needs('fleet.read')
 export class StatisticsController {
   constructor(
     private readonly history: History,

@@ -121,7 +121,7 @@ const key = section({
   role: setting(oneOf(ROLES), { text: 'What it may do.' }),
   tenant: setting(text('the name of a tenant').default('default'), { text: 'The tenant it speaks for.' }),
   nodes: setting(z.array(text('a node name; * stands for any characters'), { error: () => 'a list' }).optional(), {
-    text: 'The nodes it may speak for, `*` standing for any characters.',
+    text: 'The nodes it may speak for, `*` standing for any characters; it sees and ends their sessions alone.',
     default: 'all',
   }),
   emergency: setting(flag().default(false), { text: 'Whether a node key may ask for emergency sessions.' }),

@@ -5,12 +5,20 @@ import type { FastifyRequest } from 'fastify';
 import type { Role } from '../config/berth.config.js';
 import { ProblemException } from '../problems/problem.js';
 import type { Principal } from './principal.js';
+import { RIGHTS, rolesWith, type BoundKeys, type Right } from './rights.js';
 
-const ROLES = 'berth.roles';
+interface Needed {
+  roles: readonly Role[];
+  bound: BoundKeys;
+}
+
+const UNNAMED: Needed = { roles: ['admin'], bound: 'nothing' };
+
+const RIGHT = 'berth.right';
 const OPEN = 'berth.open';
 
-/** Who may call this controller or method besides `admin`. Without it only `admin` may. */
-export const Roles = (...roles: Role[]) => SetMetadata(ROLES, roles);
+/** Which right a call of this controller or method needs. Without it only an `admin` whose key is not bound to nodes may. */
+export const Needs = (right: Right) => SetMetadata(RIGHT, right);
 
 /** Anybody may call, without a key: for `/health/*` alone. */
 export const Open = () => SetMetadata(OPEN, true);
@@ -18,20 +26,31 @@ export const Open = () => SetMetadata(OPEN, true);
 /** Injects the `Principal` of the request into a controller's method. */
 export const Caller = createParamDecorator((_: unknown, context: ExecutionContext): Principal => principalOf(context));
 
-/** Lets a request pass if its role may call; who it is was found out before its body was read. */
+/** Lets a request pass if its caller has the right; who it is was found out before its body was read. */
 @Injectable()
-export class RolesGuard implements CanActivate {
+export class RightsGuard implements CanActivate {
   constructor(private readonly reflector: Reflector) {}
 
   canActivate(context: ExecutionContext): boolean {
     const targets = [context.getHandler(), context.getClass()];
     if (this.reflector.getAllAndOverride<boolean | undefined>(OPEN, targets) === true) return true;
-    const allowed = this.reflector.getAllAndOverride<Role[] | undefined>(ROLES, targets) ?? [];
-    const { role } = principalOf(context);
-    if (role === 'admin' || allowed.includes(role)) return true;
+    const right = this.reflector.getAllAndOverride<Right | undefined>(RIGHT, targets);
+    assertHas(
+      principalOf(context),
+      right === undefined ? UNNAMED : { roles: rolesWith(right), bound: RIGHTS[right].bound },
+    );
+    return true;
+  }
+}
+
+function assertHas({ role, nodes }: Principal, { roles: allowed, bound }: Needed): void {
+  if (!allowed.includes(role)) {
+    throw new ProblemException('forbidden', `This call needs the role ${allowed.join(' or ')}; the key has ${role}`);
+  }
+  if (nodes !== null && bound === 'nothing') {
     throw new ProblemException(
       'forbidden',
-      `This call needs the role ${['admin', ...allowed].join(' or ')}; the key has ${role}`,
+      'This call is about all nodes, and the key is bound to some by auth.keys.nodes; use a key without nodes',
     );
   }
 }

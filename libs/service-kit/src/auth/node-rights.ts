@@ -1,5 +1,7 @@
-import { maySpeakFor, ProblemException, type Principal } from '#service-kit';
 import type { SessionRef, SessionStore, TenantRef } from '#session-core';
+
+import { ProblemException } from '../problems/problem.js';
+import { mayReadOf, type Principal } from './principal.js';
 
 /**
  * Refuses a key that is bound to some nodes where the session is on another one, or on none. Other keys cost no look-up.
@@ -19,21 +21,12 @@ export async function assertMaySpeakForSession(
   const session = outcome.kind === 'unknown' ? null : outcome.session;
   // The end of an unknown id is remembered without node and user; nobody's session is touched by it.
   if (session === null || (outcome.kind === 'ended' && session.user === '' && session.node === null)) return;
-  if (session.node === null || !maySpeakFor(caller, session.node)) throw notForThisNode();
+  if (!mayReadOf(caller, session.node)) throw notForThisNode();
 }
 
 /** Refuses a key that is bound to some nodes where the admission names another one, or none. */
 export function assertMaySpeakForNode(caller: Principal, node: string | null): void {
-  if (caller.nodes !== null && (node === null || !maySpeakFor(caller, node))) throw notForThisNode();
-}
-
-/** Refuses `emergency` to a key that has no right to it. */
-export function assertMayAskFor(caller: Principal, priority: unknown): void {
-  if (priority !== 'emergency' || caller.emergency) return;
-  throw new ProblemException(
-    'forbidden',
-    'priority emergency needs a key with role admin or emergency: true; send priority normal',
-  );
+  if (!mayReadOf(caller, node)) throw notForThisNode();
 }
 
 function notForThisNode(): ProblemException {

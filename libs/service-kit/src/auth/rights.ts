@@ -1,0 +1,87 @@
+import type { Role } from '../config/berth.config.js';
+
+/** What a key that is bound to nodes (`auth.keys.nodes`) gets of a call: all of it, what is of its nodes, or nothing. */
+export type BoundKeys = 'all' | 'their nodes' | 'nothing';
+
+export interface RightKind {
+  /** Who has it besides `admin`, which has every right. */
+  roles: readonly Role[];
+  bound: BoundKeys;
+  /** What it is the right to do, for the table in docs/api.md. */
+  says: string;
+  /** The calls that need it, for the same table. */
+  calls: string;
+}
+
+const right = (roles: readonly Role[], bound: BoundKeys, says: string, calls: string): RightKind => ({
+  roles,
+  bound,
+  says,
+  calls,
+});
+
+const WATCHERS = ['viewer', 'operator'] as const;
+const ANYBODY = ['node', ...WATCHERS] as const;
+
+/**
+ * The one table of who may do what. Each route names its right, and `RightsGuard` holds it; docs/api.md shows this table, and the access
+ * tests of the services try every route against it. Where bound keys get what is of their nodes, the route itself has to see to it.
+ */
+export const RIGHTS = {
+  'docs.read': right(ANYBODY, 'all', 'read the list of calls', '`/docs`'),
+  'metrics.read': right(ANYBODY, 'nothing', 'read the metrics, which name the fullest users', '`/metrics`'),
+  'node.speak': right(
+    ['node'],
+    'their nodes',
+    'admit, check, confirm, renew, hand over and end sessions; beat, list and take commands',
+    'all of `/v1` but the next row',
+  ),
+  'session.read': right(ANYBODY, 'their nodes', 'see one session', '`GET /v1/sessions/{id}`'),
+  'sessions.read': right(
+    WATCHERS,
+    'their nodes',
+    'see who is and was aboard, and the nodes',
+    '`/active`, `/history`, `/history/export`, `/api/users/{user}/sessions`, `/nodes`',
+  ),
+  'fleet.read': right(
+    WATCHERS,
+    'nothing',
+    'see users, and what the whole tenant adds up to',
+    '`/users`, `/stats`, `/violations`, `/peaks`, `/traffic`, `/groups`, `/tenants`, `/fuses`, `/dead-letters`, `/limits:simulate`',
+  ),
+  'limits.read': right(WATCHERS, 'all', 'see limits', '`GET /limits` and below'),
+  'limits.change': right(
+    ['operator'],
+    'nothing',
+    'change limits, classes and groups',
+    '`PUT`, `POST` and `DELETE` of `/limits`, `/groups`, `/users/{username}/class` and `…/temporary-limit`',
+  ),
+  'fleet.mend': right(
+    ['operator'],
+    'nothing',
+    'let fuses through; replay and discard dead letters',
+    '`POST` and `DELETE` of `/fuses`, `/dead-letters`',
+  ),
+  'sessions.end': right(
+    [],
+    'their nodes',
+    'end sessions and forget nodes',
+    '`DELETE /{id}`, `/{id}/terminate`, `DELETE /users/{username}/sessions`, `DELETE /nodes/{node}`',
+  ),
+} as const satisfies Record<string, RightKind>;
+
+export type Right = keyof typeof RIGHTS;
+
+/** Who has the right, the weakest first. */
+export function rolesWith(name: Right): readonly Role[] {
+  return [...RIGHTS[name].roles, 'admin'];
+}
+
+/** The rows of docs/api.md. */
+export function rightsTable(): string {
+  const rows = Object.entries(RIGHTS).map(([name, { says, calls, bound }]) => {
+    const has = rolesWith(name as Right).map((role) => `\`${role}\``);
+    return `| ${says} | ${calls} | ${has.join(', ')} | ${bound} |`;
+  });
+  return ['| right to | calls | roles | keys with `nodes` get |', '| --- | --- | --- | --- |', ...rows].join('\n');
+}
