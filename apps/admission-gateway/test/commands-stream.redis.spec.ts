@@ -218,3 +218,34 @@ describe('a stream of commands', () => {
     expect((await open({ headers }, at)).status).toBe(200);
   });
 });
+
+describe('Command streams a key have a bound', () => {
+  it('and so have those of a node: one more is 429 with Retry-After, until another is closed', async () => {
+    const held = await Promise.all(Array.from({ length: 16 }, async () => await open()));
+    expect(held.map(({ status }) => status)).toEqual(held.map(() => 200));
+    const refused = await fetch(`http://127.0.0.1:${port}/v1/nodes/${NODE}/commands`);
+    expect([refused.status, Number(refused.headers.get('retry-after'))]).toEqual([429, 15]);
+    expect(await refused.json()).toMatchObject({
+      code: 'too-many-requests',
+      detail: expect.stringContaining(`Node ${NODE} has 16 event streams`),
+    });
+    // Others are not in the way of this one.
+    expect((await open({ node: 'b2bua-2' })).status).toBe(200);
+    held[0]?.close();
+    await eventually(async () => expect((await open()).status).toBe(200));
+  });
+
+  it('over all nodes; streams that end give their places back', async () => {
+    const held: EventClient[] = [];
+    for (let at = 0; at < 1_000; at += 50) {
+      const nodes = Array.from({ length: 50 }, (_, i) => `b2bua-${at + i}`);
+      held.push(...(await Promise.all(nodes.map(async (node) => await open({ node })))));
+    }
+    expect(held.every(({ status }) => status === 200)).toBe(true);
+    const refused = await fetch(`http://127.0.0.1:${port}/v1/nodes/one-more/commands`);
+    expect([refused.status, refused.headers.has('retry-after')]).toEqual([429, true]);
+    expect(await refused.json()).toMatchObject({ detail: expect.stringContaining('This key has 1000 event streams') });
+    for (const client of held) client.close();
+    await eventually(async () => expect((await open({ node: 'one-more' })).status).toBe(200));
+  });
+});
