@@ -16,6 +16,7 @@ import {
 import { Clock } from '../clock.js';
 import { withoutExpired } from './layer.js';
 import type { Layers } from './layer-edits.js';
+import { refuseTooMany } from './most-limits.js';
 import { refuseNewProblems } from './new-problems.js';
 
 /** The limits at a moment of the Redis clock. */
@@ -73,7 +74,7 @@ export class LimitsService {
   /**
    * Makes one change, whole or not at all. An edit that changes nothing leaves the version alone.
    *
-   * Throws `invalid-request` for limits that cannot be, naming each path; LimitsConflictError where others were faster.
+   * Throws `invalid-request` for limits that cannot be, naming each path; `too-many-limits`; LimitsConflictError where others were faster.
    */
   async change(tenant: TenantConfig, { by, reason, what, edit, version }: LimitsEdit): Promise<EditedLimits> {
     const edited = await this.inTurn(tenant, async () => {
@@ -86,6 +87,7 @@ export class LimitsService {
         if (version !== undefined && !isSame(api, read.api)) throw changedMeanwhile('');
         before = effectiveLimits({ ...read, api });
         const layer = withoutExpired(edit({ file: read.file, api }, origin), nowMs);
+        refuseTooMany(api, layer);
         refuseNewProblems(before, effectiveLimits({ ...read, api: layer }), tenant.shards);
         return layer;
       };
