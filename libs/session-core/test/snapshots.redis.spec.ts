@@ -307,6 +307,28 @@ describe('a session that is not listed', () => {
     expect(await books.redis.exists(keys.missing(NODE, EPOCH))).toBe(0);
   });
 
+  it('a refused empty list leaves nothing behind, whatever of it came before', async () => {
+    await ghost();
+    await r.list([entry('a')]);
+    books.clock.advance(1_000);
+    const mark = await r.beat();
+    books.clock.advance(1_000);
+    const everything = async () => {
+      const names = (await books.redis.keys('*')).toSorted();
+      return await Promise.all(
+        names.map(async (name) => [name, (await books.redis.dumpBuffer(name))?.toString('hex')]),
+      );
+    };
+    const before = await everything();
+    expect(await r.part({ mark })).toEqual({ kind: 'empty' });
+    expect(await everything()).toEqual(before);
+    expect(await r.part({ mark, part: 1, parts: 2 })).toEqual({ kind: 'part' });
+    const half = await everything();
+    expect(await r.part({ mark, part: 2, parts: 2 })).toEqual({ kind: 'empty' });
+    expect(await everything()).toEqual(half);
+    expect(await r.part({ mark, part: 2, parts: 2, none: true })).toMatchObject({ kind: 'complete' });
+  });
+
   it('is not judged by a list of which the shard has lost what it said', async () => {
     await ghost();
     await r.list([entry('a')]);

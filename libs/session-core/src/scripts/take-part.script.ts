@@ -21,8 +21,8 @@ export async function takePart(
   { node, epoch, mark, part, parts, sessions, none }: SnapshotPart,
   { taken, worker }: { taken: boolean; worker: number },
 ): Promise<TakenPart> {
-  const args = [node, epoch, mark, part, parts, taken ? sessions.length : '', none === true ? 1 : 0, worker];
-  const reply = new ReplyReader(await takeScript.inTenant(context, args));
+  const said = [node, epoch, mark, part, parts, sessions.length, none === true ? 1 : 0];
+  const reply = new ReplyReader(await takeScript.inTenant(context, [...said, worker, taken ? 1 : 0]));
   const kind = reply.text();
   switch (kind) {
     case 'open':
