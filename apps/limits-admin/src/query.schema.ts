@@ -1,5 +1,7 @@
 import { z } from 'zod';
 
+import { readWholeNumber } from '#session-core';
+
 const MAX_PAGE_SIZE = 1_000;
 const DEFAULT_PAGE_SIZE = 50;
 
@@ -8,7 +10,7 @@ function queryNumber(min: number, max: number, absent: number) {
   const expected = { error: () => `must be a whole number from ${min} to ${max}` };
   const read = (value: unknown) => {
     if (value === '') return absent;
-    return typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value;
+    return typeof value === 'string' ? (readWholeNumber(value) ?? value) : value;
   };
   return z.preprocess(read, z.int(expected).min(min, expected).max(max, expected)).default(absent);
 }

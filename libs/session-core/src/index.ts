@@ -40,6 +40,7 @@ export { Probes, type ProbesOptions } from './probes.js';
 export { Pulses, type PulsesOptions } from './pulses.js';
 export type { ReconciliationProgress } from './reconciliation.js';
 export { asStoreError } from './store-call.js';
+export { readWholeNumber } from './model/whole-number.js';
 export { isVague, refusedKey, storeFault, storeFaultOf, type StoreFault, type StoreFaultCode } from './store-fault.js';
 export { SnapshotsStore, type SnapshotsStoreOptions } from './snapshots-store.js';
 export {

@@ -1,4 +1,4 @@
-import { InvalidInputError } from '#session-core';
+import { InvalidInputError, readWholeNumber } from '#session-core';
 
 /** An event as it came: flat text from a stream, or JSON from HTTP. */
 export type RawEvent = Readonly<Record<string, unknown>>;
@@ -9,7 +9,6 @@ const NUMBERS = new Set(
   ),
 );
 const JSONS = new Set(['groups', 'metadata', 'channels', 'sessions', 'limits', 'none']);
-const WHOLE_NUMBER = /^\d{1,16}$/;
 
 /**
  * The fields of an event with their types: a stream carries only text, in which numbers are decimal and lists and objects JSON.
@@ -21,7 +20,7 @@ export function typedFields(event: RawEvent): Record<string, unknown> {
 
 function typed(name: string, value: unknown): unknown {
   if (typeof value !== 'string') return value;
-  if (NUMBERS.has(name) && WHOLE_NUMBER.test(value)) return Number(value);
+  if (NUMBERS.has(name)) return readWholeNumber(value) ?? value;
   return JSONS.has(name) ? parsed(name, value) : value;
 }
 

@@ -7,6 +7,7 @@ import {
   EMERGENCY_GROUP,
   EMERGENCY_KIND,
   MAX_GROUPS,
+  readWholeNumber,
   UNPRINTABLE_IN_NAMES,
 } from '#session-core';
 
@@ -16,6 +17,8 @@ const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\uFFFD]/u;
 const UNPRINTABLE_HEADER = /(?![\t\r\n])[\p{Cc}\p{Cs}\uFFFD]/u;
 
 const GROUP = /^[a-z0-9-]{1,32}:/;
+/** CSeq numbers are below 2^31 (RFC 3261 8.1.1.5). */
+export const MAX_ATTEMPT = 2 ** 31 - 1;
 const MAX_PORT = 65_535;
 const MAX_ADDRESS_BYTES = 256;
 /** The longest duration that the configuration takes as well: 3,650 days. */
@@ -45,12 +48,23 @@ function bounded(maxBytes: number, unprintable: RegExp) {
 /** The id that the server gave: a Call-ID, for SIP. */
 export const sessionId = () => text(256);
 
-/** Larger for every new attempt of the same id; for SIP the CSeq number, which is below 2^31 (RFC 3261 8.1.1.5). */
-export const attempt = () => wholeNumber(0, 2 ** 31 - 1);
+/** Larger for every new attempt of the same id; for SIP the CSeq number. */
+export const attempt = () => wholeNumber(0, MAX_ATTEMPT);
 
 export function wholeNumber(min: number, max: number = Number.MAX_SAFE_INTEGER) {
   const expected = `must be a whole number from ${min} to ${max}`;
   return z.number(expected).refine((value) => Number.isSafeInteger(value) && value >= min && value <= max, expected);
+}
+
+/** As `wholeNumber`, in the decimal digits of a query or of an answer that has it as text. */
+export function digits(min: number, max: number = Number.MAX_SAFE_INTEGER) {
+  const expected = `must be a whole number from ${min} to ${max}, in decimal digits`;
+  return z.string(expected).transform((written, context) => {
+    const number = readWholeNumber(written);
+    if (number !== null && number >= min && number <= max) return number;
+    context.addIssue({ code: 'custom', message: expected });
+    return z.NEVER;
+  });
 }
 
 export function listOf<T extends z.ZodType>(item: T, most: number) {

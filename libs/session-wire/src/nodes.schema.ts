@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 import { MAX_PART_SESSIONS, MAX_PARTS } from '#session-core';
 
-import { groups, header, listOf, sessionId, attempt, text, wholeNumber } from './fields.schema.js';
+import { attempt, digits, groups, header, listOf, sessionId, text, wholeNumber } from './fields.schema.js';
 
 const NODE_BYTES = 128;
 const USER_BYTES = 4_096;
@@ -18,8 +18,7 @@ export const epoch = () => wholeNumber(1);
 export const heartbeatBody = z.object({ epoch: epoch(), activeSessions: wholeNumber(0, MOST_CLAIMED).optional() });
 export type HeartbeatBody = z.output<typeof heartbeatBody>;
 
-const mark = () =>
-  z.union([z.string(), z.number()], 'must be the mark of a heartbeat answer').transform(Number).pipe(wholeNumber(0));
+const mark = () => z.union([digits(0), wholeNumber(0)], 'must be the mark of a heartbeat answer');
 
 const heldSession = z.object({
   id: sessionId(),

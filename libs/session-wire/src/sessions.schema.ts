@@ -3,11 +3,13 @@ import { z } from 'zod';
 import {
   attempt,
   destination,
+  digits,
   groups,
   header,
   ipAddress,
   jsonObject,
   listOf,
+  MAX_ATTEMPT,
   port,
   sessionId,
   text,
@@ -92,10 +94,5 @@ export const hintQuery = z.object({ user: header(HEADER_BYTES).optional() });
 export const endQuery = z.object({
   ...hintQuery.shape,
   reason: reason(),
-  attempt: z
-    .string()
-    .regex(/^\d{1,10}$/, 'must be a whole number')
-    .transform(Number)
-    .pipe(attempt())
-    .optional(),
+  attempt: digits(0, MAX_ATTEMPT).optional(),
 });

@@ -241,7 +241,7 @@ describe('groups', () => {
     ['PUT', `/groups/trunk/${'x'.repeat(129)}`, { limit: 1 }, 'name'],
     ['PUT', '/groups/trunk/%00', { limit: 1 }, 'name'],
     ['PUT', '/groups/trunk/west', { limit: '7' }, 'limit'],
-    ['PUT', '/groups/trunk/west', { limit: null }, 'limit'],
+    ['PUT', '/groups/trunk/west', { limit: [null] }, 'limit'],
     ['PUT', '/groups/trunk/west', { parent: 7 }, 'parent'],
     ['PUT', '/groups/trunk/west', { parent: 'acme' }, 'groups.trunk.parents.west'],
     ['PUT', '/groups/trunk/west', { parent: 'trunk:west' }, 'groups.trunk.parents.west'],

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 import { parseDurationMs } from '#service-kit';
-import { LIMIT_ACTIONS, limitTarget } from '#session-core';
+import { LIMIT_ACTIONS, limitTarget, readWholeNumber } from '#session-core';
 
 const MAX_LIMIT = 1_000_000_000;
 const MAX_REASON_BYTES = 1_024;
@@ -22,8 +22,9 @@ export function limit() {
     .transform((value) => Math.max(0, value));
 }
 
+/** With a `+` and blanks around it, as those callers may have written it. */
 const digits = (value: unknown) =>
-  typeof value === 'string' && /^\s*[+-]?\d{1,15}\s*$/.test(value) ? Number(value) : value;
+  typeof value === 'string' ? (readWholeNumber(value.trim().replace(/^\+(?=\d)/, '')) ?? value) : value;
 
 /** As `limit`; digits in a string are taken too, as callers of the single limits have always sent them. */
 export const limitOrDigits = () => z.preprocess(digits, limit());

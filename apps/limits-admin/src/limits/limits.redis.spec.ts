@@ -146,10 +146,19 @@ describe('PUT /limits', () => {
     });
   });
 
+  it('takes null for what is absent, as in every answer that is sent back', async () => {
+    const before = (await admin.call('GET', '/limits')).body;
+    for (const body of [{ maxSessionsPerUser: null }, { enabled: null, max_total_sessions: null, on_lower: null }]) {
+      expect(await admin.call('PUT', '/limits', body)).toMatchObject({ status: 200, body: { success: true } });
+    }
+    expect((await admin.call('GET', '/limits')).body).toEqual(before);
+    await admin.call('PUT', '/limits', { max_sessions_per_user: 7, maxSessionsPerUser: null, version: null });
+    expect((await admin.call('GET', '/limits')).body).toMatchObject({ max_sessions_per_user: 7 });
+  });
+
   it.each([
     [{ max_sessions_per_user: '3' }, 'max_sessions_per_user'],
     [{ max_sessions_per_user: 2.5 }, 'max_sessions_per_user'],
-    [{ maxSessionsPerUser: null }, 'maxSessionsPerUser'],
     [{ max_sessions_per_user: 1e12 }, 'max_sessions_per_user'],
     ['{"max_sessions_per_user":1e999}', 'max_sessions_per_user'],
     [{ enabled: 'true' }, 'enabled'],

@@ -225,7 +225,7 @@ describe('what cannot be', () => {
   it.each([
     [{ max_total_sessions: 2.5 }, 'max_total_sessions'],
     [{ max_total_sessions: '7' }, 'max_total_sessions'],
-    [{ max_sessions_per_ip_per_hour: null }, 'max_sessions_per_ip_per_hour'],
+    [{ max_sessions_per_ip_per_hour: [null] }, 'max_sessions_per_ip_per_hour'],
     [{ total_limit_action: 'explode' }, 'total_limit_action'],
     [{ user_rate: { per_second: 0, burst: 1 } }, 'user_rate.per_second'],
     [{ user_rate: { per_second: 10_001, burst: 1 } }, 'user_rate.per_second'],

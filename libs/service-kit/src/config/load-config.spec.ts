@@ -167,6 +167,11 @@ describe('what wins', () => {
     expect(config.warnings).toHaveLength(2);
   });
 
+  it.each(['0x1F90', '8e3', '0b11', '8080n', 'Infinity', '٨٠٨٠', '8_080'])('takes %s for no number', (text) => {
+    expect(() => load('', { BERTH_ADMIN_PORT: text })).toThrow(/BERTH_ADMIN_PORT.*whole number/s);
+    expect(() => load(`nodes: { lease: '${text}' }`)).toThrow(/nodes\.lease/);
+  });
+
   it('names a misspelt variable', () => {
     expect(load('', { BERTH_REDIS_URI: 'redis://h', BERTH_INSTALL: '0' }).warnings).toEqual([
       'BERTH_REDIS_URI is not read; did you mean BERTH_REDIS_URL?',

@@ -7,7 +7,7 @@ const MAX_REPORTED = 50;
 const MAX_NAME_LENGTH = 64;
 
 /**
- * The body as the schema has it; an empty one counts as `{}`. Throws `invalid-request` with `errors: [{path, message}]`, one
+ * The body as the schema has it; an empty one counts as `{}`, and a field that is null as absent where the schema gives null no meaning of its own. Throws `invalid-request` with `errors: [{path, message}]`, one
  * for each failing field. Fields that the schema does not know are ignored; `unknownFields` names them.
  */
 export function parseBody<T extends z.ZodType>(schema: T, body: unknown): z.output<T> {
@@ -20,9 +20,16 @@ export function parseQuery<T extends z.ZodType>(schema: T, query: unknown): z.ou
 }
 
 function parse<T extends z.ZodType>(schema: T, input: unknown, whole: string): z.output<T> {
-  const result = schema.safeParse(input);
+  let given = input;
+  let result = schema.safeParse(given);
+  while (!result.success) {
+    const rest = withoutNulls(given, result.error.issues);
+    if (rest === null) break;
+    given = rest;
+    result = schema.safeParse(given);
+  }
   if (result.success) return result.data;
-  const errors = result.error.issues.slice(0, MAX_REPORTED).map((issue) => fieldError(issue, input, whole));
+  const errors = result.error.issues.slice(0, MAX_REPORTED).map((issue) => fieldError(issue, given, whole));
   const detail = errors
     .map(({ path, message }) => `${path}: ${message}`)
     .slice(0, 3)
@@ -30,14 +37,38 @@ function parse<T extends z.ZodType>(schema: T, input: unknown, whole: string): z
   throw new ProblemException('invalid-request', errors.length > 3 ? `${detail}; …` : detail, { members: { errors } });
 }
 
+/** What was refused, without the fields that were refused as null; null where there are none. Only then it costs anything. */
+function withoutNulls(input: unknown, issues: readonly z.core.$ZodIssue[]): unknown {
+  const nulls = issues.flatMap(({ path }) => {
+    const name = path.at(-1);
+    const holder = valueAt(input, path.slice(0, -1));
+    return typeof name === 'string' && isObject(holder) && holder[name] === null ? [{ name, path }] : [];
+  });
+  if (nulls.length === 0) return null;
+  const rest = structuredClone(input);
+  for (const { name, path } of nulls) {
+    const holder = valueAt(rest, path.slice(0, -1));
+    if (isObject(holder)) delete holder[name];
+  }
+  return rest;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (value, step) => (value as Record<PropertyKey, unknown> | null | undefined)?.[step],
+    input,
+  );
+}
+
 function fieldError(issue: z.core.$ZodIssue, input: unknown, whole: string): FieldError {
   const path = pathOf(issue.path) || whole;
   if (issue.code === 'unrecognized_keys')
     return { path, message: `unknown: ${issue.keys.slice(0, 5).map(shortened).join(', ')}` };
-  const found = issue.path.reduce<unknown>(
-    (value, step) => (value as Record<PropertyKey, unknown> | null | undefined)?.[step],
-    input,
-  );
+  const found = valueAt(input, issue.path);
   const message = issue.message.replace(/^Invalid input: /, '').replace(/, received undefined$/, '');
   return { path, message: found === undefined && issue.code === 'invalid_type' ? `is required: ${message}` : message };
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { readWholeNumber } from '#session-core';
 import { STATUSES, type Sort } from '#session-history';
 import { host } from '#session-wire';
 
@@ -39,8 +40,7 @@ function oneOf<const T extends readonly string[]>(words: T) {
   return z.enum(words, { error: () => `must be one of ${words.join(', ')}` });
 }
 
-const readNumber = (value: unknown) =>
-  typeof value === 'string' && /^-?\d{1,15}$/.test(value) ? Number(value) : value;
+const readNumber = (value: unknown) => (typeof value === 'string' ? (readWholeNumber(value) ?? value) : value);
 
 function wholeNumber(message: string, min = Number.MIN_SAFE_INTEGER, max = Number.MAX_SAFE_INTEGER) {
   const expected = { error: () => message };
