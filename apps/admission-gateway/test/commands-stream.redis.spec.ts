@@ -244,7 +244,8 @@ describe('Command streams a key have a bound', () => {
     expect(held.every(({ status }) => status === 200)).toBe(true);
     const refused = await fetch(`http://127.0.0.1:${port}/v1/nodes/one-more/commands`);
     expect([refused.status, refused.headers.has('retry-after')]).toEqual([429, true]);
-    expect(await refused.json()).toMatchObject({ detail: expect.stringContaining('This key has 1000 event streams') });
+    const detail = expect.stringContaining('The callers of this tenant have 1000 event streams');
+    expect(await refused.json()).toMatchObject({ detail });
     for (const client of held) client.close();
     await eventually(async () => expect((await open({ node: 'one-more' })).status).toBe(200));
   });

@@ -16,7 +16,7 @@ function queryNumber(min: number, max: number, absent: number) {
 }
 
 export const pageNumber = () => queryNumber(1, 1_000_000_000, 1);
-export const pageSize = () => queryNumber(1, MAX_PAGE_SIZE, DEFAULT_PAGE_SIZE);
+export const pageSize = (absent = DEFAULT_PAGE_SIZE) => queryNumber(1, MAX_PAGE_SIZE, absent);
 
 /** Text in a query, up to so many bytes of UTF-8; undefined where it is absent or empty. */
 export function queryText(maxBytes: number) {

@@ -4,9 +4,11 @@ import type { FastifyReply } from 'fastify';
 
 import {
   assertMaySpeakForNode,
+  CONFIG,
   ifUndelivered,
   LOGGER,
   ProblemException,
+  type BerthConfig,
   type Logger,
   type Principal,
 } from '#service-kit';
@@ -48,6 +50,7 @@ export class CommandFeedService implements OnModuleDestroy {
     private readonly commands: CommandsRepository,
     private readonly host: HttpAdapterHost,
     @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(CONFIG) private readonly config: BerthConfig,
   ) {}
 
   /** Streams the node's commands into this answer until either side closes it. Throws `forbidden` and `too-many-requests` before anything is sent. */
@@ -88,7 +91,10 @@ export class CommandFeedService implements OnModuleDestroy {
     const ofNode = this.feeds.get(tenant)?.streams.get(node)?.size ?? 0;
     if (ofNode >= MOST_OF_A_NODE) throw tooMany(`Node ${node} has ${ofNode} event streams of commands open here`);
     const ofKey = this.openOf(key);
-    if (ofKey >= MOST_OF_A_KEY) throw tooMany(`This key has ${ofKey} event streams of commands open here`);
+    if (ofKey >= MOST_OF_A_KEY)
+      throw tooMany(
+        `${this.config.auth.keys.length > 0 ? 'This key has' : 'The callers of this tenant have'} ${ofKey} event streams of commands open here`,
+      );
   }
 
   private add(tenant: string, node: string, stream: CommandStream): void {

@@ -3,7 +3,7 @@ import { changeBody, temporaryLimitBody } from '../limits/fields.schema.js';
 import { userClassBody } from '../limits/limits.schema.js';
 import { forgetBody, nodesQuery } from '../nodes/nodes.schema.js';
 import { activeQuery, terminateBody, terminateQuery } from '../sessions/sessions.schema.js';
-import { usersQuery } from '../users/users.schema.js';
+import { userQuery, usersQuery } from '../users/users.schema.js';
 import type { Route } from './route.js';
 
 const user = { tag: 'users' };
@@ -27,8 +27,9 @@ export const FLEET_ROUTES: Route[] = [
     method: 'get',
     path: '/api/sessions/users/{username}',
     for: 'fleet.read',
-    summary: 'One user with its sessions',
+    summary: 'One user with a page of its sessions',
     answer: '{username, activeSessions, limit, sessions, lastRefusal, class?, temporary?, origin?, nextCursor?}',
+    query: userQuery,
   },
   {
     ...user,

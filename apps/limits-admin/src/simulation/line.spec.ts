@@ -23,7 +23,7 @@ const breath = () => new Promise((resolve) => setImmediate(resolve));
 function enter(line: Line, caller: string) {
   const task = work();
   const leaving = new AbortController();
-  const result = line.run(caller, leaving.signal, task.run);
+  const result = line.run({ name: caller, shared: 'key' }, leaving.signal, task.run);
   result.catch(() => {});
   return { ...task, task, result, leave: () => leaving.abort() };
 }

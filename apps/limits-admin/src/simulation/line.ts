@@ -4,6 +4,14 @@ import { ProblemException } from '#service-kit';
 const MOST_IN_LINE = 8;
 const MOST_OF_ONE_CALLER = 4;
 
+/** Who asks. */
+export interface LineCaller {
+  /** Tells callers apart. */
+  name: string;
+  /** What those share who count as one caller. */
+  shared: 'key' | 'tenant';
+}
+
 interface Place {
   caller: string;
   begin: () => void;
@@ -18,10 +26,10 @@ export class Line {
   /**
    * Runs the work when those before it are done; null where its caller left first. Throws `too-many-requests` where too many wait already.
    */
-  async run<T>(caller: string, signal: AbortSignal, work: () => Promise<T>): Promise<T | null> {
-    const ofCaller = this.places.filter((place) => place.caller === caller).length;
-    if (this.places.length >= MOST_IN_LINE || ofCaller >= MOST_OF_ONE_CALLER) throw this.tooMany(ofCaller);
-    const place: Place = { caller, begin: () => {} };
+  async run<T>(caller: LineCaller, signal: AbortSignal, work: () => Promise<T>): Promise<T | null> {
+    const ofCaller = this.places.filter((place) => place.caller === caller.name).length;
+    if (this.places.length >= MOST_IN_LINE || ofCaller >= MOST_OF_ONE_CALLER) throw this.tooMany(ofCaller, caller);
+    const place: Place = { caller: caller.name, begin: () => {} };
     const turn = new Promise<void>((resolve) => (place.begin = resolve));
     this.places.push(place);
     const leave = () => this.leave(place);
@@ -51,10 +59,13 @@ export class Line {
     this.places[0]?.begin();
   }
 
-  private tooMany(ofCaller: number): ProblemException {
+  private tooMany(ofCaller: number, { shared }: LineCaller): ProblemException {
     const seconds = Math.max(1, Math.ceil((this.places.length * this.lastMs) / 1_000));
-    const who = ofCaller >= MOST_OF_ONE_CALLER ? `${ofCaller} of this key` : `${this.places.length}`;
-    return new ProblemException('too-many-requests', `${who} simulations are under way; repeat this one later`, {
+    const who =
+      ofCaller >= MOST_OF_ONE_CALLER
+        ? `${ofCaller} simulations of this ${shared}`
+        : `${this.places.length} simulations`;
+    return new ProblemException('too-many-requests', `${who} are under way; repeat this one later`, {
       headers: { 'Retry-After': String(seconds) },
     });
   }

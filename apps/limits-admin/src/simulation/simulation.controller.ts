@@ -1,7 +1,7 @@
-import { Body, Controller, HttpCode, Post, Res } from '@nestjs/common';
+import { Body, Controller, HttpCode, Inject, Post, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 
-import { Caller, ifUndelivered, parseBody, type Principal, Needs } from '#service-kit';
+import { Caller, CONFIG, ifUndelivered, Needs, parseBody, type BerthConfig, type Principal } from '#service-kit';
 
 import { warningsOf } from '../limits/warnings.js';
 import { Tenants } from '../tenants.service.js';
@@ -14,6 +14,7 @@ export class SimulationController {
   constructor(
     private readonly simulation: SimulationService,
     private readonly tenants: Tenants,
+    @Inject(CONFIG) private readonly config: BerthConfig,
   ) {}
 
   // The second colon tells the router that the first one is a colon.
@@ -32,7 +33,8 @@ export class SimulationController {
       groups,
       users: this.tenants.users(tenant, users, 'user_session_limits'),
     };
-    const asking = { name: `${caller.tenant}/${caller.id}`, signal: leaving(reply) };
+    const shared = this.config.auth.keys.length > 0 ? ('key' as const) : ('tenant' as const);
+    const asking = { name: `${caller.tenant}/${caller.id}`, shared, signal: leaving(reply) };
     const simulation = await this.simulation.run(tenant, proposed, asking);
     return simulation && { ...simulation, ...warningsOf(simulationBody, body) };
   }

@@ -6,7 +6,7 @@ import { Books, effectiveLimits, type LimitKey } from '#session-core';
 import { inTurns, sortedInTurns } from '../in-turns.js';
 import { LimitsService } from '../limits/limits.service.js';
 import { refuseNewProblems } from '../limits/new-problems.js';
-import { Line } from './line.js';
+import { Line, type LineCaller } from './line.js';
 import { proposedKeys, withProposed, type ProposedLimits } from './proposed.js';
 import { byOver, inOrder, Replay, type ReplayedSession, type SimulationResult } from './simulate.js';
 
@@ -20,9 +20,7 @@ export interface Simulation extends SimulationResult {
 }
 
 /** Who asks, and until when. */
-export interface SimulationCaller {
-  /** Tells callers apart. */
-  name: string;
+export interface SimulationCaller extends LineCaller {
   /** The caller has left. */
   signal: AbortSignal;
 }
@@ -45,8 +43,8 @@ export class SimulationService {
    * `too-many-requests`.
    */
   async run(tenant: TenantConfig, proposed: ProposedLimits, caller: SimulationCaller): Promise<Simulation | null> {
-    const { name, signal } = caller;
-    return await this.line.run(name, signal, async () => await this.replay(tenant, proposed, signal));
+    const { signal } = caller;
+    return await this.line.run(caller, signal, async () => await this.replay(tenant, proposed, signal));
   }
 
   private async replay(tenant: TenantConfig, proposed: ProposedLimits, signal: AbortSignal): Promise<Simulation> {

@@ -75,6 +75,8 @@ describe('limits:simulate under many callers', () => {
     for (const { retryAfter, body } of refusals(all)) {
       expect(Number(retryAfter)).toBeGreaterThanOrEqual(1);
       expect(JSON.parse(body)).toMatchObject({ code: 'too-many-requests', status: 429 });
+      // There are no keys here.
+      expect(body).toContain('4 simulations of this tenant are under way');
     }
     redis.resume();
     await eventually(() => all.every(({ status }) => status !== null));

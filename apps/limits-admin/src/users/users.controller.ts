@@ -5,7 +5,7 @@ import { Caller, Needs, parseBody, parseQuery, type Principal } from '#service-k
 import { terminateBody } from '../sessions/sessions.schema.js';
 import { TerminationService } from '../sessions/termination.service.js';
 import { Tenants } from '../tenants.service.js';
-import { usersQuery } from './users.schema.js';
+import { userQuery, usersQuery } from './users.schema.js';
 import { UsersService, type UserDetail, type UserPage } from './users.service.js';
 
 @Controller('api/sessions/users')
@@ -24,9 +24,13 @@ export class UsersController {
 
   @Get(':username')
   @Needs('fleet.read')
-  async show(@Caller() caller: Principal, @Param('username') written: string): Promise<UserDetail> {
+  async show(
+    @Caller() caller: Principal,
+    @Param('username') written: string,
+    @Query() query: unknown,
+  ): Promise<UserDetail> {
     const tenant = this.tenants.of(caller);
-    return await this.users.one(tenant, this.tenants.user(tenant, written));
+    return await this.users.one(tenant, this.tenants.user(tenant, written), parseQuery(userQuery, query));
   }
 
   @Delete(':username/sessions')

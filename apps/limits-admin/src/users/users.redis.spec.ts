@@ -158,6 +158,33 @@ describe('GET /users/:username', () => {
     expect(ids.size).toBe(1_100);
   });
 
+  it('shows pages as long as are asked for, as other lists do: each session once, the count of all on each', async () => {
+    await admin.call('PUT', '/limits/alice', { limit: 0 });
+    await fleet.admitAll('alice', 12);
+    const pages: string[][] = [];
+    for (let cursor: string | undefined = ''; cursor !== undefined;) {
+      const { body } = await admin.call('GET', `/users/alice?limit=5&cursor=${cursor}`);
+      expect(body).toMatchObject({ username: 'alice', activeSessions: 12, limit: 0 });
+      pages.push((body['sessions'] as { id: string }[]).map(({ id }) => id));
+      cursor = body['nextCursor'] as string | undefined;
+    }
+    const all = (await admin.call('GET', '/users/alice?limit=1000')).body['sessions'] as { id: string }[];
+    expect(pages.map((page) => page.length).slice(0, 3)).toEqual([5, 5, 2]);
+    expect(pages.flat()).toEqual(all.map(({ id }) => id));
+  });
+
+  it.each([
+    ['?limit=0', 'limit'],
+    ['?limit=1001', 'limit'],
+    ['?limit=5&limit=6', 'limit'],
+    ['?cursor=nonsense', 'cursor'],
+  ])('refuses %s', async (query, path) => {
+    expect(await admin.call('GET', `/users/alice${query}`)).toMatchObject({
+      status: 400,
+      body: { errors: [{ path }] },
+    });
+  });
+
   it.each([['__proto__'], ['constructor'], ['=cmd|x'], ['a/b'], ['%41'], ['ünïcødé 漢字'], ['sessions']])(
     'shows the user %s',
     async (user) => {

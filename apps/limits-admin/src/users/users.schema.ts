@@ -1,6 +1,10 @@
 import { z } from 'zod';
 
-import { pageNumber, pageSize } from '../query.schema.js';
+import { pageNumber, pageSize, queryText } from '../query.schema.js';
+
+const MAX_CURSOR_BYTES = 2_048;
+/** Of one user nearly always all are wanted. */
+const SESSIONS_SHOWN = 1_000;
 
 export const USER_SORTS = ['sessions_desc', 'sessions_asc', 'username_asc', 'username_desc'] as const;
 export type UserSort = (typeof USER_SORTS)[number];
@@ -12,5 +16,9 @@ export const usersQuery = z.object({
   limit: pageSize(),
   sort: z.preprocess((value) => (value === '' ? 'sessions_desc' : value), sort).default('sessions_desc'),
 });
+
+/** Query of one user: which page of the sessions. */
+export const userQuery = z.object({ limit: pageSize(SESSIONS_SHOWN), cursor: queryText(MAX_CURSOR_BYTES) });
+export type UserQuery = z.output<typeof userQuery>;
 
 export type UsersQuery = z.output<typeof usersQuery>;

@@ -15,7 +15,7 @@ import { userLimit } from '../limits/in-force.js';
 import { LimitsService, type CurrentLimits } from '../limits/limits.service.js';
 import { overridesOf } from '../limits/limits.view.js';
 import { userLimitView, type UserLimitView } from '../limits/user-limit.view.js';
-import type { UsersQuery, UserSort } from './users.schema.js';
+import type { UserQuery, UsersQuery, UserSort } from './users.schema.js';
 
 export interface UserRow {
   username: string;
@@ -38,14 +38,13 @@ export interface UserPage {
 export interface UserDetail extends UserLimitView {
   username: string;
   activeSessions: number;
-  /** Oldest first, and after them those whose record cannot be decoded; at most 1,000. */
+  /** A page: oldest first, and after them those whose record cannot be decoded. */
   sessions: (SessionView | UnreadableView)[];
   lastRefusal: { at: string; sessionId: string; limits: LimitState[] } | null;
-  /** There if `sessions` is not all: where `/active` goes on. */
+  /** There if more follow: where the next page, and `/active`, go on. */
   nextCursor?: string;
 }
 
-const MOST_SESSIONS_SHOWN = 1_000;
 /** Lookups in flight at once: a page of 1,000 users must not make its own commands late. */
 const LOOKUPS_AT_ONCE = 100;
 
@@ -84,10 +83,11 @@ export class UsersService {
     return { users, total: all.length, page, limit };
   }
 
-  async one(tenant: TenantConfig, user: string): Promise<UserDetail> {
+  /** With a page of the sessions. Throws InvalidInputError for a cursor that no page gave. */
+  async one(tenant: TenantConfig, user: string, { limit, cursor }: UserQuery): Promise<UserDetail> {
     const [current, found, counted, refusal] = await Promise.all([
       this.limits.current(tenant),
-      this.books.sessions(tenant, { user }, null, MOST_SESSIONS_SHOWN),
+      this.books.sessions(tenant, { user }, cursor ?? null, limit),
       this.books.countOfUser(tenant, user),
       this.books.lastRefusal(tenant, user),
     ]);
@@ -96,7 +96,7 @@ export class UsersService {
     return {
       username: user,
       // A count opens to the sessions behind it: where all are listed, the list is the count.
-      activeSessions: nextCursor === null ? sessions.length + found.unreadable.length : counted,
+      activeSessions: cursor === undefined && nextCursor === null ? sessions.length + found.unreadable.length : counted,
       ...userLimitView(current, user),
       sessions: [...sessions.map(sessionView), ...found.unreadable.map(unreadableView)],
       lastRefusal: refusal && { at: rfc3339(refusal.atMs), sessionId: refusal.sessionId, limits: refusal.limits },
