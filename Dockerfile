@@ -24,7 +24,9 @@ COPY --from=build /berth/dist ./dist
 COPY --from=build /berth/scripts/history.mjs ./scripts/history.mjs
 # npm run tenant: how the books of a tenant are kept.
 COPY --from=build /berth/scripts/tenant.mjs ./scripts/tenant.mjs
-COPY --from=build /berth/scripts/lib/node-version.mjs ./scripts/lib/node-version.mjs
+# The health checks of docker-compose.yml.
+COPY --from=build /berth/scripts/ready.mjs ./scripts/ready.mjs
+COPY --from=build /berth/scripts/lib/node-version.mjs /berth/scripts/lib/ready.mjs ./scripts/lib/
 USER node
 EXPOSE 8080 8081 8082
 CMD ["node", "--enable-source-maps", "dist/apps/admission-gateway/src/main.js"]

@@ -5,6 +5,7 @@ import { join, relative } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { root } from '../lib/paths.mjs';
+import { readiness } from '../lib/ready.mjs';
 import { Child } from './child.mjs';
 
 const READY_LIMIT_MS = 60_000;
@@ -57,7 +58,8 @@ export class Fleet {
     this.#watch(child, 'redis');
   }
 
-  startApp({ name, url }, env) {
+  startApp({ name, url, metricsPort }, common) {
+    const env = metricsPort === undefined ? common : { ...common, BERTH_METRICS_PORT: String(metricsPort) };
     const program = process.execPath;
     const args = ['--enable-source-maps', join(root, 'dist/apps', name, 'src/main.js')];
     const child = new Child({ name, program, args, env, logFile: this.logFile(name) });
@@ -109,11 +111,11 @@ export class Fleet {
     while (!this.#stopping) {
       if (!child.alive) throw new Error(await loss(child));
       try {
-        const answer = await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(5_000) });
+        const answer = await readiness(url);
         if (answer.ok) return;
-        last = `${answer.status} ${await answer.text()}`;
+        last = `${answer.status} ${answer.text}`;
       } catch (error) {
-        last = error.cause?.message ?? error.message;
+        last = error.message;
       }
       if (Date.now() > deadline) {
         throw new Error(

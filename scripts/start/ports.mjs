@@ -4,7 +4,10 @@ import { createServer } from 'node:net';
 export async function requireFreePorts(host, apps) {
   const { portTaken } = await import('#service-kit');
   const problems = [];
-  for (const { name, port, portVariable: variable } of apps) {
+  const metrics = apps
+    .filter(({ metricsPort }) => metricsPort)
+    .map(({ name, metricsPort }) => ({ name: `metrics of ${name}`, port: metricsPort, portVariable: 'metrics.port' }));
+  for (const { name, port, portVariable: variable } of [...apps, ...metrics]) {
     const error = await listenError(host, port);
     const where = `Port ${port} on ${host}, for the ${name},`;
     if (error?.code === 'EADDRINUSE') {

@@ -25,10 +25,17 @@ export async function readSettings(env) {
   requireDistinct(apps);
   return {
     host: config.host,
-    apps: apps.map((app) => ({ ...app, url: `http://${reachable(config.host)}:${app.port}` })),
+    apps: apps.map((app, index) => ({
+      ...app,
+      url: `${config.http.tls === null ? 'http' : 'https'}://${reachable(config.host)}:${app.port}`,
+      // Three processes cannot share one port: they count up from the one that is configured.
+      metricsPort: config.metricsPort === 0 ? undefined : config.metricsPort + index,
+    })),
     /** Undefined if none was named. */
     redis: config.redis.named ? shownRedis(config.redis) : undefined,
     needsKey: config.auth.keys.length > 0,
+    tls: config.http.tls !== null,
+    needsCertificate: config.http.tls !== null && config.http.tls.clientCa !== null,
   };
 }
 

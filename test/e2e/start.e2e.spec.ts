@@ -8,15 +8,24 @@ import { promisify } from 'node:util';
 
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 
-import { describeWith, eventually, freePort, startProcess, startRedis, type ManagedProcess } from '#testing';
+import {
+  describeWith,
+  eventually,
+  freePort,
+  makeAuthority,
+  startProcess,
+  startRedis,
+  type ManagedProcess,
+} from '#testing';
 
 const SCRIPT = resolve('scripts/start.mjs');
+const READY = resolve('scripts/ready.mjs');
 const REACHED_THE_SCREEN = /^Ctrl-C stops everything/;
 const START_LIMIT_MS = 60_000;
 /** For what only /proc tells. */
 const itOnLinux = process.platform === 'linux' ? it : it.skip;
 
-describeWith(['redis-server', 'curl'], 'npm start', () => {
+describeWith(['redis-server', 'curl', 'openssl'], 'npm start', () => {
   let folder: string;
   let env: Record<string, string | undefined>;
   let runs: ManagedProcess[];
@@ -105,6 +114,28 @@ describeWith(['redis-server', 'curl'], 'npm start', () => {
     },
     120_000,
   );
+
+  it('serves HTTPS where http.tls says so, shows it, and gives the metrics of each app a port of its own', async () => {
+    const authority = await makeAuthority(folder, 'authority');
+    const { certFile, keyFile } = await authority.issue('server');
+    const metricsPort = await freePort();
+    const tls = `http: { tls: { cert_file: '${certFile}', key_file: '${keyFile}' } }\n`;
+    await writeFile(join(folder, 'berth.yaml'), `${tls}metrics: { port: ${metricsPort} }\n`);
+
+    const berth = await start({ line: REACHED_THE_SCREEN });
+
+    expect(berth.output()).toContain(`limits-admin       https://127.0.0.1:${env['BERTH_ADMIN_PORT']}  limits`);
+    expect(await firstCall(berth, { BERTH_CA: authority.caFile })).toMatchObject({ status: 201 });
+    const ports = [metricsPort, metricsPort + 1, metricsPort + 2];
+    expect(berth.output()).toContain(`Metrics            without a key at ports ${ports.join(', ')}\n`);
+    const statuses = ports.map(async (port) => (await fetch(`http://127.0.0.1:${port}/metrics`)).status);
+    expect(await Promise.all(statuses)).toEqual([200, 200, 200]);
+    const probe = async (...args: string[]) => await promisify(execFile)(process.execPath, [READY, ...args]);
+    await probe(env['BERTH_GATEWAY_PORT']!);
+    await expect(probe(String(await freePort()))).rejects.toThrow('no answer connect ECONNREFUSED');
+    berth.signal('SIGINT');
+    await berth.exited;
+  });
 
   itOnLinux('names the process that holds a port of an app', async () => {
     const server: Server = createServer().listen(Number(env['BERTH_GATEWAY_PORT']), '127.0.0.1');
@@ -234,10 +265,15 @@ describeWith(['redis-server', 'curl'], 'npm start', () => {
 });
 
 /** Runs the command that the screen shows as the first call. */
-async function firstCall(berth: ManagedProcess): Promise<{ status: number; body: unknown }> {
+async function firstCall(
+  berth: ManagedProcess,
+  env: Record<string, string> = {},
+): Promise<{ status: number; body: unknown }> {
   const command = /^ +(curl .*\/v1\/sessions .*)$/m.exec(berth.output())?.[1];
   if (command === undefined) throw new Error(`No first call on the screen:\n${berth.output()}`);
-  const { stdout } = await promisify(execFile)('sh', ['-c', `${command} -w '\\n%{http_code}'`]);
+  const { stdout } = await promisify(execFile)('sh', ['-c', `${command} -w '\\n%{http_code}'`], {
+    env: { ...process.env, ...env },
+  });
   const [body = '', status] = stdout.split('\n');
   return { status: Number(status), body: JSON.parse(body) as unknown };
 }

@@ -68,6 +68,7 @@ export { problemOf, ProblemException, type FieldError, type ProblemOptions } fro
 export { problemType, PROBLEMS, type ProblemCode, type ProblemKind } from './problems/problem-table.js';
 export { PulseService } from './pulse/pulse.service.js';
 export { pulseTimes, watchIntervalMs } from './pulse/pulse-times.js';
+export { ConfigReload } from './reload/config-reload.service.js';
 export { connectRedis, type ConnectOptions, type RedisPurpose } from './redis/connect-redis.js';
 export { logConnection, type ConnectionLog } from './redis/connection-log.js';
 export { closeRedis, whenReady } from './redis/redis-lifecycle.js';

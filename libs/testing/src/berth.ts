@@ -18,11 +18,13 @@ export interface BerthOptions {
   env?: Record<string, string>;
   /** The configuration file's text; no file unless said. */
   configYaml?: string;
+  /** Whether that has `http.tls`. */
+  https?: boolean;
 }
 
 export interface BerthApp {
   readonly name: BerthAppName;
-  /** `http://127.0.0.1:port` */
+  /** `http://127.0.0.1:port`, with `https` where that is served. */
   readonly url: string;
   readonly process: ManagedProcess;
 }
@@ -57,7 +59,9 @@ export async function startBerth(options: BerthOptions): Promise<Berth> {
   const names = apps.flatMap((name) =>
     name === 'admission-gateway' ? Array.from({ length: gateways }, () => name) : [name],
   );
-  const starts = await Promise.allSettled(names.map((name) => startApp(name, env, dir)));
+  const starts = await Promise.allSettled(
+    names.map((name) => startApp(name, env, dir, options.https === true ? 'https' : 'http')),
+  );
   const started = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []));
   const stop = async () => {
     await Promise.all(started.map((app) => app.process.stop()));
@@ -80,12 +84,17 @@ export async function startBerth(options: BerthOptions): Promise<Berth> {
   };
 }
 
-async function startApp(name: BerthAppName, env: Record<string, string>, cwd: string): Promise<BerthApp> {
+async function startApp(
+  name: BerthAppName,
+  env: Record<string, string>,
+  cwd: string,
+  scheme: 'http' | 'https',
+): Promise<BerthApp> {
   const main = join(projectRoot(), 'dist', 'apps', name, 'src', 'main.js');
   if (!existsSync(main)) throw new Error(`${name} is not built; npm run build`);
   for (let attempt = 1; ; attempt += 1) {
     const [port, grpcPort] = [await freePort(), await freePort()];
-    const url = `http://127.0.0.1:${port}`;
+    const url = `${scheme}://127.0.0.1:${port}`;
     const ports = { [PORT_VARIABLE[name]]: String(port), BERTH_GRPC_PORT: String(grpcPort) };
     try {
       const app = await startProcess(process.execPath, [main], {

@@ -1,7 +1,9 @@
 export { startBerth, type Berth, type BerthApp, type BerthAppName, type BerthOptions } from './berth.js';
+export { makeAuthority, type TestAuthority, type TestCertificate } from './certificates.js';
 export { eventually, type EventuallyOptions } from './eventually.js';
 export { inForm, type Forms } from './forms.js';
 export { freePort } from './free-port.js';
+export { httpsRequest, type HttpsAnswer } from './https-request.js';
 export {
   startProcess,
   type ExitStatus,

@@ -1,9 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 
 import { eventually } from './eventually.js';
+import { httpsRequest } from './https-request.js';
 import { findTool } from './tools.js';
 
-/** When a process counts as started: a line of its output matches, or a URL answers with a 2xx status. */
+/** When a process counts as started: a line of its output matches, or a URL answers with a 2xx status; of `https:` whatever its certificate. */
 export type Readiness = { line: RegExp } | { url: string };
 
 export interface ProcessOptions {
@@ -165,6 +166,10 @@ class Run {
 
   private async isReady(ready: Readiness): Promise<boolean> {
     if ('line' in ready) return this.output.split('\n').some((line) => ready.line.test(line));
+    if (ready.url.startsWith('https:')) {
+      const { status } = await httpsRequest(ready.url, { rejectUnauthorized: false, timeout: 2_000 });
+      return status >= 200 && status < 300;
+    }
     const response = await fetch(ready.url, { signal: AbortSignal.timeout(2_000) });
     await response.arrayBuffer();
     return response.ok;

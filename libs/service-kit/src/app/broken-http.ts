@@ -37,7 +37,9 @@ export class BrokenHttp {
 
   /** For an error of the parser, or of a client that sends too slowly. */
   answer(error: ParserError, socket: Duplex): void {
-    if (error.code === 'ECONNRESET' || !socket.writable) {
+    // What else fails is the connection, or TLS before it was agreed on: there is no way to say anything.
+    const isOfHttp = /^(HPE_|ERR_HTTP_)/.test(error.code ?? '');
+    if (!isOfHttp || !socket.writable) {
       socket.destroy(error);
       return;
     }

@@ -2,14 +2,20 @@ import { Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, RouteConfig, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { IncomingMessage } from 'node:http';
+import type { Server } from 'node:https';
 
 import { AuthFailures } from '../auth/auth-failures.service.js';
 import { authenticate, KeyRefused } from '../auth/authenticate.js';
+import { uncertifiedCaller } from '../auth/client-certificate.js';
 import { foreignCaller } from '../auth/local-caller.js';
 import type { BerthConfig } from '../config/berth.config.js';
 import type { Logger } from '../logging/logger.js';
 import { NestLogger } from '../logging/nest-logger.js';
+import type { ProblemException } from '../problems/problem.js';
 import { ProblemFilter, type ProblemFilterOptions } from '../problems/problem.filter.js';
+import { contextOptions, tlsOptions } from '../http/tls-options.js';
+import { ConfigReload } from '../reload/config-reload.service.js';
 import { registerBodyParsers } from './body-parser.js';
 import { BrokenHttp } from './broken-http.js';
 import { ServiceKitModule } from './service-kit.module.js';
@@ -41,24 +47,26 @@ export async function createApp(module: Type, options: AppOptions): Promise<Nest
   const { config, logger } = options;
   const filter = new ProblemFilter(logger, options);
   const broken = new BrokenHttp(filter);
+  const { tls } = config.http;
+  const http = {
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    connectionsCheckingInterval: TIMEOUTS_CHECKED_MS,
+    // Without a Host, Node would answer by itself, with an empty body.
+    requireHostHeader: false,
+  };
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT_BYTES,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-    // Without a Host, Node would answer by itself, with an empty body.
-    http: {
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      connectionsCheckingInterval: TIMEOUTS_CHECKED_MS,
-      requireHostHeader: false,
-    },
+    ...(tls === null ? { http } : { https: { ...http, ...tlsOptions(tls) } }),
     // While it stops, a request on a connection that is still open is served; its answer closes the connection.
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     trustProxy: false,
     logger: false,
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) =>
-      filter.answer(foreignCaller(config, request.raw) ?? error, request, reply),
+      filter.answer(strangerOf(config, request.raw) ?? error, request, reply),
     clientErrorHandler: (error, socket) => broken.answer(error, socket),
     // No middleware is used; without its engine each request takes one hook less.
     skipMiddie: true,
@@ -80,21 +88,37 @@ export async function createApp(module: Type, options: AppOptions): Promise<Nest
     bodyParser: false,
   });
   registerAuthentication(server, config, app.get(AuthFailures));
+  renewCertificates(app, config);
   app.useGlobalFilters(filter);
   await app.init();
   await server.ready();
   return app;
 }
 
-/** Before the body is read: a stranger's is not worth reading. Paths that do not exist need a key too. `/health/live` is for anybody. */
+/** New connections get the certificate that is in force, open ones keep theirs. */
+function renewCertificates(app: NestFastifyApplication, config: BerthConfig): void {
+  let served = config.http.tls;
+  app.get(ConfigReload).onApplied(() => {
+    const { tls } = config.http;
+    if (tls === null || tls === served) return;
+    (app.getHttpServer() as Server).setSecureContext(contextOptions(tls));
+    served = tls;
+  });
+}
+
+/**
+ * Before the body is read: a stranger's is not worth reading. Paths that do not exist need a key too. `/health/live` is for anybody, and
+ * `/health/ready` needs neither key nor client certificate: what probes has none.
+ */
 function registerAuthentication(server: FastifyInstance, config: BerthConfig, failures: AuthFailures): void {
   server.decorateRequest('principal', null);
   server.addHook('onRequest', (request, _reply, done) => {
     const { url } = request.routeOptions;
     if (url === '/health/live') return done();
-    const foreign = foreignCaller(config, request.raw);
-    if (foreign !== null) return done(foreign);
-    if (url?.startsWith('/health/')) return done();
+    const isProbe = url?.startsWith('/health/') === true;
+    const stranger = isProbe ? foreignCaller(config, request.raw) : strangerOf(config, request.raw);
+    if (stranger !== null) return done(stranger);
+    if (isProbe) return done();
     const { authorization, 'berth-tenant': tenant } = request.headers;
     try {
       request.principal = authenticate(config, { authorization, tenant: Array.isArray(tenant) ? tenant[0] : tenant });
@@ -105,4 +129,9 @@ function registerAuthentication(server: FastifyInstance, config: BerthConfig, fa
       void refuse();
     }
   });
+}
+
+/** The refusal for whoever is not let in, whatever the key. */
+function strangerOf(config: BerthConfig, request: IncomingMessage): ProblemException | null {
+  return uncertifiedCaller(config, request) ?? foreignCaller(config, request);
 }

@@ -3,9 +3,12 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
 import { assertSafeBinding } from '../auth/safe-binding.js';
 import type { BerthConfig } from '../config/berth.config.js';
+import { ConfigFiles } from '../config/config-files.js';
 import { ConfigError } from '../config/config.error.js';
-import { loadConfig } from '../config/load-config.js';
+import { readConfig } from '../config/load-config.js';
+import { ConfigReload } from '../reload/config-reload.service.js';
 import { createLogger, withoutCredentials, type Logger } from '../logging/logger.js';
+import { MetricsPort } from '../metrics/metrics-port.js';
 import type { ProblemFilterOptions } from '../problems/problem.filter.js';
 import { ShardsMismatchError } from '../tenants/tenant-refused.errors.js';
 import { TenantRegistryService } from '../tenants/tenant-registry.service.js';
@@ -27,23 +30,29 @@ const SAME_SIGNAL_MS = 500;
 
 /**
  * The whole life of a process: reads the configuration, starts the app, listens, and stops on SIGTERM or SIGINT with exit code 0, in bounded time whatever
- * hangs (`stopProcess`).
+ * hangs (`stopProcess`). SIGHUP reads the configuration again (`ConfigReload`).
  *
  * A start that fails says why on standard error, in plain words, and exits with 1; so does a process that finds out later that one of its
  * tenants is not what its configuration says.
  */
 export async function runApp(module: Type, { name, port, problems }: RunOptions): Promise<void> {
   let app: NestFastifyApplication | undefined;
+  process.on('SIGHUP', () => app?.get(ConfigReload).reload('SIGHUP'));
   try {
-    const config = loadConfig();
+    const files = new ConfigFiles(process.cwd());
+    const reading = readConfig({ files });
+    const { config } = reading;
     assertSafeBinding(config);
     const logger = createLogger(config, name);
     for (const warning of config.warnings) logger.warn(warning);
     app = await createApp(module, { config, logger, ...problems?.(config) });
+    await app.get(MetricsPort).listen();
     await app.listen(port(config), config.host);
     stopOnSignals(app, logger);
     stopOnRefusal(app, name, logger);
-    const url = await app.getUrl();
+    app.get(ConfigReload).watch(reading, files.digests);
+    const address = await app.getUrl();
+    const url = config.http.tls === null ? address : address.replace(/^http:/, 'https:');
     logger.info({ url, pid: process.pid, config: config.file }, 'Listening');
   } catch (error) {
     process.stderr.write(`${name}: ${startFailure(error)}\n`);

@@ -10,6 +10,7 @@ import { StoreHealth } from '../health/store-health.service.js';
 import type { Logger } from '../logging/logger.js';
 import { MetricsModule } from '../metrics/metrics.module.js';
 import { RedisModule } from '../redis/redis.module.js';
+import { ConfigReload } from '../reload/config-reload.service.js';
 import { TenantRegistryService } from '../tenants/tenant-registry.service.js';
 import { CONFIG, LOGGER } from '../tokens.js';
 
@@ -27,10 +28,11 @@ export class ServiceKitModule {
         { provide: APP_GUARD, useClass: RightsGuard },
         AuthMetrics,
         AuthFailures,
+        ConfigReload,
         TenantRegistryService,
         StoreHealth,
       ],
-      exports: [CONFIG, LOGGER, TenantRegistryService, StoreHealth],
+      exports: [CONFIG, LOGGER, ConfigReload, TenantRegistryService, StoreHealth],
     };
   }
 }

@@ -50,6 +50,13 @@ export function authenticate(
   const { keys } = config.auth;
   if (keys.length === 0) return anybody(config, tenant);
   const key = findKey(keys, authorization);
+  if (!Object.hasOwn(config.tenants, key.tenant)) {
+    // The key came with a file that was read again, its tenant takes a restart.
+    throw new ProblemException(
+      'forbidden',
+      `The tenant ${key.tenant} of this key is not served yet; restart this process`,
+    );
+  }
   if (tenant !== undefined && tenant !== key.tenant) {
     throw new ProblemException(
       'forbidden',

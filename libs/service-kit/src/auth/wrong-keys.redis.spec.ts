@@ -205,7 +205,10 @@ describe('wrong keys are slowed', () => {
   });
 
   it('http.trusted_proxies decides what the source is; without it X-Forwarded-For is nothing', async () => {
-    const [open, behind] = [await start(), await start(redis.url, { http: { trustedProxies: ['10.0.0.0/8'] } })];
+    const [open, behind] = [
+      await start(),
+      await start(redis.url, { http: { trustedProxies: ['10.0.0.0/8'], tls: null } }),
+    ];
     const from = (address: string) => ({ 'x-forwarded-for': `203.0.113.200, ${address}` });
     for (let i = 0; i < 40; i += 1) await statusOf(open, wrong(), '10.0.0.1', from(`198.51.100.${i}`));
     expect(await isSlowed(open, '10.0.0.1', from('198.51.100.99'))).toBe(true);

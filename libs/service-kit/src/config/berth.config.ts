@@ -39,6 +39,14 @@ export interface RedisTls {
   serverName?: string;
 }
 
+/** The contents of the PEM files that HTTPS is served with; they fit each other. */
+export interface HttpTls {
+  cert: string;
+  key: string;
+  /** Authorities of client certificates; null: none is asked for. */
+  clientCa: string | null;
+}
+
 export interface IdentityConfig extends IdentityRules {
   /** 0: unlimited. It is also in the tenant's limits, as that of the user `anonymous`. */
   anonymousLimit: number;
@@ -105,6 +113,8 @@ export interface BerthConfig {
   grpcPort: number;
   adminPort: number;
   reaperPort: number;
+  /** That of `/metrics` without a key; 0: none. */
+  metricsPort: number;
   dataDir: string;
   redis: RedisConfig;
   /** Those of the tenant `default`. */
@@ -121,7 +131,7 @@ export interface BerthConfig {
   history: HistoryConfig | null;
   store: { decisionDeadlineMs: number; onOutage: 'deny' };
   /** Networks as `parseNetwork` takes them. */
-  http: { trustedProxies: string[] };
+  http: { trustedProxies: string[]; tls: HttpTls | null };
   metrics: {
     /** Whose metric names are exported besides Berth's own. */
     compat: 'none' | 'rustsocks';

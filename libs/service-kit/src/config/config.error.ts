@@ -8,8 +8,11 @@ export class ConfigError extends BerthError {
   readonly code = 'config-invalid';
   readonly problems: readonly string[];
 
-  /** @param file the file as the operator named it, or null where only the environment was read */
-  constructor(file: string | null, problems: readonly string[]) {
+  /** @param file as the operator named it, or null where only the environment was read */
+  constructor(
+    readonly file: string | null,
+    problems: readonly string[],
+  ) {
     const source = file ?? 'environment';
     super([`Configuration refused (${source}):`, ...problems.map((problem) => `  ${problem}`)].join('\n'));
     this.problems = problems;

@@ -31,6 +31,9 @@ export const environmentSchema = z.object({
   }),
   BERTH_ADMIN_PORT: setting(port().optional(), { text: 'HTTP port of limits-admin.', default: 8080 }),
   BERTH_REAPER_PORT: setting(port().optional(), { text: 'HTTP port of session-reaper.', default: 8082 }),
+  BERTH_METRICS_PORT: setting(port().optional(), {
+    text: 'As `metrics.port`, for one process: several on one machine cannot share a port.',
+  }),
   BERTH_DATA_DIR: setting(text('a path').optional(), {
     text: 'Where Berth keeps files of its own.',
     default: '.berth',

@@ -1,12 +1,15 @@
 import { resolve } from 'node:path';
 
+import { ConfigFiles } from './config-files.js';
 import { ConfigError } from './config.error.js';
 import type { AuthKey, BerthConfig } from './berth.config.js';
 import { readEnvironment, type Environment, type EnvironmentSettings } from './environment.config.js';
 import { resolveHistory } from './history.js';
+import { resolveHttpTls } from './http-tls.js';
 import { issueLines } from './issues.js';
 import { redisConnection } from './redis-connection.js';
 import { fileSchema, type FileSettings } from './schema/file.schema.js';
+import { resolvePorts } from './ports.js';
 import { substitute } from './substitute.js';
 import { resolveTenants } from './tenants.js';
 import { settingsWithoutEffect, unsupportedSettings } from './unsupported.js';
@@ -15,6 +18,21 @@ import { readYamlFile } from './yaml-file.js';
 export interface ConfigSource {
   env?: Environment;
   cwd?: string;
+  /** Reads the files, and knows afterwards which; relative paths are its own affair. */
+  files?: ConfigFiles;
+}
+
+export interface ConfigReading {
+  config: BerthConfig;
+  /** What the file says, complete with defaults; by its keys. */
+  settings: FileSettings;
+  /** Whether the file says anything at all. */
+  isEmpty: boolean;
+}
+
+/** The configuration of a process; see `readConfig`. */
+export function loadConfig(source: ConfigSource = {}): BerthConfig {
+  return readConfig(source).config;
 }
 
 /**
@@ -23,27 +41,38 @@ export interface ConfigSource {
  *
  * Throws `ConfigError` with every problem that was found, not only the first.
  */
-export function loadConfig({ env = process.env, cwd = process.cwd() }: ConfigSource = {}): BerthConfig {
+export function readConfig({
+  env = process.env,
+  cwd = process.cwd(),
+  files = new ConfigFiles(cwd),
+}: ConfigSource = {}): ConfigReading {
   const problems: string[] = [];
   const warnings: string[] = [];
   const environment = readEnvironment(env, problems, warnings);
-  const { name, content } = readYamlFile(environment.BERTH_CONFIG, cwd);
+  const { name, content } = readYamlFile(environment.BERTH_CONFIG, files);
   const written = withoutEmptySections(substitute(content, env, problems) as Record<string, unknown>);
   const parsed = fileSchema.safeParse(written);
   if (!parsed.success) problems.push(...issueLines(parsed.error.issues, written, fileSchema));
   if (!parsed.success || problems.length > 0) throw new ConfigError(name, problems);
 
-  const config = resolveConfig(name, parsed.data, written, environment, cwd, problems, warnings);
+  const settings = parsed.data;
+  const source = { name, settings, written, environment, cwd, files };
+  const config = resolveConfig(source, problems, warnings);
   if (problems.length > 0) throw new ConfigError(name, problems);
-  return config;
+  return { config, settings, isEmpty: Object.keys(content).length === 0 };
+}
+
+interface Source {
+  name: string | null;
+  settings: FileSettings;
+  written: Record<string, unknown>;
+  environment: EnvironmentSettings;
+  cwd: string;
+  files: ConfigFiles;
 }
 
 function resolveConfig(
-  name: string | null,
-  file: FileSettings,
-  written: Record<string, unknown>,
-  env: EnvironmentSettings,
-  cwd: string,
+  { name, settings: file, written, environment: env, cwd, files }: Source,
   problems: string[],
   warnings: string[],
 ): BerthConfig {
@@ -64,12 +93,9 @@ function resolveConfig(
     file: name,
     warnings,
     host: env.BERTH_HOST ?? '127.0.0.1',
-    gatewayPort: env.BERTH_GATEWAY_PORT ?? 8081,
-    grpcPort: env.BERTH_GRPC_PORT ?? 50051,
-    adminPort: env.BERTH_ADMIN_PORT ?? 8080,
-    reaperPort: env.BERTH_REAPER_PORT ?? 8082,
+    ...resolvePorts(file, env, problems),
     dataDir,
-    redis: redisConnection(env, file.redis, deadlineMs, cwd, problems),
+    redis: redisConnection(env, file.redis, deadlineMs, files, problems),
     limits,
     sessions,
     tombstoneMs,
@@ -95,7 +121,7 @@ function resolveConfig(
     },
     history,
     store: { decisionDeadlineMs: deadlineMs, onOutage: 'deny' },
-    http: { trustedProxies: file.http.trusted_proxies },
+    http: { trustedProxies: file.http.trusted_proxies, tls: resolveHttpTls(file.http.tls, files, problems) },
     metrics: { compat: file.metrics.compat, topUsers: file.metrics.top_users },
     logging: {
       level: env.BERTH_LOG_LEVEL ?? file.logging.level,

@@ -1,7 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
-
 import type { RedisConfig, RedisTls, SentinelAccess } from './berth.config.js';
+import type { ConfigFiles } from './config-files.js';
 import type { EnvironmentSettings } from './environment.config.js';
 import { parseRedisUrl, REDIS_URL_EXPECTED, type RedisAddress, type RedisMode } from './redis-address.js';
 import type { RedisSection, TlsSection } from './schema/redis.schema.js';
@@ -14,7 +12,7 @@ export function redisConnection(
   env: EnvironmentSettings,
   section: RedisSection,
   deadlineMs: number,
-  cwd: string,
+  files: ConfigFiles,
   problems: string[],
 ): RedisConfig {
   const file = addressOfFile(section, problems);
@@ -34,8 +32,8 @@ export function redisConnection(
     username: merged.username ?? null,
     password: merged.password ?? null,
     database,
-    tls: merged.tls === true ? readTls(section.tls, 'redis.tls', cwd, problems) : null,
-    sentinel: sentinelAccess(env, section, mode, cwd, problems),
+    tls: merged.tls === true ? readTls(section.tls, 'redis.tls', files, problems) : null,
+    sentinel: sentinelAccess(env, section, mode, files, problems),
     deadlineMs,
   };
 }
@@ -100,7 +98,7 @@ function sentinelAccess(
   env: EnvironmentSettings,
   { sentinel = {} }: RedisSection,
   mode: RedisMode,
-  cwd: string,
+  files: ConfigFiles,
   problems: string[],
 ): SentinelAccess | null {
   if (mode !== 'sentinel') return null;
@@ -110,21 +108,13 @@ function sentinelAccess(
   if (username !== null && password === null)
     problems.push('redis.sentinel.username: found without redis.sentinel.password, expected both');
   const encrypts = env.BERTH_SENTINEL_TLS ?? sentinel.tls?.enabled ?? false;
-  return { username, password, tls: encrypts ? readTls(sentinel.tls, 'redis.sentinel.tls', cwd, problems) : null };
+  return { username, password, tls: encrypts ? readTls(sentinel.tls, 'redis.sentinel.tls', files, problems) : null };
 }
 
-function readTls(section: TlsSection | undefined, where: string, cwd: string, problems: string[]): RedisTls {
+function readTls(section: TlsSection | undefined, where: string, files: ConfigFiles, problems: string[]): RedisTls {
   const { ca_file, cert_file, key_file, server_name } = section ?? {};
-  const read = (key: string, path: string | undefined) => {
-    if (path === undefined) return undefined;
-    try {
-      return readFileSync(resolve(cwd, path), 'utf8');
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-      problems.push(`${where}.${key}: found "${path}", which cannot be read (${code})`);
-      return undefined;
-    }
-  };
+  const read = (key: string, path: string | undefined) =>
+    path === undefined ? undefined : (files.readPem(path, `${where}.${key}`, problems) ?? undefined);
   if ((cert_file === undefined) !== (key_file === undefined)) {
     problems.push(`${where}.cert_file: expected together with ${where}.key_file, or neither`);
   }

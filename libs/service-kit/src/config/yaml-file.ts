@@ -1,8 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
-
 import { isMap, isScalar, parseDocument, visit } from 'yaml';
 
+import type { ConfigFiles } from './config-files.js';
 import { ConfigError } from './config.error.js';
 
 const DEFAULT_FILE = 'berth.yaml';
@@ -13,12 +11,12 @@ export interface YamlFile {
   content: Record<string, unknown>;
 }
 
-/** Reads the file that `BERTH_CONFIG` names, which then has to exist, or `berth.yaml` in `cwd` if there is one. */
-export function readYamlFile(named: string | undefined, cwd: string): YamlFile {
+/** Reads the file that `BERTH_CONFIG` names, which then has to exist, or `berth.yaml` if there is one. */
+export function readYamlFile(named: string | undefined, files: ConfigFiles): YamlFile {
   const name = named ?? DEFAULT_FILE;
   let source: string;
   try {
-    source = readFileSync(resolve(cwd, name), 'utf8');
+    source = files.read(name);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
     if (named === undefined && code === 'ENOENT') return { name: null, content: {} };

@@ -2,6 +2,7 @@ import { Controller, Get, Global, Module, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 
 import { Needs } from '../auth/rights.guard.js';
+import { MetricsPort } from './metrics-port.js';
 import { Metrics } from './metrics.service.js';
 
 @Controller()
@@ -17,7 +18,7 @@ export class MetricsController {
   }
 }
 
-/** `GET /metrics`, and `Metrics` to declare them with. */
+/** `GET /metrics`, and `Metrics` to declare them with. `MetricsPort` has them without a key. */
 @Global()
-@Module({ controllers: [MetricsController], providers: [Metrics], exports: [Metrics] })
+@Module({ controllers: [MetricsController], providers: [Metrics, MetricsPort], exports: [Metrics, MetricsPort] })
 export class MetricsModule {}

@@ -96,11 +96,19 @@ function sentinelAccess(access: SentinelAccess | null): ConnectionSettings {
   };
 }
 
-function tlsOptions({ ca, cert, key, serverName }: RedisTls): ConnectionOptions {
+/** Read at every attempt to connect, so that files that were read again hold for the next one. */
+function tlsOptions(tls: RedisTls): ConnectionOptions {
+  const { serverName } = tls;
   return {
-    ...(ca !== undefined && { ca }),
-    ...(cert !== undefined && { cert }),
-    ...(key !== undefined && { key }),
+    get ca() {
+      return tls.ca;
+    },
+    get cert() {
+      return tls.cert;
+    },
+    get key() {
+      return tls.key;
+    },
     ...(serverName !== undefined && { servername: serverName }),
   };
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 import { parseNetwork } from '../network.js';
-import { duration, flag, oneOf, section, setting, share, text, wholeNumber } from './fields.schema.js';
+import { duration, flag, oneOf, port, section, setting, share, text, wholeNumber } from './fields.schema.js';
 
 /** How nodes are watched. */
 export const nodesSection = section({
@@ -73,7 +73,22 @@ export const historySection = section({
 
 const NETWORK = 'an address or a network such as 10.0.0.0/8 or 2001:db8::/32';
 
+const tls = section({
+  cert_file: setting(text('the path of a PEM file'), {
+    text: 'The certificate that the apps show, followed by those between it and its authority.',
+  }),
+  key_file: setting(text('the path of a PEM file'), { text: 'The key of that certificate, without a passphrase.' }),
+  client_ca_file: setting(text('the path of a PEM file').optional(), {
+    text: 'Mutual TLS: the authorities of client certificates. Only calls with one of theirs are answered, besides `/health/*`; keys are asked for as before.',
+    default: 'none is asked for',
+  }),
+});
+
 export const httpSection = section({
+  tls: setting(tls.optional(), {
+    text: 'Serves HTTPS and nothing else, at every port but `metrics.port`. The files are read again when they change.',
+    default: 'plain HTTP',
+  }),
   trusted_proxies: setting(
     z
       .array(
@@ -96,7 +111,14 @@ export const metricsSection = section({
     text: 'Users with a metric of their own, those with the most sessions.',
     unit: 'users',
   }),
+  port: setting(port().default(0), {
+    text:
+      'A port of its own for `/metrics`, without key and TLS, at the address of `BERTH_HOST`: for scrapers that have no key. 0: none. With the other calls ' +
+      '`/metrics` stays, with a key. `BERTH_METRICS_PORT` gives each process of one machine its own.',
+  }),
 });
+
+export type HttpTlsSection = z.output<typeof tls>;
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 export const logLevel = () => oneOf(LOG_LEVELS);

@@ -1,0 +1,37 @@
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+
+import type { BerthConfig } from '../config/berth.config.js';
+import { ProblemException } from '../problems/problem.js';
+
+const NOTHING_WRONG = '';
+const faults = new WeakMap<Socket, string>();
+
+/**
+ * The refusal for whoever shows no certificate that one of `http.tls.client_ca_file` signed; null for the others, and where none is asked for.
+ *
+ * `forbidden`, with what is wrong. It is said here and not in the handshake, so that it can be said, and so that probes, which have no
+ * certificate, are answered.
+ */
+export function uncertifiedCaller(
+  { http }: Pick<BerthConfig, 'http'>,
+  { socket }: IncomingMessage,
+): ProblemException | null {
+  if (http.tls === null || http.tls.clientCa === null) return null;
+  const fault = faults.get(socket) ?? faultOf(socket);
+  faults.set(socket, fault);
+  if (fault === NOTHING_WRONG) return null;
+  return new ProblemException(
+    'forbidden',
+    `Show a client certificate that an authority in http.tls.client_ca_file signed: ${fault}`,
+  );
+}
+
+function faultOf(socket: Socket): string {
+  if (!(socket instanceof TLSSocket)) return 'the connection has none';
+  // Node calls a session authorized that is resumed without a certificate, as TLS 1.3 resumes them.
+  if (socket.getPeerX509Certificate() === undefined) return 'none was shown';
+  if (socket.authorized) return NOTHING_WRONG;
+  return `the one that was shown is refused (${String(socket.authorizationError)})`;
+}

@@ -1,0 +1,57 @@
+import { isDeepStrictEqual } from 'node:util';
+
+import { isSameIdentity } from '#session-core';
+
+import type { BerthConfig, RedisTls, TenantConfig } from '../config/berth.config.js';
+
+/**
+ * Puts into `config`, which every part of the process holds, what may change while it runs: limits, session policies, keys, the level of the
+ * log and the contents of PEM files. Everything else stays as it was at the start.
+ *
+ * Returns what waits all the same, because it goes with something that takes a restart, in words for the operator.
+ */
+export function takeOver(config: BerthConfig, next: BerthConfig): string[] {
+  const tenants = Object.values(config.tenants);
+  const held = tenants.flatMap((tenant) => {
+    const said = next.tenants[tenant.name];
+    return said === undefined || takeOverTenant(tenant, said)
+      ? []
+      : [
+          `The limits of tenant ${tenant.name} wait for the restart that its identity takes: they name users by other rules`,
+        ];
+  });
+  const top = config.tenants['default'];
+  if (top !== undefined) {
+    const { limits, sessions, tombstoneMs, identity } = top;
+    Object.assign(config, { limits, sessions, tombstoneMs, identity });
+  }
+  // A key that says the same stays the same object: by that its open streams are told from those of a key that is gone.
+  config.auth.keys = next.auth.keys.map((key) => config.auth.keys.find((old) => isDeepStrictEqual(old, key)) ?? key);
+  config.logging.level = next.logging.level;
+  if (config.http.tls !== null && next.http.tls !== null && hasClients(config) === hasClients(next)) {
+    if (!isDeepStrictEqual(config.http.tls, next.http.tls)) config.http.tls = next.http.tls;
+  }
+  takeOverFiles(config.redis.tls, next.redis.tls);
+  takeOverFiles(config.redis.sentinel?.tls, next.redis.sentinel?.tls);
+  for (const { id, tenant } of config.auth.keys) {
+    if (!Object.hasOwn(config.tenants, tenant))
+      held.push(`The key ${id} is refused before the restart that its tenant ${tenant} takes`);
+  }
+  return held;
+}
+
+/** False where the limits are written by other identity rules; the rest is taken over all the same. */
+function takeOverTenant(tenant: TenantConfig, { limits, sessions, tombstoneMs, identity }: TenantConfig): boolean {
+  Object.assign(tenant, { sessions, tombstoneMs });
+  if (!isSameIdentity(tenant.identity, identity)) return false;
+  if (!isDeepStrictEqual(tenant.limits, limits)) tenant.limits = limits;
+  tenant.identity.anonymousLimit = identity.anonymousLimit;
+  return true;
+}
+
+const hasClients = ({ http }: BerthConfig) => http.tls !== null && http.tls.clientCa !== null;
+
+/** Connections hold the object, and read it whenever they connect. */
+function takeOverFiles(tls: RedisTls | null | undefined, next: RedisTls | null | undefined): void {
+  if (tls && next) Object.assign(tls, { ca: next.ca, cert: next.cert, key: next.key });
+}
