@@ -134,6 +134,24 @@ describe.each([1, 4])('a change of the identity rules of a tenant with %i shard(
     }
   });
 
+  it('lists a user whom it splits, because some sessions were named outright and some by their From', async () => {
+    await rekeyed(at(), folded);
+    await after().store.limits.change(folded, () => ({ maxSessionsPerUser: 9, users: { ann: 3 } }));
+    await after().admit(called('a', 'sip:ann@a.example', FOLD_DROP));
+    await after().admit(called('b', 'sip:ann@b.example', FOLD_DROP));
+    await after().admit(named('n', 'ann', FOLD_DROP));
+    for (const id of ['c1', 'c2']) await after().admit(called(id, 'sip:cat@c.example', FOLD_DROP));
+    await after().admit(called('d1', 'sip:dan@d.example', FOLD_DROP));
+    await after().admit(named('d2', 'dan', FOLD_DROP));
+    const report = await rekeyed(at(), tenantWith(FOLD_KEEP, shards));
+    expect(report.splits.first.toSorted()).toEqual([
+      'ann (ann, ann@a.example, ann@b.example)',
+      'dan (dan, dan@d.example)',
+    ]);
+    expect(report.splits.count).toBe(2);
+    expect((await rekeyed(at(), folded)).splits.count).toBe(0);
+  });
+
   it('gives the limit of a user who was named outright to the name that its calls go on under', async () => {
     await before().store.limits.change(kept, () => ({ maxSessionsPerUser: 9, users: { 'Bob@x.example': 1 } }));
     await before().admit(named('o', 'Bob@x.example', KEEP_KEEP));

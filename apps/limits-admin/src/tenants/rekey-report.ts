@@ -10,6 +10,7 @@ export function reportLines(report: RekeyReport): string[] {
   say(report.withoutDomain, 'sessions keep a user without a domain, because their From names none');
   say(report.ended, 'sessions ended, because another one has their id or the run of their node was over');
   say(report.unreadable, 'records could not be read and are as they were');
+  say(report.splits, 'users are several now, each with the limit that it has under its own name');
   say(report.overshoot, `users are above their limit, by ${number(excess)} sessions in all`);
   say(
     report.limitsWithoutDomain,

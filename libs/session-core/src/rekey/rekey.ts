@@ -22,6 +22,7 @@ import { beginRekey, closeShard, finishRekey } from '../scripts/rekey.script.js'
 import type { ShardContext, StoreClient } from '../scripts/script.js';
 import { withDeadline } from '../store-call.js';
 import { RekeyReport } from './report.js';
+import { Splits } from './splits.js';
 import { RekeyWalk, type Settled } from './walk.js';
 
 export interface RekeyOptions {
@@ -174,6 +175,7 @@ export class Rekey {
     }
     const names = new Map<string, Set<string>>();
     const bare = new Map<string, string>();
+    const splits = new Splits();
     let looked = 0;
     const walk = new RekeyWalk(tenant, change, report, {
       deadlineMs: this.options.deadlineMs,
@@ -184,9 +186,10 @@ export class Rekey {
         this.options.onProgress?.(Math.min(looked, total), total);
       },
     });
-    const settled: Settled = ({ id, from }, user) => {
+    const settled: Settled = ({ id, user: is, from }, user) => {
       looked++;
       const former = formerUser(user, from, change);
+      splits.add(is === user ? former : is, user);
       // Where no From tells the former name, the user was given outright, and goes on as the rules write that.
       for (const was of limited.has(former) ? [former] : (given.get(user) ?? [])) {
         names.set(was, (names.get(was) ?? new Set()).add(user));
@@ -196,6 +199,7 @@ export class Rekey {
     for (let passes = 0; passes < MOST_PASSES; passes++) {
       if ((await walk.pass(settled)) > 0) continue;
       for (const user of bare.values()) report.withoutDomain.add(user);
+      splits.listIn(report.splits);
       report.sessions = await books.total(tenant);
       return names;
     }

@@ -27,6 +27,8 @@ export class RekeyReport {
   readonly ended = new Listed();
   /** Records that could not be read; they are as they were. */
   readonly unreadable = new Listed();
+  /** Users who are several now, each with these names: some of their sessions were named outright, or by a From of another domain. */
+  readonly splits = new Listed();
   /** Users with more sessions than their limit allows now. */
   readonly overshoot = new Listed();
   /** By how many sessions. */
