@@ -6,8 +6,8 @@ import { describeWith, type BerthApp } from '#testing';
 
 import { isWriter, Scene } from './history-scene.js';
 
-/** What all of Berth has to end in, and somewhat more, for a machine that has other things to do. */
-const STOP_LIMIT_MS = 25_000;
+/** What all of Berth has to end in after SIGTERM (5 s of grace, then 18), and somewhat more, for a machine that has other things to do. */
+const STOP_LIMIT_MS = 30_000;
 
 let scene: Scene;
 
@@ -18,7 +18,12 @@ afterEach(() => scene?.close());
 
 /** How an app ends, and the parts that it left behind. */
 async function stop({ name, process }: BerthApp) {
-  const exit = await process.stop(STOP_LIMIT_MS);
+  process.signal('SIGTERM');
+  const late = new AbortController();
+  const cut = elapsed(STOP_LIMIT_MS, undefined, { signal: late.signal }).then(() => process.kill(), () => {}); // prettier-ignore
+  const exit = await process.exited;
+  late.abort();
+  await cut;
   const lines = process.output().split('\n');
   const log = lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as Record<string, unknown>);
   const ended = log.findLast(

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { eventually, startRedis, type RedisServer } from '#testing';
-import { newKey, stopGracefully } from '#service-kit';
+import { newKey, ReadinessChecks, stopGracefully } from '#service-kit';
 
 import { command, endByBerth, EventClient, listen, NODE } from './commands.fixture.js';
 import { startGateway, stopGateways, type Gateway } from './gateway.js';
@@ -204,6 +204,23 @@ describe('a stream of commands', () => {
     await eventually(() => client.closed, { what: 'the stream to end' });
     const second = await startGateway(redis);
     await (await open({}, await listen(second))).has('call');
+  });
+
+  it('is told to come back elsewhere, and ended, when the gateway drains; one that comes all the same is served until it stops', async () => {
+    const client = await open();
+    await command(gateway, books, 'before');
+    await client.has('before');
+    expect(client.headers.connection).toBe('close');
+    gateway.app.get(ReadinessChecks).drain();
+    await eventually(() => client.closed, { what: 'the stream to end' });
+    expect(client.events.at(-1)).toMatchObject({ type: 'reconnect', data: { reason: 'draining' } });
+    const late = await open();
+    await command(gateway, books, 'after');
+    await late.has('before', 'after');
+    expect(late.closed).toBe(false);
+    await stopGracefully(gateway.app, 20_000);
+    await eventually(() => late.closed, { what: 'the stream to end' });
+    expect(late.events.at(-1)).toMatchObject({ type: 'reconnect' });
   });
 
   it('is refused to a key that may not speak for the node', async () => {

@@ -3,7 +3,7 @@ import { setTimeout as elapsed } from 'node:timers/promises';
 
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 
-import { CONFIG, REDIS, TenantRegistryService, type BerthConfig } from '#service-kit';
+import { CONFIG, REDIS, TenantRegistryService, type BerthConfig, type EndsFirst } from '#service-kit';
 import { auditKeys, Audits, Lease, type StoreClient } from '#session-core';
 
 import { ReaperReportService } from './reaper-report.service.js';
@@ -26,7 +26,8 @@ const LOOK_AGAIN_MS = 5_000;
  * one does it. A pass goes on where it stopped, here or in another process.
  */
 @Injectable()
-export class AuditService implements OnApplicationBootstrap, OnModuleDestroy {
+export class AuditService implements OnApplicationBootstrap, OnModuleDestroy, EndsFirst {
+  readonly endsFirst = true;
   private readonly audits: Audits;
   private readonly lease: Lease;
   private readonly shards: readonly ShardRef[];

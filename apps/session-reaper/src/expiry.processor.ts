@@ -3,7 +3,7 @@ import { setTimeout as elapsed } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { Worker } from 'bullmq';
 
-import { CONFIG, LOGGER, type BerthConfig, type Logger } from '#service-kit';
+import { CONFIG, LOGGER, type BerthConfig, type EndsFirst, type Logger } from '#service-kit';
 import { QUEUE_PREFIX } from '#session-core';
 
 import { EXPIRY_QUEUE, ExpiryQueue, type ExpiryJobData, type ExpiryJobName } from './expiry.queue.js';
@@ -21,7 +21,8 @@ type ExpiryWorker = Worker<ExpiryJobData, void, ExpiryJobName>;
 
 /** Works on the jobs of the expiry queue. */
 @Injectable()
-export class ExpiryProcessor implements OnApplicationBootstrap, OnModuleDestroy {
+export class ExpiryProcessor implements OnApplicationBootstrap, OnModuleDestroy, EndsFirst {
+  readonly endsFirst = true;
   private worker: ExpiryWorker | undefined;
   private resting: NodeJS.Timeout | undefined;
   private failing = false;

@@ -2,7 +2,7 @@ import { setImmediate as commandsWritten } from 'node:timers/promises';
 
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 
-import { CONFIG, TenantRegistryService, watchIntervalMs, type BerthConfig } from '#service-kit';
+import { CONFIG, TenantRegistryService, watchIntervalMs, type BerthConfig, type EndsFirst } from '#service-kit';
 import { NodesStore } from '#session-core';
 
 import { InboxLagService } from './inbox/inbox-lag.service.js';
@@ -17,7 +17,8 @@ const BATCH = 25;
  * a sweep's interval may be. Any number of processes may do so at once.
  */
 @Injectable()
-export class NodeWatchService implements OnApplicationBootstrap, OnModuleDestroy {
+export class NodeWatchService implements OnApplicationBootstrap, OnModuleDestroy, EndsFirst {
+  readonly endsFirst = true;
   private timer: NodeJS.Timeout | undefined;
   private looking: Promise<void> | null = null;
   private stopping = false;

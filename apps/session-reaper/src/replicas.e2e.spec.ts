@@ -109,7 +109,8 @@ describeWith(['redis-server'], 'replicas of the reaper', () => {
     const first = await startReaper();
     await makeBacklog();
     await working();
-    expect(await first.process.stop()).toEqual({ code: 0, signal: null });
+    first.process.signal('SIGTERM');
+    expect(await first.process.exited).toEqual({ code: 0, signal: null });
     expect(await books.live()).toBeGreaterThan(0);
     expect(await client.llen('{berth}:expiry:active')).toBe(0);
     await startReaper();

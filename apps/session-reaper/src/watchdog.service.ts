@@ -1,6 +1,6 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 
-import { CONFIG, type BerthConfig } from '#service-kit';
+import { CONFIG, type BerthConfig, type EndsFirst } from '#service-kit';
 
 import { ExpiryQueue } from './expiry.queue.js';
 import { UPKEEP_INTERVAL_MS } from './shard-sweep.service.js';
@@ -19,7 +19,8 @@ const PATIENCE = 3;
  * It needs neither the queue nor anybody's clock, so lateness stays bounded whatever becomes of them.
  */
 @Injectable()
-export class WatchdogService implements OnApplicationBootstrap, OnModuleDestroy {
+export class WatchdogService implements OnApplicationBootstrap, OnModuleDestroy, EndsFirst {
+  readonly endsFirst = true;
   private readonly intervalMs: number;
   private timer: NodeJS.Timeout | undefined;
   private upkeepTimer: NodeJS.Timeout | undefined;

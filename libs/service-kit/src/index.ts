@@ -1,6 +1,7 @@
 export { createApp, BodyLimit, type AppOptions } from './app/create-app.js';
 export { runApp, type RunOptions } from './app/run-app.js';
 export { portTaken } from './app/port-holder.js';
+export { type EndsFirst } from './app/stop-steps.js';
 export { stopGracefully } from './app/graceful-stop.js';
 export { authenticate, newKey, type Credentials, type NewKey } from './auth/authenticate.js';
 export { assertMaySpeakForNode, assertMaySpeakForSession } from './auth/node-rights.js';

@@ -35,7 +35,7 @@ export interface Berth {
   readonly apps: readonly BerthApp[];
   /** The first app of that name; fails if it was not started. */
   app(name: BerthAppName): BerthApp;
-  /** Stops all of them and removes their files. */
+  /** Stops all of them, by SIGINT, and removes their files. */
   stop(): Promise<void>;
 }
 
@@ -102,6 +102,8 @@ async function startApp(
         cwd,
         env: { NODE_OPTIONS: undefined, ...env, ...ports },
         ready: { url: `${url}/health/ready` },
+        // In order, without the grace that SIGTERM gives to callers.
+        stopSignal: 'SIGINT',
       });
       return { name, url, process: app };
     } catch (error) {

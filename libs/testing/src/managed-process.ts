@@ -19,6 +19,8 @@ export interface ProcessOptions {
    * elsewhere only an orderly exit of this process takes its children along.)
    */
   deathSignal?: 'SIGKILL' | 'SIGTERM';
+  /** By which `stop` and `restart` end it; SIGTERM unless said. */
+  stopSignal?: 'SIGTERM' | 'SIGINT';
 }
 
 export interface ExitStatus {
@@ -33,7 +35,7 @@ export interface ManagedProcess {
   readonly running: boolean;
   /** Standard output and error of the current run, the last million characters. */
   output(): string;
-  /** SIGTERM, then SIGKILL after `graceMs` (30 s unless said); resolves when the process is gone. */
+  /** `stopSignal`, then SIGKILL after `graceMs` (30 s unless said); resolves when the process is gone. */
   stop(graceMs?: number): Promise<ExitStatus>;
   /** SIGKILL; resolves when the process is gone. */
   kill(): Promise<ExitStatus>;
@@ -152,7 +154,7 @@ class Run {
 
   async stop(graceMs = STOP_MS): Promise<ExitStatus> {
     const timer = setTimeout(() => this.child.kill('SIGKILL'), graceMs);
-    this.child.kill('SIGTERM');
+    this.child.kill(this.options.stopSignal ?? 'SIGTERM');
     this.child.kill('SIGCONT'); // a paused process cannot see the other signal
     const status = await this.exited;
     clearTimeout(timer);

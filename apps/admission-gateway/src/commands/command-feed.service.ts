@@ -8,6 +8,7 @@ import {
   ifUndelivered,
   LOGGER,
   ProblemException,
+  ReadinessChecks,
   type BerthConfig,
   type Logger,
   type Principal,
@@ -51,7 +52,11 @@ export class CommandFeedService implements OnModuleDestroy {
     private readonly host: HttpAdapterHost,
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(CONFIG) private readonly config: BerthConfig,
-  ) {}
+    readiness: ReadinessChecks,
+  ) {
+    // A stream that is opened while the process drains is served until it stops: its client may find no other gateway yet.
+    readiness.draining.addEventListener('abort', () => this.endAll(), { once: true });
+  }
 
   /** Streams the node's commands into this answer until either side closes it. Throws `forbidden` and `too-many-requests` before anything is sent. */
   open(caller: Principal, node: string, reply: FastifyReply): void {

@@ -25,9 +25,14 @@ const REST_MS = { least: 20, most: 5_000 };
 /** How soon a client that lost its connection should come back, milliseconds. */
 const RECONNECT = 'retry: 1000\n\n';
 
+/** The gateway goes away: come back, which leads to another one. */
+const LEAVE = 'event: reconnect\ndata: {"reason":"draining"}\n\n';
+
 const HEADERS = {
   'Content-Type': 'text/event-stream; charset=utf-8',
   'Cache-Control': 'no-store',
+  // A client that comes back shall not come over this connection, which leads to the gateway that it was sent away from.
+  Connection: 'close',
   // nginx would hold events back until its buffer is full.
   'X-Accel-Buffering': 'no',
 };
@@ -73,10 +78,10 @@ export class CommandStream {
     this.onWake();
   }
 
-  /** Ends the response; the client may come back, to another gateway. */
+  /** Tells the client to come back, to another gateway, and ends the response. */
   end(): void {
     this.close();
-    this.out.end();
+    if (!this.out.writableEnded) this.out.end(LEAVE);
   }
 
   private get closed(): boolean {

@@ -1,6 +1,6 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 
-import { LOGGER, type Logger } from '#service-kit';
+import { LOGGER, type EndsFirst, type Logger } from '#service-kit';
 import { shardNumbers } from '#session-core';
 
 import { CommandsMetrics } from './commands.metrics.js';
@@ -11,7 +11,8 @@ const INTERVAL_MS = 300_000;
 
 /** Gives up commands that were not acknowledged for a day. Any number of replicas: each command is given up once. */
 @Injectable()
-export class GiveUpService implements OnApplicationBootstrap, OnModuleDestroy {
+export class GiveUpService implements OnApplicationBootstrap, OnModuleDestroy, EndsFirst {
+  readonly endsFirst = true;
   private timer: NodeJS.Timeout | undefined;
   private passing: Promise<void> | undefined;
   private stopping = false;

@@ -3,7 +3,17 @@ import { setTimeout as elapsed } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 
 import { StreamsServer, trimStream, type EntryResult, type StreamEntry, type StreamsObserver } from '#event-streams';
-import { CONFIG, connectRedis, LOGGER, problemOf, PROBLEMS, REDIS, type BerthConfig, type Logger } from '#service-kit';
+import {
+  CONFIG,
+  connectRedis,
+  LOGGER,
+  problemOf,
+  PROBLEMS,
+  REDIS,
+  type BerthConfig,
+  type EndsFirst,
+  type Logger,
+} from '#service-kit';
 import {
   BerthError,
   deadLetterTenant,
@@ -32,7 +42,8 @@ const STREAMS = Array.from({ length: INBOX_STREAMS }, (_, number) => inboxKeys.e
 
 /** Applies what servers publish: acknowledged when it is on the books, given up with a reason when it can never be. */
 @Injectable()
-export class InboxProcessor implements OnApplicationBootstrap, OnModuleDestroy {
+export class InboxProcessor implements OnApplicationBootstrap, OnModuleDestroy, EndsFirst {
+  readonly endsFirst = true;
   private readonly inbox: EventInbox;
   private readonly server: StreamsServer;
   private trimmer: NodeJS.Timeout | undefined;

@@ -1,7 +1,7 @@
 import type { OnApplicationBootstrap, OnModuleDestroy } from '@nestjs/common';
 
 import { trimStream, type StreamsObserver } from '#event-streams';
-import type { Logger } from '#service-kit';
+import type { EndsFirst, Logger } from '#service-kit';
 import { outboxOf, type StoreClient, type StreamBounds, type TenantRef } from '#session-core';
 
 const TRIM_EVERY_MS = 5_000;
@@ -32,7 +32,8 @@ interface Trimming extends StreamBounds {
  * Trims the outbox of every shard behind what reads it. Where that is away for too long the oldest entries go, marked in the stream, but
  * not before an alarm. Any number of reapers at once.
  */
-export class OutboxTrimmer implements OnApplicationBootstrap, OnModuleDestroy {
+export class OutboxTrimmer implements OnApplicationBootstrap, OnModuleDestroy, EndsFirst {
+  readonly endsFirst = true;
   private readonly trimmings: readonly Trimming[];
   private readonly alarmed = new Set<string>();
   private timer: NodeJS.Timeout | undefined;

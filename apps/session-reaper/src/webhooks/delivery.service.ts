@@ -3,7 +3,15 @@ import { setTimeout as elapsed } from 'node:timers/promises';
 
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 
-import { CONFIG, LOGGER, maySpeakFor, type BerthConfig, type Logger, type WebhookConfig } from '#service-kit';
+import {
+  CONFIG,
+  LOGGER,
+  maySpeakFor,
+  type BerthConfig,
+  type EndsFirst,
+  type Logger,
+  type WebhookConfig,
+} from '#service-kit';
 import { shardNumbers, StoreUnavailableError, type Command, type CommandsStore, type TenantRef } from '#session-core';
 
 import { CommandsMetrics } from '../commands/commands.metrics.js';
@@ -33,7 +41,8 @@ interface Target {
  * it backs off, so that no webhook is called more often because there are more reapers.
  */
 @Injectable()
-export class DeliveryService implements OnApplicationBootstrap, OnModuleDestroy {
+export class DeliveryService implements OnApplicationBootstrap, OnModuleDestroy, EndsFirst {
+  readonly endsFirst = true;
   private readonly holder = randomUUID();
   private readonly deliveries = new Map<string, { target: Target; delivery: NodeDelivery }>();
   private readonly rounds = new Set<Promise<void>>();

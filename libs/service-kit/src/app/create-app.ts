@@ -10,6 +10,7 @@ import { authenticate, KeyRefused } from '../auth/authenticate.js';
 import { uncertifiedCaller } from '../auth/client-certificate.js';
 import { foreignCaller } from '../auth/local-caller.js';
 import type { BerthConfig } from '../config/berth.config.js';
+import { ReadinessChecks } from '../health/readiness.js';
 import type { Logger } from '../logging/logger.js';
 import { NestLogger } from '../logging/nest-logger.js';
 import type { ProblemException } from '../problems/problem.js';
@@ -18,6 +19,7 @@ import { contextOptions, tlsOptions } from '../http/tls-options.js';
 import { ConfigReload } from '../reload/config-reload.service.js';
 import { registerBodyParsers } from './body-parser.js';
 import { BrokenHttp } from './broken-http.js';
+import { closePolitely } from './polite-close.js';
 import { ServiceKitModule } from './service-kit.module.js';
 
 const BODY_LIMIT_BYTES = 64 * 1024;
@@ -89,6 +91,7 @@ export async function createApp(module: Type, options: AppOptions): Promise<Nest
   });
   registerAuthentication(server, config, app.get(AuthFailures));
   renewCertificates(app, config);
+  closePolitely(app.getHttpServer(), app.get(ReadinessChecks).draining);
   app.useGlobalFilters(filter);
   await app.init();
   await server.ready();

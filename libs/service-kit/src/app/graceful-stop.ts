@@ -8,8 +8,15 @@ import { StopSteps } from './stop-steps.js';
 /** Requests that last longer than this are cut off: orchestrators commonly kill after 30 s. */
 const DRAIN_MS = 10_000;
 
+/** Is not ready any more, and ends the work that nobody's request waits for; resolves when that has ended. Serves all the same. */
+export async function drain(app: NestFastifyApplication, steps: StopSteps): Promise<void> {
+  app.get(ReadinessChecks).drain();
+  steps.bound(app);
+  await steps.endWork();
+}
+
 /**
- * Is not ready any more, stops accepting, lets requests in flight finish, then destroys modules in order (`onModuleDestroy`), and Redis last
+ * Drains, stops accepting, lets requests in flight finish, then destroys modules in order (`onModuleDestroy`), and Redis last
  * (`onApplicationShutdown`). A part that hangs is left behind after some seconds, with a line in the log.
  */
 export async function stopGracefully(
@@ -17,18 +24,25 @@ export async function stopGracefully(
   drainMs: number = DRAIN_MS,
   steps = new StopSteps(app.get<Logger>(LOGGER)),
 ): Promise<void> {
-  app.get(ReadinessChecks).drain();
+  const workEnded = drain(app, steps);
+  workEnded.catch(() => {}); // it is waited for below
   const server = app.getHttpServer();
+  await whatArrivedIsRead();
   // Not through Fastify, whose hooks would run before the modules that may still need them.
   const drained = new Promise<void>((resolve) => {
     server.close(() => resolve());
   });
   // A connection becomes idle when its last request is answered, and would stay open for the next one.
-  const sweep = setInterval(() => server.closeIdleConnections(), 20);
+  const sweep = setInterval(() => void whatArrivedIsRead().then(() => server.closeIdleConnections()), 20);
   const cut = setTimeout(() => server.closeAllConnections(), drainMs);
   await drained;
   clearInterval(sweep);
   clearTimeout(cut);
-  steps.bound(app);
+  await workEnded;
   await app.close();
+}
+
+/** After the sockets were looked at: a connection whose next request waits to be read does not count as idle then. */
+async function whatArrivedIsRead(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
 }

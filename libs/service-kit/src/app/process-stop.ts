@@ -23,23 +23,34 @@ const KILLER = `
   setTimeout(() => process.kill(pid, 'SIGKILL'), afterMs);
 `;
 
+let stopping: Promise<never> | undefined;
+
 /**
  * Stops the app and ends the process: with `code` once all of it has stopped, with 1 if that failed or took longer than `STOP_MS`; then
- * the log names what hung. Ends in any case, by SIGKILL where nothing else ends it.
+ * the log names what hung. Ends in any case, by SIGKILL where nothing else ends it. Whoever asks second waits for the first.
  */
-export async function stopProcess(app: NestFastifyApplication, logger: Logger, code: number): Promise<never> {
+export async function stopProcess(
+  app: NestFastifyApplication,
+  logger: Logger,
+  code: number,
+  steps = new StopSteps(logger),
+): Promise<never> {
+  stopping ??= stopAll(app, logger, code, steps);
+  return await stopping;
+}
+
+async function stopAll(app: NestFastifyApplication, logger: Logger, code: number, steps: StopSteps): Promise<never> {
   flushLog(logger); // should the main thread hang, this is all that anybody learns
-  const steps = new StopSteps(logger);
   const killer = new Worker(KILLER, {
     eval: true,
     workerData: { pid: process.pid, afterMs: STOP_MS + LAST_WORD_MS },
   });
   killer.unref();
-  const stopping = stopGracefully(app, undefined, steps).then(
+  const stopped = stopGracefully(app, undefined, steps).then(
     () => 'stopped' as const,
     (error: unknown) => ({ error }),
   );
-  const outcome = await Promise.race([stopping, elapsed(STOP_MS, 'late' as const)]);
+  const outcome = await Promise.race([stopped, elapsed(STOP_MS, 'late' as const)]);
   if (outcome === 'stopped') {
     logger.info('Stopped');
     return await end(logger, code);

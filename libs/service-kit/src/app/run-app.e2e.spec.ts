@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, get, type IncomingMessage } from 'node:http';
-import { createServer, type AddressInfo } from 'node:net';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as elapsed } from 'node:timers/promises';
@@ -38,10 +38,17 @@ async function start(env: Record<string, string> = {}): Promise<ManagedProcess> 
   return app;
 }
 
+/** A configuration file with this grace. */
+function grace(duration: string): Record<string, string> {
+  const file = join(dir, `grace-${duration}.yaml`);
+  writeFileSync(file, `shutdown: { grace: ${duration} }`);
+  return { BERTH_CONFIG: file };
+}
+
 function startApp(env: Record<string, string>, ...hangs: string[]): Promise<ManagedProcess> {
   return startProcess(process.execPath, [FIXTURE, ...hangs], {
     cwd: join(import.meta.dirname, '..'),
-    env: { BERTH_REDIS_URL: redis.url, BERTH_GATEWAY_PORT: '0', ...env },
+    env: { BERTH_REDIS_URL: redis.url, BERTH_GATEWAY_PORT: '0', ...grace('200ms'), ...env },
     ready: { line: /"Listening"/ },
   });
 }
@@ -61,6 +68,16 @@ function lines(app: ManagedProcess): Record<string, unknown>[] {
 const urlOf = (app: ManagedProcess) => String(lines(app).find(({ message }) => message === 'Listening')?.['url']);
 const messages = (app: ManagedProcess) => lines(app).map(({ message }) => message);
 
+/** A GET whose connection the agent keeps, unless the answer closes it. */
+async function getWith(agent: Agent, url: string): Promise<IncomingMessage> {
+  const [response] = (await once(get(url, { agent }), 'response')) as [IncomingMessage];
+  response.resume();
+  await once(response, 'end');
+  return response;
+}
+
+const kept = (agent: Agent) => Object.values(agent.freeSockets).flat().length;
+
 describe('a process', () => {
   it('stops on SIGTERM: finishes what is in flight, takes nothing new, destroys modules while Redis is there, exits with 0', async () => {
     const app = await start();
@@ -70,12 +87,13 @@ describe('a process', () => {
     await eventually(() => app.output().includes('slow request has begun'));
     app.signal('SIGTERM');
     await eventually(() => messages(app).includes('Stopping'));
-    await expect(fetch(`${urlOf(app)}/health/live`)).rejects.toThrow();
+    const isRefused = () => fetch(`${urlOf(app)}/health/live`).then(() => false, () => true); // prettier-ignore
+    await eventually(isRefused, { what: 'the port to be closed' });
     const [response] = await answered;
     expect(response.statusCode).toBe(200);
     response.resume();
     expect(await app.exited).toEqual({ code: 0, signal: null });
-    expect(messages(app).slice(-3)).toEqual(['Stopping', 'Module destroyed', 'Stopped']);
+    expect(messages(app).slice(-4)).toEqual(['Draining', 'Stopping', 'Module destroyed', 'Stopped']);
     expect(lines(app)).toContainEqual(expect.objectContaining({ message: 'Module destroyed', redis: 'PONG' }));
     agent.destroy();
   });
@@ -112,6 +130,98 @@ describe('a process', () => {
       await app.stop();
       await late.stop();
     }
+  });
+});
+
+describe('SIGTERM drains:', () => {
+  const agents: Agent[] = [];
+  const newAgent = () => {
+    agents.push(new Agent({ keepAlive: true }));
+    return agents.at(-1)!;
+  };
+  afterEach(() => {
+    for (const agent of agents.splice(0)) agent.destroy();
+  });
+
+  it('is not ready first, serves on for shutdown.grace and asks clients to leave, then stops', async () => {
+    const app = await start(grace('2s'));
+    const [agent, idle] = [newAgent(), newAgent()];
+    expect((await getWith(agent, `${urlOf(app)}/health/ready`)).statusCode).toBe(200);
+    await getWith(idle, `${urlOf(app)}/health/live`);
+    const signalledAt = performance.now();
+    app.signal('SIGTERM');
+    await eventually(async () => (await fetch(`${urlOf(app)}/health/ready`)).status === 503, { intervalMs: 10 });
+    expect(await (await fetch(`${urlOf(app)}/health/ready`)).json()).toMatchObject({ status: 'draining' });
+    // The connection from before is used once more, and so is a new one; neither is kept.
+    for (const left of [1, 0]) {
+      expect(kept(agent)).toBe(left);
+      const answer = await getWith(agent, `${urlOf(app)}/health/live`);
+      expect([answer.statusCode, answer.headers.connection]).toEqual([200, 'close']);
+    }
+    expect(kept(idle)).toBe(1);
+    expect(await app.exited).toEqual({ code: 0, signal: null });
+    expect(performance.now() - signalledAt).toBeGreaterThan(2_000);
+    expect(messages(app).slice(-4)).toEqual(['Draining', 'Stopping', 'Module destroyed', 'Stopped']);
+    await eventually(() => kept(idle) === 0);
+  });
+
+  it('answers all of the requests that were sent together, and closes with the last', async () => {
+    const app = await start(grace('10m'));
+    app.signal('SIGTERM');
+    await eventually(() => messages(app).includes('Draining'));
+    const { hostname, port } = new URL(urlOf(app));
+    const socket = connect(Number(port), hostname);
+    const request = 'GET /test/soon HTTP/1.1\r\nHost: localhost\r\n\r\n';
+    socket.write(request.repeat(3));
+    let answers = '';
+    socket.setEncoding('utf8').on('data', (text: string) => (answers += text));
+    await once(socket, 'close');
+    expect(answers.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(3);
+    expect(answers.match(/^Connection: close/gim)).toHaveLength(1);
+    app.signal('SIGINT');
+    expect(await app.exited).toEqual({ code: 0, signal: null });
+  });
+
+  it('SIGINT stops at once, and cuts the grace short', async () => {
+    const app = await start(grace('10m'));
+    app.signal('SIGINT');
+    expect(await app.exited).toEqual({ code: 0, signal: null });
+    expect(messages(app).slice(-3)).toEqual(['Stopping', 'Module destroyed', 'Stopped']);
+    expect(messages(app)).not.toContain('Draining');
+
+    const draining = await start(grace('10m'));
+    draining.signal('SIGTERM');
+    await eventually(() => messages(draining).includes('Draining'));
+    draining.signal('SIGINT');
+    expect(await draining.exited).toEqual({ code: 0, signal: null });
+    expect(messages(draining).slice(-4)).toEqual(['Draining', 'Stopping', 'Module destroyed', 'Stopped']);
+  });
+
+  it('a second SIGTERM stops at once, in order; one that is passed on beside the first is no second', async () => {
+    const app = await start(grace('10m'));
+    app.signal('SIGTERM');
+    await eventually(() => messages(app).includes('Draining'), { intervalMs: 5 });
+    app.signal('SIGTERM');
+    await elapsed(600);
+    expect(messages(app)).not.toContain('Stopping');
+    app.signal('SIGTERM');
+    expect(await app.exited).toEqual({ code: 0, signal: null });
+    expect(messages(app).slice(-4)).toEqual(['Draining', 'Stopping', 'Module destroyed', 'Stopped']);
+  });
+
+  it('closes no connection whose next request has come', async () => {
+    const app = await start(grace('500ms'));
+    const idle = Array.from({ length: 8 }, newAgent);
+    await Promise.all(idle.map((agent) => getWith(agent, `${urlOf(app)}/health/live`)));
+    app.signal('SIGTERM');
+    await eventually(() => messages(app).includes('Draining'), { intervalMs: 5 });
+    const busy = getWith(newAgent(), `${urlOf(app)}/test/busy`);
+    await eventually(() => app.output().includes('busy request has begun'), { intervalMs: 5 });
+    // Both wait for the main thread: the end of the grace, and requests on connections that count as idle.
+    const answers = await Promise.all(idle.map((agent) => getWith(agent, `${urlOf(app)}/health/live`)));
+    expect(answers.map(({ statusCode }) => statusCode)).toEqual(idle.map(() => 200));
+    expect((await busy).statusCode).toBe(200);
+    expect(await app.exited).toEqual({ code: 0, signal: null });
   });
 });
 
@@ -167,7 +277,7 @@ describe('a stop is bounded whatever hangs:', () => {
 
 describe('a start that fails', () => {
   it('lists what is wrong with the configuration', async () => {
-    const message = await failureOf({ BERTH_LOG_LEVEL: 'loud', MAX_SESSIONS_PER_USER: 'x' });
+    const message = await failureOf({ BERTH_CONFIG: '', BERTH_LOG_LEVEL: 'loud', MAX_SESSIONS_PER_USER: 'x' });
     expect(message).toContain(
       'test-app: Configuration refused (environment):\n  BERTH_LOG_LEVEL: found "loud", expected',
     );

@@ -10,10 +10,23 @@ import { LOGGER, REDIS, runApp } from '#service-kit';
 let finishSlow = () => {};
 
 class TestController {
-  /** Answers once the process has been told to stop. */
+  /** Answers some time after the process has been told to stop. */
   async slow() {
     process.stdout.write('slow request has begun\n');
     await new Promise((resolve) => (finishSlow = resolve));
+    return { done: true };
+  }
+
+  /** As what asks Redis: others are read meanwhile. */
+  async soon() {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    return { done: true };
+  }
+
+  /** Holds up the main thread, and whatever comes meanwhile. */
+  busy() {
+    process.stdout.write('busy request has begun\n');
+    for (const until = Date.now() + 500; Date.now() < until;);
     return { done: true };
   }
 
@@ -24,7 +37,7 @@ class TestController {
   }
 }
 Controller('test')(TestController);
-for (const path of ['slow', 'stuck']) {
+for (const path of ['slow', 'soon', 'busy', 'stuck']) {
   Get(path)(TestController.prototype, path, Object.getOwnPropertyDescriptor(TestController.prototype, path));
 }
 
@@ -57,7 +70,7 @@ Inject(LOGGER)(TestModule, undefined, 0);
 Inject(REDIS)(TestModule, undefined, 1);
 Module({ controllers: [TestController] })(TestModule);
 
-process.on('SIGTERM', () => setTimeout(() => finishSlow(), 100));
+for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => setTimeout(() => finishSlow(), 600));
 
 const module = process.argv[2] === 'parts' ? hungModules(4, TestModule) : TestModule;
 

@@ -16,6 +16,7 @@ import { LOGGER } from '../tokens.js';
 import { createApp } from './create-app.js';
 import { portTaken } from './port-holder.js';
 import { stopProcess } from './process-stop.js';
+import { stopOnSignals } from './stop-on-signals.js';
 
 export interface RunOptions {
   /** Of the process, in its log lines. */
@@ -25,12 +26,9 @@ export interface RunOptions {
   problems?: (config: BerthConfig) => ProblemFilterOptions;
 }
 
-/** Ctrl-C reaches a child twice: from the terminal, and from a parent that passes it on. Only a later one means "at once". */
-const SAME_SIGNAL_MS = 500;
-
 /**
- * The whole life of a process: reads the configuration, starts the app, listens, and stops on SIGTERM or SIGINT with exit code 0, in bounded time whatever
- * hangs (`stopProcess`). SIGHUP reads the configuration again (`ConfigReload`).
+ * The whole life of a process: reads the configuration, starts the app, listens, and ends on SIGTERM or SIGINT (`stopOnSignals`) with exit code 0, in bounded
+ * time whatever hangs (`stopProcess`). SIGHUP reads the configuration again (`ConfigReload`).
  *
  * A start that fails says why on standard error, in plain words, and exits with 1; so does a process that finds out later that one of its
  * tenants is not what its configuration says.
@@ -48,7 +46,7 @@ export async function runApp(module: Type, { name, port, problems }: RunOptions)
     app = await createApp(module, { config, logger, ...problems?.(config) });
     await app.get(MetricsPort).listen();
     await app.listen(port(config), config.host);
-    stopOnSignals(app, logger);
+    stopOnSignals(app, logger, config.shutdown.graceMs);
     stopOnRefusal(app, name, logger);
     app.get(ConfigReload).watch(reading, files.digests);
     const address = await app.getUrl();
@@ -59,22 +57,6 @@ export async function runApp(module: Type, { name, port, problems }: RunOptions)
     if (app === undefined) process.exit(1);
     await stopProcess(app, app.get<Logger>(LOGGER), 1);
   }
-}
-
-function stopOnSignals(app: NestFastifyApplication, logger: Logger): void {
-  let firstSignalAt: number | undefined;
-  const stop = (signal: NodeJS.Signals) => {
-    const now = performance.now();
-    if (firstSignalAt !== undefined) {
-      if (now - firstSignalAt > SAME_SIGNAL_MS) process.exit(1);
-      return;
-    }
-    firstSignalAt = now;
-    logger.info({ signal }, 'Stopping');
-    void stopProcess(app, logger, 0);
-  };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
 }
 
 function stopOnRefusal(app: NestFastifyApplication, name: string, logger: Logger): void {

@@ -8,7 +8,15 @@ const STEP_MS = 5_000;
 
 const HOOKS = ['onModuleDestroy', 'beforeApplicationShutdown', 'onApplicationShutdown'] as const;
 
-type Part = Partial<Record<(typeof HOOKS)[number], (...args: unknown[]) => unknown>> & object;
+/**
+ * A part whose work nobody's request waits for: it ends as soon as the process drains, so that others take it over at once, and none of it
+ * is left to a kill.
+ */
+export interface EndsFirst {
+  readonly endsFirst: true;
+}
+
+type Part = Partial<EndsFirst> & Partial<Record<(typeof HOOKS)[number], (...args: unknown[]) => unknown>> & object;
 
 /**
  * The steps of a stop: each hook by which a part of the app ends. One that does not end in its time is named in the log and left
@@ -16,6 +24,8 @@ type Part = Partial<Record<(typeof HOOKS)[number], (...args: unknown[]) => unkno
  */
 export class StopSteps {
   private readonly running = new Set<{ step: string }>();
+  private readonly parts = new Set<Part>();
+  private working: Promise<unknown> | undefined;
 
   constructor(private readonly logger: Logger) {}
 
@@ -41,18 +51,24 @@ export class StopSteps {
     }
   }
 
-  /** Makes each hook of each part of the app, and the end of its HTTP server, such a step. */
+  /** Makes each hook of each part of the app, and the end of its HTTP server, such a step, which is taken once. */
   bound(app: NestFastifyApplication): void {
-    const parts = new Set<unknown>();
+    if (this.parts.size > 0) return;
     for (const { providers, controllers, injectables } of app.get(ModulesContainer).values()) {
       for (const { instance } of [...providers.values(), ...controllers.values(), ...injectables.values()]) {
-        if (typeof instance === 'object' && instance !== null) parts.add(instance);
+        if (typeof instance === 'object' && instance !== null) this.parts.add(instance);
       }
     }
-    for (const part of parts) this.boundHooks(part as Part);
+    for (const part of this.parts) this.boundHooks(part);
     const http = app.getHttpAdapter();
     const close = http.close.bind(http);
     http.close = async () => await this.run('HTTP server', close);
+  }
+
+  /** Ends those parts that end first; resolves when they have ended. Whoever asks again waits for the same. */
+  async endWork(): Promise<void> {
+    this.working ??= Promise.all([...this.parts].filter(({ endsFirst }) => endsFirst === true).map(endPart));
+    await this.working;
   }
 
   private boundHooks(part: Part): void {
@@ -60,7 +76,12 @@ export class StopSteps {
       const end = part[hook];
       if (typeof end !== 'function') continue;
       const step = `${part.constructor.name}.${hook}`;
-      part[hook] = async (...args) => await this.run(step, () => end.apply(part, args));
+      let ended: Promise<void> | undefined;
+      part[hook] = async (...args) => await (ended ??= this.run(step, () => end.apply(part, args)));
     }
   }
+}
+
+async function endPart(part: Part): Promise<void> {
+  for (const hook of HOOKS) await part[hook]?.();
 }

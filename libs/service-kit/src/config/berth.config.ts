@@ -132,6 +132,8 @@ export interface BerthConfig {
   store: { decisionDeadlineMs: number; onOutage: 'deny' };
   /** Networks as `parseNetwork` takes them. */
   http: { trustedProxies: string[]; tls: HttpTls | null };
+  /** How long a process that drains serves on. */
+  shutdown: { graceMs: number };
   metrics: {
     /** Whose metric names are exported besides Berth's own. */
     compat: 'none' | 'rustsocks';

@@ -122,6 +122,7 @@ function resolveConfig(
     history,
     store: { decisionDeadlineMs: deadlineMs, onOutage: 'deny' },
     http: { trustedProxies: file.http.trusted_proxies, tls: resolveHttpTls(file.http.tls, files, problems) },
+    shutdown: { graceMs: file.shutdown.grace },
     metrics: { compat: file.metrics.compat, topUsers: file.metrics.top_users },
     logging: {
       level: env.BERTH_LOG_LEVEL ?? file.logging.level,

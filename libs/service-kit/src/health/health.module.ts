@@ -29,11 +29,11 @@ export class HealthController {
     return { status: 'ok' };
   }
 
-  /** 200 when this process can do its work, also `degraded`; 503 when it cannot. Says what was found last, and looks at nothing itself. */
+  /** 200 when this process can do its work, also `degraded`; 503 when it cannot, or is `draining`. Says what was found last, and looks at nothing itself. */
   @Get('ready')
   ready(@Res({ passthrough: true }) reply: FastifyReply): Readiness {
     const readiness = this.readiness.read();
-    void reply.code(readiness.status === 'failed' ? 503 : 200);
+    void reply.code(readiness.status === 'failed' || readiness.status === 'draining' ? 503 : 200);
     return readiness;
   }
 }

@@ -21,7 +21,8 @@ export interface ReadinessLook {
 }
 
 export interface Readiness {
-  status: CheckStatus;
+  /** `draining`: the process is about to stop, whatever its checks find. */
+  status: CheckStatus | 'draining';
   checks: Record<string, CheckResult>;
 }
 
@@ -34,7 +35,7 @@ export interface Readiness {
 export class ReadinessChecks {
   private readonly checks: ReadinessCheck[] = [];
   private readonly looks: { look: ReadinessLook; underWay: Promise<void> | null; found: CheckResult | null }[] = [];
-  private draining = false;
+  private readonly drainer = new AbortController();
 
   add(check: ReadinessCheck): void {
     this.checks.push(check);
@@ -44,22 +45,24 @@ export class ReadinessChecks {
     this.looks.push({ look, underWay: null, found: null });
   }
 
-  /** From now on the process is not ready: it is about to stop. */
+  /** Aborted once the process drains: from then on it is not ready, and about to stop. */
+  get draining(): AbortSignal {
+    return this.drainer.signal;
+  }
+
   drain(): void {
-    this.draining = true;
+    this.drainer.abort();
   }
 
   /** What was found last, together; the worst result is that of the whole. */
   read(): Readiness {
-    const stopping: CheckResult = { status: 'failed', message: 'This process is stopping' };
     const results = [
-      ...(this.draining ? ([['process', stopping]] as const) : []),
       ...this.checks.map((check) => [check.name, check.run()] as const),
       ...this.looks.flatMap(({ look, found }) => (found === null ? [] : [[look.name, found] as const])),
     ];
     const statuses = results.map(([, { status }]) => status);
     const worst = (['failed', 'degraded'] as const).find((status) => statuses.includes(status)) ?? 'ok';
-    return { status: worst, checks: Object.fromEntries(results) };
+    return { status: this.draining.aborted ? 'draining' : worst, checks: Object.fromEntries(results) };
   }
 
   /** Looks at all that is watched; at what is still being looked at not twice. */

@@ -2,7 +2,7 @@ import { setTimeout as elapsed } from 'node:timers/promises';
 
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 
-import { LOGGER, type HistoryConfig, type Logger } from '#service-kit';
+import { LOGGER, type EndsFirst, type HistoryConfig, type Logger } from '#service-kit';
 
 import { Clock } from '../../clock.js';
 import { History } from '../history.service.js';
@@ -21,7 +21,8 @@ const PROGRESS_MS = 10_000;
  * removes nothing. What could not be done is tried again a minute later.
  */
 @Injectable()
-export class Retention implements OnApplicationBootstrap, OnModuleDestroy {
+export class Retention implements OnApplicationBootstrap, OnModuleDestroy, EndsFirst {
+  readonly endsFirst = true;
   private readonly stopping = new AbortController();
   private running: Promise<void> = Promise.resolve();
   private hasFailed = false;

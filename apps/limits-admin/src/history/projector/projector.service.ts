@@ -4,7 +4,15 @@ import { setTimeout as elapsed } from 'node:timers/promises';
 import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 
 import type { StreamsObserver, StreamsServer } from '#event-streams';
-import { CONFIG, LOGGER, REDIS, TenantRegistryService, type BerthConfig, type Logger } from '#service-kit';
+import {
+  CONFIG,
+  LOGGER,
+  REDIS,
+  TenantRegistryService,
+  type BerthConfig,
+  type EndsFirst,
+  type Logger,
+} from '#service-kit';
 import { Books, historyKeys, Lease, outboxOf, StoreUnavailableError, type StoreClient } from '#session-core';
 
 import { History } from '../history.service.js';
@@ -31,7 +39,8 @@ interface Projection {
  * committed, and applying it again changes nothing: who dies in between, or projects beside another one, loses and doubles nothing.
  */
 @Injectable()
-export class Projector implements OnApplicationBootstrap, BeforeApplicationShutdown {
+export class Projector implements OnApplicationBootstrap, BeforeApplicationShutdown, EndsFirst {
+  readonly endsFirst = true;
   private readonly lease: Lease;
   private readonly stopping = new AbortController();
   private projection: Projection | null = null;

@@ -81,17 +81,30 @@ export function text(expected: string, pattern: RegExp = /^.+$/s) {
 export const port = () => wholeNumber(0, 65_535);
 
 /** A duration in milliseconds, written in seconds or with a unit; it must be longer than zero. */
-export const duration = () => durationFrom(1, 'a duration above zero, in seconds or as 15m, 2h, 7d');
+export const duration = () =>
+  durationFrom(1, MAX_DURATION_MS, 'a duration above zero, in seconds or as 15m, 2h, 7d, at most 3650d');
 
 /** As `duration`, but zero or below switches off and becomes 0. */
 export const durationOrOff = () =>
-  durationFrom(-Infinity, 'a duration in seconds or as 15m, 2h, 7d; 0 or below for none');
+  durationFrom(
+    -Infinity,
+    MAX_DURATION_MS,
+    'a duration in seconds or as 15m, 2h, 7d; 0 or below for none, at most 3650d',
+  );
 
-function durationFrom(minMs: number, expected: string) {
+/** As `durationOrOff`, for what somebody waits for. */
+export const waitOrOff = (maxMinutes: number) =>
+  durationFrom(
+    -Infinity,
+    maxMinutes * 60_000,
+    `a duration in seconds or as 500ms, 2m; 0 or below for none, at most ${maxMinutes}m`,
+  );
+
+function durationFrom(minMs: number, maxMs: number, expected: string) {
   return z.unknown().transform((written, context) => {
     const ms = parseDurationMs(written);
-    if (ms !== null && ms >= minMs && ms <= MAX_DURATION_MS) return Math.max(0, ms);
-    context.addIssue({ code: 'custom', message: `${expected}, at most 3650d` });
+    if (ms !== null && ms >= minMs && ms <= maxMs) return Math.max(0, ms);
+    context.addIssue({ code: 'custom', message: expected });
     return z.NEVER;
   });
 }

@@ -12,6 +12,7 @@ import {
   metricsSection,
   nodesSection,
   reaperSection,
+  shutdownSection,
   storeSection,
 } from './services.schema.js';
 import { sessionsSection } from './sessions.schema.js';
@@ -48,6 +49,7 @@ export const fileSchema = section({
   history: setting(historySection.prefault({}), { text: 'What is kept of sessions and refusals, by limits-admin.' }),
   store: setting(storeSection.prefault({}), { text: 'How long Redis may take, and what holds while it is away.' }),
   http: setting(httpSection.prefault({}), { text: 'How HTTP is served.' }),
+  shutdown: setting(shutdownSection.prefault({}), { text: 'How a process ends.' }),
   metrics: setting(metricsSection.prefault({}), { text: 'What is exported at `/metrics`.' }),
   logging: setting(loggingSection.prefault({}), { text: 'What is written to the log.' }),
   tenants: setting(

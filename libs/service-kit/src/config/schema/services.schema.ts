@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 import { parseNetwork } from '../network.js';
-import { duration, flag, oneOf, port, section, setting, share, text, wholeNumber } from './fields.schema.js';
+import { duration, flag, oneOf, port, section, setting, share, text, waitOrOff, wholeNumber } from './fields.schema.js';
 
 /** How nodes are watched. */
 export const nodesSection = section({
@@ -101,6 +101,15 @@ export const httpSection = section({
       default: 'none',
     },
   ),
+});
+
+export const shutdownSection = section({
+  grace: setting(waitOrOff(10).prefault(5), {
+    text:
+      'After SIGTERM a process is not ready (503 `draining`) and serves on for so long, until balancers and clients have gone elsewhere: longer than they take to notice. ' +
+      'SIGINT, or a second SIGTERM, cuts it short.',
+    unit: 's',
+  }),
 });
 
 export const metricsSection = section({
