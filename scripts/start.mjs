@@ -16,20 +16,25 @@ import { dataDirFrom, readSettings } from './start/settings.mjs';
 
 // Under npm one Ctrl-C arrives twice: from the terminal and, moments later, from npm.
 const SAME_KEY_PRESS_MS = 1_000;
+const STOP_WORDS = 'Stopping; Ctrl-C again kills …';
 
 let fleet;
 let claimed;
-let firstSignalAt;
+let graceMs = 0;
+/** What was asked for: nothing, a stop after the grace of SIGTERM, or one at once. */
+let wish = 'none';
+let last;
 let stopping = false;
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => onSignal(signal));
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => onSignal(signal));
+process.on('SIGHUP', () => onSignal('SIGTERM'));
 // npm that was killed outright passes no signal on.
 if (process.env.npm_lifecycle_event === 'start') {
   const npm = process.ppid;
   const watch = setInterval(() => {
     if (process.ppid === npm) return;
     clearInterval(watch);
-    onSignal('SIGTERM');
+    if (wish === 'none') onSignal('SIGTERM');
   }, 1_000).unref();
 }
 // After a SIGHUP the terminal is gone, and writing to it must not stop the stopping.
@@ -49,6 +54,7 @@ async function start() {
   await buildIfStale();
   if (stopping) return;
   const settings = await readSettings(process.env);
+  graceMs = settings.graceMs;
   await requireFreePorts(settings.host, settings.apps);
   const program = settings.redis ? undefined : await findOrInstallRedis();
   if (stopping) return;
@@ -79,24 +85,39 @@ async function start() {
   console.log(screen({ settings, redis, ownRedis: Boolean(program), shownDataDir }));
 }
 
+/** The apps get the kind of signal that came here: SIGTERM drains them, SIGINT stops them at once, and so does a second SIGTERM. */
 function onSignal(signal) {
-  if (firstSignalAt === undefined) {
-    firstSignalAt = Date.now();
+  const now = Date.now();
+  const isSame = last !== undefined && now - last.at < SAME_KEY_PRESS_MS && (signal === last.signal || wish === 'stop');
+  if (isSame) return;
+  last = { signal, at: now };
+  if (wish === 'none') {
+    wish = signal === 'SIGINT' ? 'stop' : 'drain';
     stopSteps(signal);
-    void stop(0, fleet ? 'Stopping; Ctrl-C again kills …' : 'Stopped.');
-  } else if (Date.now() - firstSignalAt > SAME_KEY_PRESS_MS) {
+    void stop(0, fleet ? (wish === 'drain' ? drainWords() : STOP_WORDS) : 'Stopped.', signal);
+  } else if (wish === 'drain') {
+    wish = 'stop';
+    console.log(STOP_WORDS);
+    fleet?.signal(signal);
+  } else {
     fleet?.kill();
     process.exit(130);
   }
 }
 
+function drainWords() {
+  return graceMs > 0
+    ? `Stopping, after ${graceMs / 1_000} s in which the apps serve on; Ctrl-C stops at once …`
+    : STOP_WORDS;
+}
+
 /** Stops all that runs, in order, and ends this process. The first caller's word counts. */
-async function stop(code, message) {
+async function stop(code, message, signal = 'SIGINT') {
   if (stopping) return;
   stopping = true;
   (code === 0 ? console.log : console.error)(`${code === 0 ? '\n' : ''}${message}`);
   if (fleet) {
-    for (const line of await fleet.stop()) console.error(line);
+    for (const line of await fleet.stop(signal, graceMs)) console.error(line);
     console.log('Stopped; no process is left.');
   }
   await claimed?.release();

@@ -42,11 +42,11 @@ export class Child {
     return this.#ended;
   }
 
-  /** Asks it to stop, and after `limitMs` makes it. Resolves to false if it had to be made. */
-  async stop(limitMs) {
+  /** Asks it to stop by this signal, and after `limitMs` makes it. Resolves to false if it had to be made. */
+  async stop(signal, limitMs) {
     if (!this.alive) return true;
     let inTime = true;
-    this.#process.kill('SIGTERM');
+    this.signal(signal);
     const timer = setTimeout(() => {
       inTime = false;
       this.kill();
@@ -56,8 +56,12 @@ export class Child {
     return inTime;
   }
 
+  signal(signal) {
+    this.#process.kill(signal);
+  }
+
   kill() {
-    this.#process.kill('SIGKILL');
+    this.signal('SIGKILL');
   }
 
   /** The last lines that it wrote. */

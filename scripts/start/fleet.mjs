@@ -9,7 +9,7 @@ import { readiness } from '../lib/ready.mjs';
 import { Child } from './child.mjs';
 
 const READY_LIMIT_MS = 60_000;
-/** Longer than the apps take to finish what is in flight. */
+/** Longer than the apps take to finish what is in flight, after the grace that SIGTERM gives. */
 const APP_STOP_LIMIT_MS = 20_000;
 /** Redis writes out what it holds before it goes. */
 const REDIS_STOP_LIMIT_MS = 60_000;
@@ -76,16 +76,22 @@ export class Fleet {
     await Promise.all(this.#apps.map(becomeReady));
   }
 
-  /** Ends the apps, then Redis. Resolves with a line for each that had to be killed. */
-  async stop() {
+  /** The same signal for every app. */
+  signal(signal) {
+    for (const { child } of this.#apps) if (child.alive) child.signal(signal);
+  }
+
+  /** Ends the apps by this signal, which they may take `graceMs` longer for, then Redis. Resolves with a line for each that had to be killed. */
+  async stop(signal, graceMs) {
     this.#stopping = true;
     const lines = [];
-    const end = async (child, limitMs) => {
-      if (!(await child.stop(limitMs)))
+    const end = async (child, how, limitMs) => {
+      if (!(await child.stop(how, limitMs)))
         lines.push(`${child.name} did not stop within ${limitMs / 1000} s and was killed.`);
     };
-    await Promise.all(this.#apps.map(({ child }) => end(child, APP_STOP_LIMIT_MS)));
-    if (this.#redis) await end(this.#redis, REDIS_STOP_LIMIT_MS);
+    await Promise.all(this.#apps.map(({ child }) => end(child, signal, APP_STOP_LIMIT_MS + graceMs)));
+    // Redis writes out what it holds on SIGTERM.
+    if (this.#redis) await end(this.#redis, 'SIGTERM', REDIS_STOP_LIMIT_MS);
     await this.#dismissGuard();
     return lines;
   }

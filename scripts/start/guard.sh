@@ -1,6 +1,7 @@
 #!/bin/sh
 # Stands by while `npm start` runs, in a session of its own. Its standard input closes when start.mjs is gone, however it went;
-# unless the line "done" came first, it ends what was left behind: the apps, then Redis, which saves its data on SIGTERM.
+# unless the line "done" came first, it ends what was left behind: the apps, without a grace (SIGINT), then Redis, which saves its data on
+# SIGTERM.
 #
 # Input, a line each: "app PID", "redis PID", "done".
 trap '' INT HUP TERM
@@ -28,7 +29,7 @@ done
 
 # shellcheck disable=SC2086  # a list of numbers
 {
-  kill -TERM $apps
+  kill -INT $apps
   gone $apps
   kill -KILL $apps
   kill -TERM $redis

@@ -33,6 +33,7 @@ export async function readSettings(env) {
     })),
     /** Undefined if none was named. */
     redis: config.redis.named ? shownRedis(config.redis) : undefined,
+    graceMs: config.shutdown.graceMs,
     needsKey: config.auth.keys.length > 0,
     tls: config.http.tls !== null,
     needsCertificate: config.http.tls !== null && config.http.tls.clientCa !== null,

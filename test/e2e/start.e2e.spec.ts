@@ -61,6 +61,7 @@ describeWith(['redis-server', 'curl', 'openssl'], 'npm start', () => {
       env,
       cwd: folder,
       deathSignal: 'SIGTERM',
+      stopSignal: 'SIGINT',
       readyTimeoutMs: START_LIMIT_MS,
       ...(ready && { ready }),
     });
@@ -198,6 +199,32 @@ describeWith(['redis-server', 'curl', 'openssl'], 'npm start', () => {
     expect(await answer.json()).toMatchObject({ id: 'call-1', user: 'alice', state: 'active' });
   }, 120_000);
 
+  it('passes on the kind of signal that it got: SIGTERM drains, SIGINT stops at once', async () => {
+    await writeFile(join(folder, 'berth.yaml'), 'shutdown: { grace: 10m }\n');
+    const berth = await start({ line: REACHED_THE_SCREEN });
+    const ready = async () => {
+      const answer = await fetch(`http://127.0.0.1:${env['BERTH_GATEWAY_PORT']}/health/ready`);
+      return { status: answer.status, body: (await answer.json()) as { status: string } };
+    };
+
+    berth.signal('SIGTERM');
+    berth.signal('SIGTERM'); // as where npm and a supervisor both send it
+
+    await eventually(async () => expect(await ready()).toMatchObject({ status: 503, body: { status: 'draining' } }));
+    expect(await firstCall(berth)).toMatchObject({ status: 201 });
+    berth.signal('SIGINT');
+    expect(await berth.exited).toEqual({ code: 0, signal: null });
+    for (const app of ['admission-gateway', 'limits-admin', 'session-reaper']) {
+      const log = await readFile(join(folder, 'data/logs', `${app}.log`), 'utf8');
+      const messages = log.split('\n').filter((line) => /"(Draining|Stopping|Stopped)"/.test(line));
+      expect(messages.map((line) => (JSON.parse(line) as { message: string }).message)).toEqual([
+        'Draining',
+        'Stopping',
+        'Stopped',
+      ]);
+    }
+  }, 120_000);
+
   it('takes one Ctrl-C that arrives twice, from the terminal and from npm, as one', async () => {
     const berth = await start({ line: REACHED_THE_SCREEN });
 
@@ -205,6 +232,7 @@ describeWith(['redis-server', 'curl', 'openssl'], 'npm start', () => {
     berth.signal('SIGINT');
 
     expect(await berth.exited).toEqual({ code: 0, signal: null });
+    expect(await readFile(join(folder, 'data/logs/admission-gateway.log'), 'utf8')).not.toContain('Draining');
   }, 120_000);
 
   it('refuses a second start with the same data, and one whose ports are taken', async () => {
