@@ -95,8 +95,8 @@ export function shardKeys(tenant: TenantRef, shard: number) {
     /** hash session -> totals that were reported after its end and are not yet in the outbox (JSON), written by renew and end. Ends: its fields with upkeep, a second later; the key 24 h after the last. */
     late: `${prefix}late`,
     /**
-     * hash, written by set-limits, and by close-shard, which takes the version away. The limits in force here, with their version, whose
-     * field is named by the identity rules of whoever gave them. Ends: never.
+     * hash, written by set-limits, by close-shard, which takes the version away, and by renew, which says until when published activity may wait
+     * for its start. The limits in force here, with their version, whose field is named by the identity rules of whoever gave them. Ends: never.
      */
     limits: `${prefix}limits`,
     /**

@@ -5,7 +5,9 @@ import { loadConfig, policyFor } from '#service-kit';
 import { NodesStore, SessionStore, SnapshotsStore } from '#session-core';
 import { describeWith, startRedis, type RedisServer, inForm } from '#testing';
 
+import { admissionRequest } from '../src/admission.mapper.js';
 import { EventInbox } from '../src/event-inbox.js';
+import { admissionBody } from '../src/sessions.schema.js';
 
 const NOW_MS = 1_800_000_000_000;
 const SESSIONS = ['a', 'b', 'c d/%'];
@@ -46,6 +48,12 @@ const ofSession = (sessionId: string) => {
 };
 
 const history = fc.tuple(...SESSIONS.map(ofSession)).map((lists) => lists.flat());
+
+async function liveOf(outcome: ReturnType<SessionStore['get']>) {
+  const got = await outcome;
+  if (got.kind !== 'live') throw new Error(`The session is ${got.kind}`);
+  return got;
+}
 
 const FIRST = 1; // who numbers nothing has one attempt
 const numberOf = ({ attempt = FIRST }: Said) => Number(attempt);
@@ -156,6 +164,48 @@ describeWith(['redis-server'], 'what servers publish', () => {
     await inbox.apply({ v: '1', ...events[1] }, { id: '1', atMs: NOW_MS, ageMs: 0, tenant: null, via: 'inbox' });
     expect(await client.pttl('berth:{default/0}:early:a:')).toBeGreaterThan(0);
   });
+
+  it.each(['asked for', 'published'])(
+    'a start that is %s has the totals of what overtook it, whichever order',
+    async (how) => {
+      const { inbox, store, ref, config } = books();
+      const client = redis.client();
+      const started = { type: 'session.started', sessionId: 'a', attempt: 2, user: 'alice' };
+      const channels = [{ id: '1', type: 'session' }];
+      const events = [
+        started,
+        { type: 'session.activity', sessionId: 'a', attempt: 2, bytesSent: 70, bytesReceived: 1, channels },
+        { type: 'session.activity', sessionId: 'a', bytesSent: 20, bytesReceived: 9 },
+        { type: 'session.activity', sessionId: 'a', attempt: 1, bytesSent: 500 },
+      ];
+      const arrival = (index: number) =>
+        ({ id: String(index), atMs: NOW_MS, ageMs: 0, tenant: null, via: 'inbox' }) as const;
+      const totals = { bytesSent: 70, bytesReceived: 9, channels };
+      await fc.assert(
+        fc.asyncProperty(fc.shuffledSubarray(events, { minLength: events.length }), async (order) => {
+          await client.flushall();
+          await store.limits.publishFile(ref, { maxSessionsPerUser: 2 }, 'test');
+          for (const [index, event] of order.entries()) {
+            if (event !== started || how === 'published') await inbox.apply({ v: 1, ...event }, arrival(index));
+            else {
+              const request = admissionRequest(admissionBody.parse(started), config);
+              expect((await store.check(ref, request)).kind).toBe('admitted');
+              const { decision } = await store.admit(ref, request);
+              const { session } = await liveOf(store.get(ref, { sessionId: 'a' }));
+              expect(decision).toMatchObject({ kind: 'admitted', repeated: false, session });
+            }
+          }
+          expect(await store.get(ref, { sessionId: 'a' })).toMatchObject({ kind: 'live', session: totals });
+          await store.end(ref, { sessionId: 'a' }, { reason: 'completed', by: 'node' });
+          expect(await store.get(ref, { sessionId: 'a' })).toMatchObject({
+            kind: 'ended',
+            session: { bytesSent: 70, bytesReceived: 9 },
+          });
+        }),
+        { numRuns: 24 },
+      );
+    },
+  );
 
   it('totals find their session in a tenant of several shards, in every order, where only the start names the user', async () => {
     const { inbox, store, ref } = books({ shards: 4 });

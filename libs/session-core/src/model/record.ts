@@ -190,8 +190,13 @@ function liveSession(tenant: string, id: string, record: UnpackedRecord, parts: 
     ...base(tenant, id, record),
     lastActivityAtMs: Number(parts.lastActivity),
     expiresAtMs: readDue(parts.due),
-    ...trafficOf(unpackr.unpack(parts.traffic) as PackedTraffic),
+    ...readTraffic(parts.traffic),
   };
+}
+
+/** What a script says of the totals and channels of a live session. */
+export function readTraffic(packed: Buffer) {
+  return trafficOf(unpackr.unpack(packed) as PackedTraffic);
 }
 
 /** Reads an ended session from its tombstone. */

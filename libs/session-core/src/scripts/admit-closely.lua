@@ -93,8 +93,8 @@ if run and run ~= ARGV[12] then
 end
 
 -- 4. Room.
-local started = ARGV[4] == 'started' -- a fact, which no limit can refuse
-local full = make_room(started and 'adoption' or asked[EMERGENCY] and 'emergency', enforced and rates_full or nil)
+local adopted = ARGV[4] == 'started' and 'adoption' -- a fact, which no limit can refuse
+local full = make_room(adopted or asked[EMERGENCY] and 'emergency', enforced and rates_full or nil)
 if full then
   -- A refused attempt changes nothing: an older attempt that lives keeps its place; only what is due goes.
   if superseding then
@@ -112,13 +112,15 @@ if #ends > 0 or new_run then touch_shard() end
 active, total = of_user.held - of_user.ending, of_total.held - of_total.ending + #ends -- not every stray was in the total
 for n, limit in ipairs(of_groups) do group_held[n] = limit.held - limit.ending end
 
-if started then -- it takes along what overtook it, said of this attempt or of none
+if adopted or is_overtaken then -- it takes along what overtook it, said of this attempt or of none
   local numbered, unnumbered = early_key(id, string.format('%d', attempt)), early_key(id, '')
-  local early, traffic_key = read_early(numbered), key('traffic:', id)
-  if early.started then early = {} end -- of an earlier session of this id and attempt
-  merge_traffic(early, read_early(unnumbered))
-  local changed = merge_traffic({}, early)
+  local said, traffic_key = read_early(numbered), key('traffic:', id)
+  if said.started then said = {} end -- of an earlier session of this id and attempt
+  merge_traffic(said, read_early(unnumbered))
+  local totals = {}
+  local changed = merge_traffic(totals, said)
   redis.call('HLEN', traffic_key)
+  if #changed > 0 then traffic = cmsgpack.pack(totals) end
   take_early = #changed > 0 and function()
     redis.call('DEL', numbered)
     redis.call('DEL', unnumbered)

@@ -13,6 +13,7 @@
 --
 -- Reply, by its first word:
 --   admitted   start, due, limits version, counts, observed, victims {id, node, start}...
+--   overtaken  the traffic that came before it, then as `admitted`
 --   repeated   limits version, counts, then as `live` of the other verbs: record, due, lastActivity, traffic
 --   rejected   limits version, the full limits as JSON
 --   regroup    for each group the one that it is within now: ask again with those
@@ -33,11 +34,16 @@ for i = 15, #ARGV, 3 do
   group_fields[n + 1], group_fields[n + 2], group_fields[n + 3] = 'group:' .. ARGV[i], 'kind:' .. string.match(ARGV[i], '^[^:]*'), 'parent:' .. ARGV[i]
 end
 local limits = redis.call('HMGET', PREFIX .. 'limits', 'version' .. CALLERS_MARK, 'enabled', 'rated', 'total', 'user:' .. user, 'class:' .. ARGV[13], 'user',
-  'by_start', unpack(group_fields))
+  'by_start', 'early_until', unpack(group_fields))
 if not limits[1] then return { 'no-limits' } end
 local version, enforced = limits[1], limits[2] == '1'
 local held, total, length = redis.call('ZCARD', user_sessions), redis.call('ZCARD', DEADLINES), redis.call('XLEN', EVENTS)
 local session = redis.pcall('GET', KEYS[3])
+local is_overtaken = false -- by activity that was published
+if limits[9] and tonumber(limits[9]) > now then
+  local early = PREFIX .. 'early:' .. string.sub(KEYS[3], #PREFIX + 9) .. ':'
+  is_overtaken = redis.call('EXISTS', early, early .. string.sub(ARGV[8], #id + 2, -11)) > 0 -- ARGV[8] has the attempt behind the id
+end
 local run = ARGV[11] ~= '' and redis.call('HGET', PREFIX .. 'nodes', ARGV[11])
 
 -- Max and active of each limit. A limit with details has no number in its place, and is looked at closely.
@@ -47,21 +53,21 @@ local detailed, emergency = not max or not total_max, false
 local crowded = detailed or (max > 0 and user ~= '' and held >= max) or (total_max > 0 and total >= total_max)
 for i = 15, #ARGV, 3 do
   local n = #group_held + 1
-  group_max[n] = tonumber(limits[6 + 3 * n] or limits[7 + 3 * n] or 0)
+  group_max[n] = tonumber(limits[7 + 3 * n] or limits[8 + 3 * n] or 0)
   group_held[n] = redis.call('ZCARD', PREFIX .. 'group_sessions:' .. ARGV[i])
   detailed, emergency = detailed or not group_max[n], emergency or ARGV[i + 1] == 'priority:emergency'
   crowded = crowded or not group_max[n] or (group_max[n] > 0 and group_held[n] >= group_max[n])
-  regrouped = regrouped or (limits[8 + 3 * n] or '') ~= ARGV[i + 2]
+  regrouped = regrouped or (limits[9 + 3 * n] or '') ~= ARGV[i + 2]
 end
 if regrouped then
   local reply = { 'regroup' }
-  for n = 1, #group_held do reply[n + 1] = limits[8 + 3 * n] or '' end
+  for n = 1, #group_held do reply[n + 1] = limits[9 + 3 * n] or '' end
   return reply
 end
 
 local active, victims, record = held, 0, ARGV[6]
 local ends, apply_ends, write_event, overshoot, observed = {}, nil, nil, nil, '' -- what ends in this step; how, where it is looked at closely
-local take_early -- activity that came before its start
+local take_early, traffic -- activity that came before its start
 local rates_full, take_rates
 if limits[3] then
 -- @include rates
@@ -73,7 +79,7 @@ if may_refuse and not detailed and not session and not emergency and ARGV[4] ~= 
 end
 -- Most admissions meet an id never seen, a node's present run, limits with room and an outbox that needs no trimming. The others are
 -- looked at closely.
-if session or ARGV[4] == 'started' or (run and run ~= ARGV[12]) or may_refuse or length >= EVENTS_BOUND then
+if session or is_overtaken or ARGV[4] == 'started' or (run and run ~= ARGV[12]) or may_refuse or length >= EVENTS_BOUND then
 -- @include reading
 -- @include endings
 -- @include runs
@@ -95,6 +101,10 @@ local reply = { 'admitted', now_text, due, version, counts_now, observed }
 for i = #ends - victims + 1, #ends do
   local plan = ends[i][1]
   reply[#reply + 1] = { plan.id, plan.session.list[NODE], string.format('%d', plan.session.started) }
+end
+if traffic then
+  reply[1] = 'overtaken'
+  table.insert(reply, 2, traffic)
 end
 if dry then return reply end
 

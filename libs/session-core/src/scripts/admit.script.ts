@@ -1,8 +1,8 @@
-import type { AdmissionRequest, AdmissionToken, Decision, Rejected, Victim } from '../model/decision.js';
+import type { AdmissionRequest, AdmissionToken, Admitted, Decision, Rejected, Victim } from '../model/decision.js';
 import type { GroupWithin } from '../group-parents.js';
 import { LIMIT_SCOPES, readLimitStates, type LimitState } from '../model/limit.js';
 import { rateAddress } from '../model/rate-address.js';
-import { packSession, readDue, readEnded, readSession } from '../model/record.js';
+import { packSession, readDue, readEnded, readSession, readTraffic } from '../model/record.js';
 import { escapeKeyPart } from '../keys.js';
 import type { Session } from '../model/session.js';
 import { field, integer, ReplyReader, text } from './reply.js';
@@ -77,14 +77,12 @@ export async function admit(
 function readDecision(reply: ReplyReader, tenant: string, request: AdmissionRequest): AdmitReply {
   const { sessionId } = request;
   switch (reply.text()) {
-    case 'admitted': {
-      const startedAtMs = reply.integer();
-      const due = readDue(reply.text());
-      const policyVersion = reply.integer();
-      const limits = withObserved(readCounts(reply.list(), request), reply.text());
-      const session = newSession(tenant, request, startedAtMs, due);
-      const terminated = reply.rest().map(readVictim);
-      return { kind: 'admitted', repeated: false, session, limits, terminated, policyVersion };
+    case 'admitted':
+      return readAdmitted(reply, tenant, request);
+    case 'overtaken': {
+      const traffic = readTraffic(reply.bytes());
+      const admitted = readAdmitted(reply, tenant, request);
+      return { ...admitted, session: { ...admitted.session, ...traffic } };
     }
     case 'repeated': {
       const policyVersion = reply.integer();
@@ -122,6 +120,16 @@ function firstDueMs({ state, policy }: AdmissionRequest): number {
   const bounds = [policy.maxDurationMs, state === 'reserved' ? policy.reservationMs : policy.idleMs];
   const set = bounds.filter((bound) => bound > 0);
   return set.length === 0 ? 0 : Math.min(...set);
+}
+
+function readAdmitted(reply: ReplyReader, tenant: string, request: AdmissionRequest): Admitted {
+  const startedAtMs = reply.integer();
+  const due = readDue(reply.text());
+  const policyVersion = reply.integer();
+  const limits = withObserved(readCounts(reply.list(), request), reply.text());
+  const session = newSession(tenant, request, startedAtMs, due);
+  const terminated = reply.rest().map(readVictim);
+  return { kind: 'admitted', repeated: false, session, limits, terminated, policyVersion };
 }
 
 function newSession(tenant: string, request: AdmissionRequest, startedAtMs: number, due: number | null): Session {

@@ -54,6 +54,7 @@ local state, session, plan = look_up(id, false, ARGV[5], says_anything and funct
   kept_at, outbox = early_key(id, ARGV[3]), redis.call('XLEN', EVENTS)
   kept = read_early(kept_at)
   touch_late()
+  redis.call('HLEN', PREFIX .. 'limits')
 end)
 if state == 'foreign' then return { 'unknown' } end
 local list = session and session.list
@@ -64,7 +65,11 @@ local function is_to_come()
   return attempt > list[ATTEMPT] and list[ATTEMPT] ~= EVERY_ATTEMPT and not list[MOVED_TO]
 end
 if is_to_come() then
-  if kept and is_published then keep_early(kept_at, kept, said) end
+  if kept and is_published then
+    keep_early(kept_at, kept, said)
+    -- Among the limits, which each admission reads: so none asks in vain whether something waits for it.
+    redis.call('HSET', PREFIX .. 'limits', 'early_until', string.format('%d', now + EARLY_MS))
+  end
   return { 'unknown' }
 end
 if attempt and attempt < list[ATTEMPT] then

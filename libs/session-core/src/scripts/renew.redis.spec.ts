@@ -223,14 +223,30 @@ describe('activity that overtakes its start', () => {
     expect(await kept()).toEqual([]);
   });
 
-  it('means nothing to an admission that is asked for: its totals begin at nothing, and stay', async () => {
+  it('goes to an admission that is asked for as well, once, and stays; a check of it takes nothing', async () => {
     await publish({ bytesSent: 50 });
     await publish({ bytesSent: 60 }, 1);
-    await admitted(books.store, request(ref.sessionId));
-    expect(await books.store.get(tenant, ref)).toMatchObject({ session: { bytesSent: 0 } });
-    await books.store.renew(tenant, ref, { bytesSent: 3 });
-    expect(await books.redis.hgetall(keys.traffic(ref.sessionId))).toMatchObject({ bytesSent: '3' });
+    const before = await kept();
+    const checked = await books.store.check(tenant, request(ref.sessionId));
+    expect(checked).toMatchObject({ kind: 'admitted', session: { bytesSent: 60 } });
+    expect(await kept()).toEqual(before);
+    const { session } = await admitted(books.store, request(ref.sessionId));
+    expect(session).toMatchObject({ bytesSent: 60 });
+    expect(await books.store.get(tenant, ref)).toMatchObject({ kind: 'live', session });
+    await books.store.renew(tenant, ref, { bytesSent: 3, packetsSent: 4 });
+    expect(await books.redis.hgetall(keys.traffic(ref.sessionId))).toMatchObject({ bytesSent: '60', packetsSent: '4' });
     expect(await books.redis.pttl(keys.traffic(ref.sessionId))).toBe(-1);
-    for (const key of await kept()) expect(await books.redis.pttl(key)).toBeGreaterThan(0);
+    expect(await kept()).toEqual([]);
+  });
+
+  it('waits on where the admission that is asked for is refused', async () => {
+    await books.store.limits.change(tenant, () => ({ maxSessionsPerUser: 1 }));
+    await admitted(books.store, request('other'));
+    await publish({ bytesSent: 60 }, 1);
+    const { decision } = await books.store.admit(tenant, request(ref.sessionId));
+    expect(decision.kind).toBe('rejected');
+    expect(await kept()).toEqual([keys.early(ref.sessionId, 1)]);
+    await started(1);
+    expect(await books.store.get(tenant, ref)).toMatchObject({ session: { bytesSent: 60 } });
   });
 });

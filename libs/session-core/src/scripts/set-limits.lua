@@ -13,7 +13,7 @@ local refused = fenced()
 if refused then return refused end
 local version = tonumber(ARGV[2])
 local current, staged = PREFIX .. 'limits', PREFIX .. 'limits_next:' .. ARGV[2] .. CALLERS_MARK
-local known = redis.call('HMGET', current, 'version' .. CALLERS_MARK, 'was_version')
+local known = redis.call('HMGET', current, 'version' .. CALLERS_MARK, 'was_version', 'early_until')
 local in_force = tonumber(known[1] or -1)
 if in_force >= version then return 'kept' end
 if redis.call('HGET', staged, 'complete') ~= '1' then return 'missing' end
@@ -23,6 +23,7 @@ local stale = not redis.call('HGET', staged, 'by_start') and redis.call('EXISTS'
 redis.call('PERSIST', staged)
 redis.call('UNLINK', current) -- in the background: RENAME over 100,000 fields took 17 ms
 redis.call('RENAME', staged, current)
+if known[3] then redis.call('HSET', current, 'early_until', known[3]) end
 if stale then redis.call('UNLINK', PREFIX .. 'started') end
 for i = 3, #ARGV, 5 do
   if tonumber(ARGV[i]) > math.max(in_force, tonumber(known[2] or -1)) then
