@@ -2,6 +2,8 @@
 // of its own unless one is named, and the three apps; stops them in order on Ctrl-C. See docs/operations.md.
 import './lib/node-version.mjs';
 
+import { isatty } from 'node:tty';
+
 import { installDependencies } from './install-dependencies.mjs';
 import { findOrInstallRedis } from './install-redis.mjs';
 import { buildIfStale } from './lib/build.mjs';
@@ -27,7 +29,13 @@ let last;
 let stopping = false;
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => onSignal(signal));
-process.on('SIGHUP', () => onSignal('SIGTERM'));
+const terminal = [0, 1, 2].find((fd) => isatty(fd));
+process.on('SIGHUP', () => {
+  // A terminal that is closed sends it too: then there is nobody left to run for.
+  if (terminal !== undefined && !isatty(terminal)) onSignal('SIGTERM');
+  else if (fleet?.reload())
+    console.log('The apps read their configuration again; their logs say what they make of it.');
+});
 // npm that was killed outright passes no signal on.
 if (process.env.npm_lifecycle_event === 'start') {
   const npm = process.ppid;
@@ -37,7 +45,7 @@ if (process.env.npm_lifecycle_event === 'start') {
     if (wish === 'none') onSignal('SIGTERM');
   }, 1_000).unref();
 }
-// After a SIGHUP the terminal is gone, and writing to it must not stop the stopping.
+// When the terminal is gone, writing to it must not stop the stopping.
 process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});
 

@@ -81,6 +81,13 @@ export class Fleet {
     for (const { child } of this.#apps) if (child.alive) child.signal(signal);
   }
 
+  /** Has the apps read their configuration again; one that is starting reads it anyway. Says whether it told any. */
+  reload() {
+    const told = this.#stopping ? [] : this.#apps.filter(({ child, ready }) => ready && child.alive);
+    for (const { child } of told) child.signal('SIGHUP');
+    return told.length > 0;
+  }
+
   /** Ends the apps by this signal, which they may take `graceMs` longer for, then Redis. Resolves with a line for each that had to be killed. */
   async stop(signal, graceMs) {
     this.#stopping = true;

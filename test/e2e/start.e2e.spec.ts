@@ -11,6 +11,7 @@ import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import {
   describeWith,
   eventually,
+  findTool,
   freePort,
   makeAuthority,
   startProcess,
@@ -224,6 +225,36 @@ describeWith(['redis-server', 'curl', 'openssl'], 'npm start', () => {
       ]);
     }
   }, 120_000);
+
+  it('passes SIGHUP on: the apps read their configuration again', async () => {
+    const berth = await start({ line: REACHED_THE_SCREEN });
+    berth.signal('SIGHUP');
+    for (const app of ['admission-gateway', 'limits-admin', 'session-reaper']) {
+      const log = () => readFile(join(folder, 'data/logs', `${app}.log`), 'utf8');
+      await eventually(async () => expect(await log()).toMatch(/^(?=.*"SIGHUP").*"Configuration read again"/m));
+    }
+    expect(await firstCall(berth)).toMatchObject({ status: 201 });
+    berth.signal('SIGINT');
+    expect(await berth.exited).toEqual({ code: 0, signal: null });
+  }, 120_000);
+
+  (findTool('script') === null ? it.skip : itOnLinux)(
+    'stops when its terminal is closed, which sends SIGHUP too',
+    async () => {
+      const terminal = await startProcess('script', ['-qfec', `${process.execPath} ${SCRIPT}`, '/dev/null'], {
+        env,
+        cwd: folder,
+        readyTimeoutMs: START_LIMIT_MS,
+        ready: { line: REACHED_THE_SCREEN },
+      });
+      await terminal.kill();
+      await eventually(async () => (await processesIn(folder)).length === 0, { timeoutMs: 30_000 });
+      expect(await readFile(join(folder, 'data/logs/admission-gateway.log'), 'utf8')).toMatch(
+        /"Draining"(.|\n)*"Stopped"/,
+      );
+    },
+    120_000,
+  );
 
   it('takes one Ctrl-C that arrives twice, from the terminal and from npm, as one', async () => {
     const berth = await start({ line: REACHED_THE_SCREEN });
