@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Redis } from 'ioredis';
 
@@ -34,6 +36,11 @@ const admit = async (session: object) => {
   return response.status;
 };
 
+const end = async (id: string) => {
+  const response = await fetch(`${berth.app('admission-gateway').url}/v1/sessions/${id}`, { method: 'DELETE' });
+  await response.arrayBuffer();
+};
+
 const usedMemory = async () => Number(/used_memory:(\d+)/.exec(await client.info('memory'))?.[1]);
 
 describeWith(['redis-server'], 'one key that fills Redis with short sessions as large as they may be', () => {
@@ -62,4 +69,32 @@ describeWith(['redis-server'], 'one key that fills Redis with short sessions as 
     expect(await client.hlen(keys.commands('attacker'))).toBe(FLOOD);
     expect(await client.strlen(keys.session('flood-0'))).toBeLessThanOrEqual(300);
   }, 300_000);
+});
+
+/** As many calls a second, each of 8 KB: the outbox grows by 2.9 MB a second. */
+const PER_SECOND = 350;
+const SECONDS = 15;
+/** How full Redis is of other things: what is left takes less than 5 s of it. */
+const OCCUPIED = 0.8;
+
+describeWith(['redis-server'], 'calls that say much, near the maxmemory of Redis', () => {
+  it('are never 503 while history reads: the outbox is trimmed in time', async () => {
+    await client.flushall();
+    await client.setrange('ballast', Math.floor(OCCUPIED * MAX_MEMORY - (await usedMemory())), 'x');
+    const padding = { to: `sip:${'t'.repeat(3_900)}@example.com`, metadata: { a: 'm'.repeat(3_900) } };
+    const statuses: number[] = [];
+    const startedAt = performance.now();
+    const call = async (i: number) => {
+      await delay(Math.max(0, startedAt + (i * 1_000) / PER_SECOND - performance.now()));
+      statuses.push(await admit({ sessionId: `large-${i}`, user: `user-${i}`, ...padding }));
+      await end(`large-${i}`);
+    };
+    const numbers = Array.from({ length: PER_SECOND * SECONDS }, (_, i) => i).values();
+    const caller = async () => {
+      for (const i of numbers) await call(i);
+    };
+    await Promise.all(Array.from({ length: CALLERS }, caller));
+    expect(statuses.filter((status) => status !== 201)).toEqual([]);
+    expect(statuses).toHaveLength(PER_SECOND * SECONDS);
+  }, 120_000);
 });

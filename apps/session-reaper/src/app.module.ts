@@ -5,6 +5,7 @@ import {
   LOGGER,
   PulseService,
   REDIS,
+  RedisMemory,
   TenantRegistryService,
   type BerthConfig,
   type Logger,
@@ -57,8 +58,14 @@ import { WatchdogService } from './watchdog.service.js';
     },
     {
       provide: OutboxTrimmer,
-      inject: [CONFIG, REDIS, LOGGER, TenantRegistryService],
-      useFactory: (config: BerthConfig, client: StoreClient, logger: Logger, registry: TenantRegistryService) =>
+      inject: [CONFIG, REDIS, LOGGER, TenantRegistryService, RedisMemory],
+      useFactory: (
+        config: BerthConfig,
+        client: StoreClient,
+        logger: Logger,
+        registry: TenantRegistryService,
+        memory: RedisMemory,
+      ) =>
         new OutboxTrimmer({
           client,
           logger,
@@ -66,6 +73,7 @@ import { WatchdogService } from './watchdog.service.js';
           isRead: config.history !== null,
           bounds: OUTBOX_BOUNDS[config.history === null ? 'unread' : 'read'],
           isOpen: (tenant) => registry.isOpen(tenant),
+          memory,
         }),
     },
     AuditService,

@@ -35,6 +35,7 @@ export {
   type Readiness,
   type ReadinessCheck,
 } from './health/readiness.js';
+export { RedisMemory } from './health/redis-memory.js';
 export { StoreHealth } from './health/store-health.service.js';
 export {
   rfc3339,

@@ -1,12 +1,14 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Redis } from 'ioredis';
 
 import { StreamsServer } from '#event-streams';
-import { createLogger, loadConfig } from '#service-kit';
+import { createLogger, loadConfig, RedisMemory } from '#service-kit';
 import { historyKeys, shardKeys } from '#session-core';
 import { eventually, startRedis, type RedisServer } from '#testing';
 
-import { OutboxTrimmer } from './outbox-trimmer.service.js';
+import { OutboxTrimmer, trimEveryMs } from './outbox-trimmer.service.js';
 
 const TENANT = { name: 'default', shards: 1 };
 const KEYS = shardKeys(TENANT, 0);
@@ -16,7 +18,7 @@ let redis: RedisServer;
 let client: Redis;
 let log: string[];
 
-const trimmer = (options: { isRead?: boolean; isOpen?: boolean } = {}) =>
+const trimmer = (options: { isRead?: boolean; isOpen?: boolean; memory?: RedisMemory } = {}) =>
   new OutboxTrimmer({
     client,
     logger: createLogger(loadConfig({ env: {}, cwd: '/' }), 'test', { write: (line) => void log.push(line) }),
@@ -24,6 +26,7 @@ const trimmer = (options: { isRead?: boolean; isOpen?: boolean } = {}) =>
     isRead: options.isRead ?? true,
     bounds: BOUNDS,
     isOpen: () => options.isOpen ?? true,
+    memory: options.memory ?? new RedisMemory(),
   });
 const publish = async (stream: string, count: number) => {
   const pipeline = client.pipeline();
@@ -113,5 +116,55 @@ describe('the outbox', () => {
     await publish(KEYS.events, 1_500);
     await trimmer({ isOpen: false }).trimAll();
     expect(await client.xlen(KEYS.events)).toBe(1_500);
+  });
+});
+
+describe('the pace of trimming', () => {
+  const trims = async () => Number(/cmdstat_evalsha:calls=(\d+)/.exec(await client.info('commandstats'))?.[1] ?? 0);
+  const running: OutboxTrimmer[] = [];
+  const start = (memory: RedisMemory) => {
+    const one = trimmer({ memory });
+    running.push(one);
+    one.onApplicationBootstrap();
+  };
+
+  afterEach(async () => {
+    for (const one of running.splice(0)) await one.onModuleDestroy();
+  });
+
+  it('is 5 s without pressure, and evenly sooner up to four times a second where admissions would soon fail', () => {
+    expect([0, 0.5, 0.8].map(trimEveryMs)).toEqual([5_000, 5_000, 5_000]);
+    expect(trimEveryMs(0.85)).toBeCloseTo(2_625);
+    expect([0.9, 1, 1.3].map(trimEveryMs)).toEqual([250, 250, 250]);
+  });
+
+  it('follows how full Redis is, and what that comes to within a second at the present growth', () => {
+    const memory = new RedisMemory();
+    expect(memory.expectedShare).toBe(0);
+    memory.saw(0.7);
+    expect(memory.expectedShare).toBeCloseTo(0.7);
+    memory.saw(0.8);
+    expect(memory.expectedShare).toBeCloseTo(0.9);
+    memory.saw(0.75);
+    expect(memory.expectedShare).toBeCloseTo(0.75);
+  });
+
+  it('is kept: ten passes under pressure take less than three without it', async () => {
+    const memory = new RedisMemory();
+    memory.saw(0.95);
+    const [before, startedAt] = [await trims(), performance.now()];
+    start(memory);
+    // Two streams each.
+    await eventually(async () => expect((await trims()) - before).toBeGreaterThanOrEqual(20));
+    expect(performance.now() - startedAt).toBeLessThan(15_000);
+  });
+
+  it('costs nothing more without pressure', async () => {
+    const memory = new RedisMemory();
+    memory.saw(0.5);
+    const before = await trims();
+    start(memory);
+    await delay(3_000);
+    expect((await trims()) - before).toBe(0);
   });
 });

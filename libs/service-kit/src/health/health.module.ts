@@ -14,6 +14,7 @@ import type { Cluster, Redis } from 'ioredis';
 import { Open } from '../auth/rights.guard.js';
 import { REDIS } from '../tokens.js';
 import { memoryCheck } from './memory-check.js';
+import { RedisMemory } from './redis-memory.js';
 import { ReadinessChecks, type Readiness } from './readiness.js';
 
 const LOOK_EVERY_MS = 1_000;
@@ -40,15 +41,20 @@ export class HealthController {
 
 /** `/health/live` and `/health/ready`; other modules add to `ReadinessChecks`, whose watched ones are looked at once a second. */
 @Global()
-@Module({ controllers: [HealthController], providers: [ReadinessChecks], exports: [ReadinessChecks] })
+@Module({
+  controllers: [HealthController],
+  providers: [ReadinessChecks, RedisMemory],
+  exports: [ReadinessChecks, RedisMemory],
+})
 export class HealthModule implements OnApplicationBootstrap, OnModuleDestroy {
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly readiness: ReadinessChecks,
     @Inject(REDIS) redis: Redis | Cluster,
+    memory: RedisMemory,
   ) {
-    readiness.watch(memoryCheck(redis));
+    readiness.watch(memoryCheck(redis, memory));
   }
 
   async onApplicationBootstrap(): Promise<void> {

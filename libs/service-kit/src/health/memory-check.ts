@@ -3,24 +3,26 @@ import { Cluster, type Redis } from 'ioredis';
 import { storeFaultOf } from '#session-core';
 
 import type { CheckResult, ReadinessLook } from './readiness.js';
+import { RedisMemory } from './redis-memory.js';
 
 const MEMORY_WARNING_SHARE = 0.8;
 
 /** How many keys each server has evicted, as far as this process has seen: also after the server was restarted or its statistics were reset. */
 type Evictions = Map<string, { last: number; keys: number }>;
 
-/** The look that `ReadinessChecks.watch` takes. It remembers what it has seen. */
-export function memoryCheck(redis: Redis | Cluster): ReadinessLook {
+/** The look that `ReadinessChecks.watch` takes. It remembers what it has seen, and tells `memory`. */
+export function memoryCheck(redis: Redis | Cluster, memory = new RedisMemory()): ReadinessLook {
   const evicted: Evictions = new Map();
-  return { name: 'memory', run: () => memoryOf(redis, evicted) };
+  return { name: 'memory', run: () => memoryOf(redis, evicted, memory) };
 }
 
 /**
  * Whether every master keeps every key, and has room. From INFO, since CONFIG is often forbidden. Any policy but `noeviction` throws live
  * sessions away when memory is short. Never `failed`: whether Redis serves is found out by asking it for decisions.
  */
-async function memoryOf(redis: Redis | Cluster, evicted: Evictions): Promise<CheckResult> {
+async function memoryOf(redis: Redis | Cluster, evicted: Evictions, memory: RedisMemory): Promise<CheckResult> {
   const warnings: string[] = [];
+  let fullest: number | null = 0;
   for (const [index, master] of masters(redis).entries()) {
     const server = redis instanceof Cluster ? `master ${index + 1} of the Redis Cluster` : 'Redis';
     let info: string;
@@ -29,6 +31,7 @@ async function memoryOf(redis: Redis | Cluster, evicted: Evictions): Promise<Che
     } catch (error) {
       const { sentence } = storeFaultOf(error) ?? { sentence: 'INFO memory failed' };
       warnings.push(`${server} does not say how much memory it has: ${sentence}`);
+      fullest = null;
       continue;
     }
     const policy = infoField(info, 'maxmemory_policy') ?? 'unknown';
@@ -45,12 +48,14 @@ async function memoryOf(redis: Redis | Cluster, evicted: Evictions): Promise<Che
           'and the audit ends what is left of them; set maxmemory-policy noeviction, give it more memory, and restart this process when the lists of the nodes have come',
       );
     }
+    if (max > 0 && fullest !== null) fullest = Math.max(fullest, used / max);
     if (max > 0 && used >= MEMORY_WARNING_SHARE * max) {
       warnings.push(
         `${server} uses ${Math.round((100 * used) / max)} % of its maxmemory; admissions fail when it is full`,
       );
     }
   }
+  if (fullest !== null) memory.saw(fullest);
   return warnings.length === 0 ? { status: 'ok' } : { status: 'degraded', warnings };
 }
 
