@@ -1,7 +1,9 @@
-import { runApp } from '#service-kit';
+// Before all else is loaded, which takes a while: SIGHUP reads the configuration again, and must never end the process.
+process.on('SIGHUP', () => {});
 
-import { AppModule } from './app.module.js';
-import { sipOfProblem } from './http/decision.mapper.js';
+const { runApp } = await import('#service-kit');
+const { AppModule } = await import('./app.module.js');
+const { sipOfProblem } = await import('./http/decision.mapper.js');
 
 await runApp(AppModule, {
   name: 'admission-gateway',

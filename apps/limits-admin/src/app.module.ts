@@ -102,13 +102,15 @@ const listDeadlineMs = ({ decisionDeadlineMs }: BerthConfig['store']) => Math.ma
     {
       provide: SnapshotsStore,
       inject: [CONFIG, REDIS],
-      useFactory: ({ store, tombstoneMs, nodes: policy, tenants }: BerthConfig, client: StoreClient) =>
+      useFactory: (config: BerthConfig, client: StoreClient) =>
         new SnapshotsStore({
           client,
-          deadlineMs: store.decisionDeadlineMs,
-          tombstoneMs,
-          policy,
-          policyOf: (tenant) => policyFor(tenants[tenant]!, 'sip'),
+          deadlineMs: config.store.decisionDeadlineMs,
+          get tombstoneMs() {
+            return config.tombstoneMs;
+          },
+          policy: config.nodes,
+          policyOf: (tenant) => policyFor(config.tenants[tenant]!, 'sip'),
         }),
     },
     {
@@ -124,15 +126,23 @@ const listDeadlineMs = ({ decisionDeadlineMs }: BerthConfig['store']) => Math.ma
         new NodesStore({
           client,
           deadlineMs: config.store.decisionDeadlineMs,
-          tombstoneMs: config.tombstoneMs,
+          get tombstoneMs() {
+            return config.tombstoneMs;
+          },
           policy: config.nodes,
         }),
     },
     {
       provide: SessionStore,
       inject: [CONFIG, REDIS],
-      useFactory: ({ store, tombstoneMs }: BerthConfig, client: StoreClient) =>
-        new SessionStore({ client, deadlineMs: store.decisionDeadlineMs, tombstoneMs }),
+      useFactory: (config: BerthConfig, client: StoreClient) =>
+        new SessionStore({
+          client,
+          deadlineMs: config.store.decisionDeadlineMs,
+          get tombstoneMs() {
+            return config.tombstoneMs;
+          },
+        }),
     },
     { provide: LimitsStore, inject: [SessionStore], useFactory: (store: SessionStore) => store.limits },
     {

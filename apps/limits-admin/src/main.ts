@@ -1,5 +1,7 @@
-import { runApp } from '#service-kit';
+// Before all else is loaded, which takes a while: SIGHUP reads the configuration again, and must never end the process.
+process.on('SIGHUP', () => {});
 
-import { AppModule } from './app.module.js';
+const { runApp } = await import('#service-kit');
+const { AppModule } = await import('./app.module.js');
 
 await runApp(AppModule, { name: 'limits-admin', port: (config) => config.adminPort });

@@ -35,8 +35,14 @@ import { WatchdogService } from './watchdog.service.js';
     {
       provide: SessionStore,
       inject: [CONFIG, REDIS],
-      useFactory: ({ redis: { deadlineMs }, tombstoneMs }: BerthConfig, client: StoreClient) =>
-        new SessionStore({ client, deadlineMs, tombstoneMs }),
+      useFactory: (config: BerthConfig, client: StoreClient) =>
+        new SessionStore({
+          client,
+          deadlineMs: config.redis.deadlineMs,
+          get tombstoneMs() {
+            return config.tombstoneMs;
+          },
+        }),
     },
     {
       provide: NodesStore,
@@ -45,7 +51,9 @@ import { WatchdogService } from './watchdog.service.js';
         new NodesStore({
           client,
           deadlineMs: config.redis.deadlineMs,
-          tombstoneMs: config.tombstoneMs,
+          get tombstoneMs() {
+            return config.tombstoneMs;
+          },
           policy: config.nodes,
           onContested: (contest) => warnOfContest(logger, contest),
         }),

@@ -3,7 +3,7 @@ export { runApp, type RunOptions } from './app/run-app.js';
 export { portTaken } from './app/port-holder.js';
 export { type EndsFirst } from './app/stop-steps.js';
 export { stopGracefully } from './app/graceful-stop.js';
-export { authenticate, newKey, type Credentials, type NewKey } from './auth/authenticate.js';
+export { authenticate, isStillKnown, newKey, type Credentials, type NewKey } from './auth/authenticate.js';
 export { assertMaySpeakForNode, assertMaySpeakForSession } from './auth/node-rights.js';
 export { mayReadOf, maySpeakFor, type Principal } from './auth/principal.js';
 export { Caller, Needs, Open } from './auth/rights.guard.js';

@@ -13,7 +13,7 @@ export interface CommandsStoreOptions {
   /** How long a call may take before it counts as an outage, milliseconds. */
   deadlineMs: number;
   /** How long an ending that its node knows of is remembered, milliseconds. */
-  tombstoneMs: number;
+  readonly tombstoneMs: number;
   /** Sets the time in tests; everywhere else Redis says it. */
   clockMs?: (() => number) | undefined;
 }

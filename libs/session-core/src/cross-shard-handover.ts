@@ -30,7 +30,7 @@ import { withDeadline } from './store-call.js';
 export interface CrossShardOptions {
   limits: LimitsStore;
   deadlineMs: number;
-  tombstoneMs: number;
+  readonly tombstoneMs: number;
   contextOf: (tenant: TenantRef, shard: number) => ShardContext;
 }
 

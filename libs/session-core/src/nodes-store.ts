@@ -24,7 +24,7 @@ export interface NodesStoreOptions {
   client: StoreClient;
   /** How long a call may take before it counts as an outage, milliseconds. */
   deadlineMs: number;
-  tombstoneMs: number;
+  readonly tombstoneMs: number;
   policy: NodePolicy;
   /** Told once a minute, by whichever process notices, that an older run of a node still speaks. */
   onContested?: ((contest: Contest) => void) | undefined;

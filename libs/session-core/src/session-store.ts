@@ -37,8 +37,8 @@ export interface SessionStoreOptions {
   client: StoreClient;
   /** How long a call may take before it counts as an outage, milliseconds. */
   deadlineMs: number;
-  /** How long an ending that the node reported is remembered, milliseconds. */
-  tombstoneMs: number;
+  /** How long an ending that the node reported is remembered, milliseconds. Read at each call, so that it may change. */
+  readonly tombstoneMs: number;
   /** Sets the time in tests; everywhere else Redis says it. */
   clockMs?: (() => number) | undefined;
   observer?: DecisionObserver | undefined;
@@ -89,7 +89,16 @@ export class SessionStore {
     this.withdrawals = new Withdrawals(contextOf, options.deadlineMs);
     const { limits } = this;
     const locate = async (tenant: TenantRef, ref: SessionRef) => await this.finder.shardToLeave(tenant, ref);
-    this.transfers = new Transfers({ ...options, limits, contextOf, locate });
+    const { deadlineMs } = options;
+    this.transfers = new Transfers({
+      deadlineMs,
+      get tombstoneMs() {
+        return options.tombstoneMs;
+      },
+      limits,
+      contextOf,
+      locate,
+    });
   }
 
   /**

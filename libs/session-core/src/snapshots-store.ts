@@ -20,7 +20,7 @@ export interface SnapshotsStoreOptions {
   /** How long one call may take before it counts as an outage, milliseconds. A complete list takes many calls. */
   deadlineMs: number;
   /** How long an ending that the node reported is remembered, milliseconds. */
-  tombstoneMs: number;
+  readonly tombstoneMs: number;
   policy: Pick<NodePolicy, 'fuseShare' | 'fuseSessions' | 'onReturn'>;
   /** The policy of a session that the books did not know: a list does not say its protocol. */
   policyOf: (tenant: string, entry: SnapshotEntry) => SessionPolicy;

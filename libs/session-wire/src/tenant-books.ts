@@ -27,14 +27,31 @@ export function openBooks(
 ): TenantBooks[] {
   const { nodes: policy, store } = config;
   return Object.values(config.tenants).map((tenant) => {
-    const common = { client, deadlineMs: store.decisionDeadlineMs, tombstoneMs: tenant.tombstoneMs };
+    const common = { client, deadlineMs: store.decisionDeadlineMs };
     return {
       ref: { name: tenant.name, shards: tenant.shards, identity: tenant.identity },
       config: tenant,
-      store: new SessionStore({ ...common, observer }),
-      nodes: new NodesStore({ ...common, policy, onContested: (contest) => warnOfContest(logger, contest) }),
+      store: new SessionStore({
+        ...common,
+        // Here and below: it may change while the process runs.
+        get tombstoneMs() {
+          return tenant.tombstoneMs;
+        },
+        observer,
+      }),
+      nodes: new NodesStore({
+        ...common,
+        get tombstoneMs() {
+          return tenant.tombstoneMs;
+        },
+        policy,
+        onContested: (contest) => warnOfContest(logger, contest),
+      }),
       snapshots: new SnapshotsStore({
         ...common,
+        get tombstoneMs() {
+          return tenant.tombstoneMs;
+        },
         policy,
         policyOf: () => policyFor(tenant, 'sip'),
         onProgress: (progress) => logger.info({ tenant: tenant.name, ...progress }, 'Working on a snapshot'),

@@ -5,7 +5,9 @@ import type { FastifyReply } from 'fastify';
 import {
   assertMaySpeakForNode,
   CONFIG,
+  ConfigReload,
   ifUndelivered,
+  isStillKnown,
   LOGGER,
   ProblemException,
   ReadinessChecks,
@@ -42,6 +44,7 @@ interface Feed {
 @Injectable()
 export class CommandFeedService implements OnModuleDestroy {
   private readonly feeds = new Map<string, Feed>();
+  private readonly callers = new Map<CommandStream, Principal>();
   /** Open streams by key. */
   private readonly ofKeys = new Map<string, number>();
   private looking = false;
@@ -53,9 +56,11 @@ export class CommandFeedService implements OnModuleDestroy {
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(CONFIG) private readonly config: BerthConfig,
     readiness: ReadinessChecks,
+    reload: ConfigReload,
   ) {
     // A stream that is opened while the process drains is served until it stops: its client may find no other gateway yet.
     readiness.draining.addEventListener('abort', () => this.endAll(), { once: true });
+    reload.onApplied(() => this.endRefused());
   }
 
   /** Streams the node's commands into this answer until either side closes it. Throws `forbidden` and `too-many-requests` before anything is sent. */
@@ -66,6 +71,7 @@ export class CommandFeedService implements OnModuleDestroy {
     this.assertRoom(tenant.name, node, key);
     const stream = new CommandStream(reply.raw, () => store.unacknowledged(tenant, node));
     this.add(tenant.name, node, stream);
+    this.callers.set(stream, caller);
     this.ofKeys.set(key, this.openOf(key) + 1);
     stream
       .run()
@@ -75,6 +81,7 @@ export class CommandFeedService implements OnModuleDestroy {
       })
       .finally(() => {
         this.remove(tenant.name, node, stream);
+        this.callers.delete(stream);
         const left = this.openOf(key) - 1;
         if (left > 0) this.ofKeys.set(key, left);
         else this.ofKeys.delete(key);
@@ -136,6 +143,11 @@ export class CommandFeedService implements OnModuleDestroy {
     for (const node of await watch.look()) {
       for (const stream of streams.get(node) ?? []) stream.wake();
     }
+  }
+
+  /** A key that is gone or says another thing ends its streams. Who has another right comes back, and is judged anew. */
+  private endRefused(): void {
+    for (const [stream, caller] of this.callers) if (!isStillKnown(this.config, caller)) stream.end();
   }
 
   private endAll(): void {

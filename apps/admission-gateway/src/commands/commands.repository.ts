@@ -14,16 +14,22 @@ export class CommandsRepository {
   private readonly byName: ReadonlyMap<string, TenantCommands>;
 
   constructor(
-    @Inject(CONFIG) { tenants, store }: BerthConfig,
+    @Inject(CONFIG) { tenants, store: { decisionDeadlineMs: deadlineMs } }: BerthConfig,
     @Inject(REDIS) client: StoreClient,
     private readonly registry: TenantRegistryService,
   ) {
-    const deadlineMs = store.decisionDeadlineMs;
     this.byName = new Map(
-      Object.values(tenants).map(({ name, shards, tombstoneMs }) => [
-        name,
-        { tenant: { name, shards }, store: new CommandsStore({ client, deadlineMs, tombstoneMs }) },
-      ]),
+      Object.values(tenants).map((tenant) => {
+        const { name, shards } = tenant;
+        const store = new CommandsStore({
+          client,
+          deadlineMs,
+          get tombstoneMs() {
+            return tenant.tombstoneMs;
+          },
+        });
+        return [name, { tenant: { name, shards }, store }];
+      }),
     );
   }
 

@@ -13,9 +13,15 @@ export class TenantCommands {
     @Inject(REDIS) client: StoreClient,
     private readonly registry: TenantRegistryService,
   ) {
-    this.configured = Object.values(tenants).map(({ name, shards, tombstoneMs }) => ({
-      tenant: { name, shards },
-      store: new CommandsStore({ client, deadlineMs, tombstoneMs }),
+    this.configured = Object.values(tenants).map((tenant) => ({
+      tenant: { name: tenant.name, shards: tenant.shards },
+      store: new CommandsStore({
+        client,
+        deadlineMs,
+        get tombstoneMs() {
+          return tenant.tombstoneMs;
+        },
+      }),
     }));
   }
 

@@ -63,13 +63,19 @@ export function authenticate(
       `This key speaks for the tenant ${key.tenant}; leave out the header Berth-Tenant`,
     );
   }
-  return {
-    id: key.id,
-    role: key.role,
-    tenant: key.tenant,
-    nodes: key.nodes,
-    emergency: key.emergency || key.role === 'admin',
-  };
+  const { id, role, nodes } = key;
+  const principal = { id, role, tenant: key.tenant, nodes, emergency: key.emergency || role === 'admin' };
+  keysOf.set(principal, key);
+  return principal;
+}
+
+/** By which key a caller was let in. Not in the principal itself, which may be shown. */
+const keysOf = new WeakMap<Principal, AuthKey>();
+
+/** Whether the key of a caller whom `authenticate` let in is still there and says the same; without keys whether there still are none. */
+export function isStillKnown({ auth }: Pick<BerthConfig, 'auth'>, caller: Principal): boolean {
+  const key = keysOf.get(caller);
+  return key === undefined ? auth.keys.length === 0 : auth.keys.includes(key);
 }
 
 function anybody(config: Pick<BerthConfig, 'tenants'>, tenant = 'default'): Principal {

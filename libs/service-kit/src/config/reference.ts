@@ -74,6 +74,9 @@ What is said in several places holds in this order: what was set by API (kept in
 below, \`limits:\` and \`sessions:\`, \`redis:\`, the default. A key that is not known, a value out of range, and a limit that could
 not hold stop the start, each with the key's path and what was expected.
 
+Without a restart, within 10 s of a change of a file or on SIGHUP, hold: \`limits\`, \`sessions\`, \`auth.keys\`, \`logging.level\`, \`identity.anonymous\`, those of tenants, and what is in the PEM files
+of \`http.tls\` and \`redis.tls\`. Other keys that changed are named in the log and wait for a restart. A file that is wrong, gone or empty changes nothing. The environment of a process cannot change.
+
 Durations are seconds or have a unit: \`90\`, \`15m\`, \`2h\`, \`7d\`. Zero or below switches a limit, an idle time or a maximum duration off.`;
 
 const seconds = (ms: number) => (ms === 0 ? 'none' : `\`${ms / 1_000}\``);

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 
-import type { FileSettings } from '../config/schema/file.schema.js';
+import { fileSchema, type FileSettings } from '../config/schema/file.schema.js';
 
 /**
  * What a process takes over while it runs, by key. `identity.anonymous` and those of the guide's block are limits; PEM files are read for
@@ -22,7 +22,13 @@ const TAKEN_OVER = [
  * of users.
  */
 export function changedSettings(before: FileSettings, now: FileSettings): string[] {
-  return differences(before, now, []);
+  return differences(withDefault(before), withDefault(now), []);
+}
+
+/** The tenant `default` is there whether the file names it or not. */
+function withDefault(settings: FileSettings): FileSettings {
+  const { tenants } = fileSchema.parse({ tenants: { default: {} } });
+  return { ...settings, tenants: { ...tenants, ...settings.tenants } };
 }
 
 /** Whether a change of this key holds without a restart. */
