@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { get as getPlain, type IncomingMessage } from 'node:http';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
+import { text } from 'node:stream/consumers';
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Module } from '@nestjs/common';
@@ -89,6 +90,21 @@ describe('metrics.port', () => {
       'application/problem+json; charset=utf-8',
     ]);
     expect(await answer.json()).toMatchObject({ code: 'not-found', detail: 'This port has /metrics and nothing else' });
+  });
+
+  it.each([
+    ['Expect: x', 417, 'GET /metrics HTTP/1.1\r\nHost: localhost\r\nExpect: x\r\n\r\n'],
+    ['CONNECT', 405, 'CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+    ['no HTTP', 400, 'NONSENSE\r\n\r\n'],
+    ['no Host', 421, 'GET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n'],
+    ['a broken path', 400, 'GET /%zz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'],
+    ['too large headers', 431, `GET / HTTP/1.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`],
+  ])('answers %s with %d and a problem', async (_name, status, request) => {
+    const { url } = await listening();
+    const socket = connect(Number(new URL(url).port), '127.0.0.1', () => socket.write(request));
+    const answer = await text(socket);
+    expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} [^]*content-type: application/problem\\+json`, 'i'));
+    expect(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n')))).toMatchObject({ status, detail: expect.any(String) });
   });
 
   it('is refused loudly where the port is taken', async () => {

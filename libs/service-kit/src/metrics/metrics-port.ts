@@ -1,6 +1,7 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { fastify, type FastifyInstance } from 'fastify';
 
+import { BrokenHttp } from '../app/broken-http.js';
 import { portTaken } from '../app/port-holder.js';
 import { foreignCaller } from '../auth/local-caller.js';
 import { isLoopback } from '../auth/safe-binding.js';
@@ -59,7 +60,17 @@ export class MetricsPort implements OnApplicationShutdown {
   private makeServer(): FastifyInstance {
     const { registry } = this.metrics;
     const filter = new ProblemFilter(this.logger);
-    const server = fastify({ logger: false, bodyLimit: 1_024, requestTimeout: 10_000, forceCloseConnections: true });
+    const broken = new BrokenHttp(filter);
+    const server = fastify({
+      logger: false,
+      bodyLimit: 1_024,
+      requestTimeout: 10_000,
+      forceCloseConnections: true,
+      http: { requireHostHeader: false },
+      frameworkErrors: (error, request, reply) => filter.answer(error, request, reply),
+      clientErrorHandler: (error, socket) => broken.answer(error, socket),
+    });
+    broken.watch(server.server);
     server.addHook('onRequest', (request, _reply, done) => {
       const foreign = isLoopback(this.config.host) ? foreignCaller(NO_KEYS, request.raw) : null;
       if (foreign === null) done();
