@@ -14,6 +14,8 @@ import { statsSince, type Stats } from './read/stats.js';
 import { hourlyTraffic, type HourTraffic } from './read/traffic.js';
 import type { Store } from './store/store.js';
 import { applyEvents } from './write/apply.js';
+import { beginErasure, erase, finishErasure, unfinishedErasures } from './write/erase.js';
+import type { Erased, Erasure, ErasureRequest } from './write/erase.js';
 import { removeGaps } from './write/gaps.js';
 import type { RowChange } from './write/ledger.js';
 import { closeOver, removeBeyond, removeEmptySums, removeOlder } from './write/retention.js';
@@ -140,6 +142,29 @@ export class HistoryDatabase {
       await breath();
     } while (place !== null);
     return removed;
+  }
+
+  /** Remembers, until it is finished, that a person's history is to be erased; null where there is none. Asked for again before that, it is the same erasure. */
+  async beginErasure(asked: ErasureRequest): Promise<Erasure | null> {
+    return await beginErasure(this.store, asked);
+  }
+
+  /** Those that were begun and are not finished. */
+  async unfinishedErasures(): Promise<Erasure[]> {
+    return await unfinishedErasures(this.store);
+  }
+
+  /**
+   * Erases the rows of a person and its sums, in batches of about 20 ms between which others work; `signal` stops it after one. What was done
+   * stays done, and doing it again does the rest. Returns how many rows it erased.
+   */
+  async erase(erasure: Erasure, signal: AbortSignal): Promise<Erased> {
+    return await erase(this.store, erasure, signal);
+  }
+
+  /** The name is nowhere any more: forgets it here too, and leaves nothing of it in the files of SQLite. */
+  async finishErasure(erasure: Erasure): Promise<void> {
+    await finishErasure(this.store, erasure);
   }
 
   /** Throws HistoryUnavailableError where the database does not answer, `replaced` where it is another one than was opened, or none. */

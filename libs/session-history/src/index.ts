@@ -35,4 +35,5 @@ export {
 export type { HourPeak, PeakOf } from './read/peaks.js';
 export type { Stats } from './read/stats.js';
 export type { HourTraffic } from './read/traffic.js';
+export type { Erased, Erasure, ErasureMode, ErasureRequest } from './write/erase.js';
 export type { RowChange } from './write/ledger.js';

@@ -78,6 +78,6 @@ async function countedRows(file: File): Promise<number> {
   return counted?.n ?? 0;
 }
 
-async function all<Row>(file: File, text: string): Promise<Row[]> {
+export async function all<Row>(file: File, text: string): Promise<Row[]> {
   return (await (await file.prepare(text)).all()) as Row[];
 }

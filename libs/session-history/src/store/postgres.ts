@@ -53,6 +53,8 @@ export function postgresStore(url: string): Store {
     entry: (at, type) => `cast(r.value->>${at} as ${type})`,
     listOfLists: (columns) => sql`json_agg(json_build_array(${sql.join(columns.map((name) => sql.ref(name)))}))::text`,
     matches: (column, pattern) => sql`${column} like ${pattern.replaceAll(/[\\%_]/g, '\\$&').replaceAll('*', '%')}`,
+    // Dead rows go with the vacuum of the database, when no transaction may still see them.
+    scrub: async () => {},
     close: () => db.destroy(),
   };
 }

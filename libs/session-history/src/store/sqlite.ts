@@ -14,6 +14,7 @@ import {
 } from 'kysely';
 
 import { historyError } from '../errors.js';
+import { rewriteFile } from '../file/rewrite.js';
 import { KeptFile } from '../file/kept-file.js';
 import { Checkpoints } from './checkpoints.js';
 import type { Store, Tables } from './store.js';
@@ -33,6 +34,8 @@ export function sqliteStore(path: string | null): Store {
   const db = new Kysely<Tables>({ dialect: dialectOf(file) });
   const checkpoints = path === null ? null : new Checkpoints(path, file);
   let kept: KeptFile | null = null;
+  // Who writes waits here, and not in SQLite, where the process would stand still.
+  let scrubbing: Promise<void> = Promise.resolve();
   const rowsWritten = file.prepare('select total_changes() as count');
   const within = async <T>(accessMode: 'read only' | 'read write', work: (trx: Kysely<Tables>) => Promise<T>) => {
     try {
@@ -56,6 +59,7 @@ export function sqliteStore(path: string | null): Store {
       return kept?.change ?? null;
     },
     async write(work) {
+      await scrubbing;
       const result = await within('read write', work);
       checkpoints?.after((rowsWritten.get() as { count: number }).count);
       return result;
@@ -68,6 +72,16 @@ export function sqliteStore(path: string | null): Store {
     listOfLists: (columns) => sql`json_group_array(json_array(${sql.join(columns.map((name) => sql.ref(name)))}))`,
     // Of what `glob` reads as more than itself all but the star stands in brackets.
     matches: (column, pattern) => sql`${column} glob ${pattern.replaceAll(/[?[]/g, '[$&]')}`,
+    async scrub() {
+      if (path === null) return;
+      const scrubbed = scrubbing.then(async () => await rewriteFile(path));
+      scrubbing = scrubbed.catch(() => {});
+      try {
+        await scrubbed;
+      } catch (error) {
+        throw historyError(error);
+      }
+    },
     async close() {
       await checkpoints?.close();
       // Statements live on until they are collected, so that closing alone would leave the log as it is.

@@ -36,10 +36,23 @@ export interface GapRow {
   entries: number;
 }
 
+/** An erasure that is not finished. */
+export interface ErasureRow {
+  /** Made up; rows get it for a name. */
+  id: string;
+  tenant: string;
+  /** '' once nothing of the name is left but in the log of the file. */
+  user: string;
+  mode: string;
+  before_time: string;
+  asked_by: string;
+}
+
 export interface Tables {
   sessions: SessionRow;
   rollups: RollupRow;
   gaps: GapRow;
+  erasures: ErasureRow;
 }
 
 export type Database = Kysely<Tables>;
@@ -66,5 +79,7 @@ export interface Store {
   listOfLists(columns: readonly string[]): RawBuilder<string | null>;
   /** Whether a text is as the pattern, in which `*` stands for any characters and every other one for itself. */
   matches(column: RawBuilder<unknown>, pattern: string): RawBuilder<boolean>;
+  /** Leaves of what was deleted or overwritten nothing in the files that can be read, as far as the database lets us. Throws HistoryUnavailableError. */
+  scrub(): Promise<void>;
   close(): Promise<void>;
 }
