@@ -95,9 +95,11 @@ async function allApplied(tenant: TenantRef, untilAt: number, { client, signal }
   for (const { stream } of outboxOf(tenant)) {
     for (;;) {
       if (signal.aborted) return false;
+      // The age is of a moment after this one, in whole milliseconds: what is doubtful counts as older.
+      const asked = performance.now();
       const lag = await groupLag(client, stream, historyKeys.group);
       if (lag === null) return false; // its group is just made again
-      if (lag.oldestAgeMs === null || lag.oldestAgeMs < performance.now() - untilAt) break;
+      if (lag.oldestAgeMs === null || lag.oldestAgeMs + 1 < asked - untilAt) break;
       await elapsed(LOOK_AGAIN_MS, undefined, { signal }).catch(() => {});
     }
   }
