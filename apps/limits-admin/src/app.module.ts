@@ -9,6 +9,7 @@ import {
   NodesStore,
   SessionStore,
   SnapshotsStore,
+  Traces,
   type StoreClient,
 } from '#session-core';
 
@@ -28,6 +29,8 @@ import { HistoryController } from './history/api/history.controller.js';
 import { Questions } from './history/api/questions.js';
 import { StatisticsController } from './history/api/statistics.controller.js';
 import { Statistics } from './history/api/statistics.service.js';
+import { ErasuresController } from './history/erasing/erasures.controller.js';
+import { Erasures } from './history/erasing/erasures.service.js';
 import { History } from './history/history.service.js';
 import { RetentionMetrics } from './history/keeping/retention.metrics.js';
 import { Retention } from './history/keeping/retention.service.js';
@@ -69,6 +72,7 @@ const listDeadlineMs = ({ decisionDeadlineMs }: BerthConfig['store']) => Math.ma
     StatisticsController,
     HistoryController,
     ExportController,
+    ErasuresController,
     SessionsController,
     DocsController,
   ],
@@ -81,6 +85,7 @@ const listDeadlineMs = ({ decisionDeadlineMs }: BerthConfig['store']) => Math.ma
     HistoryMetrics,
     HistoryCountsMetrics,
     RustsocksMetrics,
+    Erasures,
     Retention,
     RetentionMetrics,
     Projector,
@@ -118,6 +123,11 @@ const listDeadlineMs = ({ decisionDeadlineMs }: BerthConfig['store']) => Math.ma
       inject: [CONFIG, REDIS],
       useFactory: ({ store, tenants }: BerthConfig, client: StoreClient) =>
         new DeadLettersStore(client, listDeadlineMs(store), Object.values(tenants)),
+    },
+    {
+      provide: Traces,
+      inject: [CONFIG, REDIS],
+      useFactory: ({ store }: BerthConfig, client: StoreClient) => new Traces(client, listDeadlineMs(store)),
     },
     {
       provide: NodesStore,

@@ -15,6 +15,7 @@ export type { SessionFilter, SessionPage } from './session-pages.js';
 export { COMMAND_LIFE_MS, CommandsStore, type CommandedNode, type CommandsStoreOptions } from './commands-store.js';
 export type { DecisionObserver } from './decision-observer.js';
 export { startDeadline } from './deadline.js';
+export { Traces, type IsTheirs } from './traces.js';
 export { DeadLettersStore, deadLetterTenant, type DeadLetter, type DeadLetterPage } from './dead-letters-store.js';
 export {
   auditKeys,

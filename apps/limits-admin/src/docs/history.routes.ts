@@ -80,4 +80,13 @@ export const HISTORY_ROUTES: Route[] = [
     answer: PAGE,
     query: userHistoryQuery,
   },
+  {
+    tag: 'history',
+    method: 'delete',
+    path: '/api/sessions/users/{username}/history',
+    for: 'history.erase',
+    summary: 'Erase a person: what history says of sessions and refusals until now, as history.erase has it',
+    answer: '{success, username, mode, sessions, refusals, message}',
+    problems: ['not-found', 'user-has-sessions', 'history-unavailable'],
+  },
 ];

@@ -18,6 +18,7 @@ const SETTINGS = {
   retentionMs: 1e10,
   cleanupIntervalMs: 1e8,
   statsWindowHours: 24,
+  erase: 'pseudonymise' as const,
 };
 
 let redis: RedisServer;

@@ -68,6 +68,7 @@ export const RIGHTS = {
     'end sessions and forget nodes',
     '`DELETE /{id}`, `/{id}/terminate`, `DELETE /users/{username}/sessions`, `DELETE /nodes/{node}`',
   ),
+  'history.erase': right([], 'nothing', 'erase a person', '`DELETE /users/{username}/history`'),
 } as const satisfies Record<string, RightKind>;
 
 export type Right = keyof typeof RIGHTS;

@@ -100,6 +100,8 @@ export interface HistoryConfig {
   cleanupIntervalMs: number;
   /** The window of statistics where the caller names none, hours. */
   statsWindowHours: number;
+  /** What becomes of the rows of a person who is erased. */
+  erase: 'pseudonymise' | 'remove';
 }
 
 /** The whole configuration of one process, checked and complete. Durations are milliseconds, 0 for none. */

@@ -41,6 +41,7 @@ describe('history', () => {
       retentionMs: 90 * 86_400_000,
       cleanupIntervalMs: 86_400_000,
       statsWindowHours: 24,
+      erase: 'pseudonymise',
     });
     expect(load('history: { enabled: false, database_url: mysql://x }').history).toBeNull();
   });

@@ -46,6 +46,7 @@ export function resolveHistory(
     retentionMs: history.retention_days * 24 * HOUR_MS,
     cleanupIntervalMs: history.cleanup_interval_hours * HOUR_MS,
     statsWindowHours: history.stats_window_hours,
+    erase: history.erase,
   };
 }
 

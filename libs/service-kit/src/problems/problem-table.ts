@@ -29,6 +29,7 @@ export const PROBLEMS = {
   'ambiguous-session': kind(409, 'Several sessions have this id', false, 'debug'),
   'limits-conflict': kind(409, 'The limits were changed by others meanwhile', true, 'warn'),
   'too-many-limits': kind(409, 'The tenant has too many single limits', false, 'debug'),
+  'user-has-sessions': kind(409, 'The user has live sessions', false, 'debug'),
   'session-id-conflict': kind(409, 'This id belongs to a session of another user', false, 'debug'),
   'stale-epoch': kind(409, 'The node has a newer epoch, or is lost', false, 'debug'),
   'session-ended': kind(410, 'The session has ended', false, 'debug'),

@@ -13,6 +13,7 @@ export const SETTINGS: HistoryConfig = {
   retentionMs: 90 * DAY_MS,
   cleanupIntervalMs: DAY_MS,
   statsWindowHours: 24,
+  erase: 'pseudonymise',
 };
 
 /** The app with history at this URL, and its database. */

@@ -46,6 +46,7 @@ const settingsOf = (file: string, change: Partial<HistoryConfig> = {}): HistoryC
   retentionMs: 5 * DAY_MS,
   cleanupIntervalMs: 8_760 * 3_600_000,
   statsWindowHours: 24,
+  erase: 'pseudonymise',
   ...change,
 });
 

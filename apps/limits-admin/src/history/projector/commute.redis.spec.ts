@@ -46,6 +46,7 @@ beforeAll(async () => {
     retentionMs: 90 * 86_400_000,
     cleanupIntervalMs: 86_400_000,
     statsWindowHours: 24,
+    erase: 'pseudonymise' as const,
   };
   admin = await startAdmin(redis.url, { config: { history } });
   await books().store.limits.publishFile(DEFAULT_TENANT, { maxSessionsPerUser: 2 }, 'test');

@@ -16,6 +16,7 @@ const SETTINGS = {
   retentionMs: 1e10,
   cleanupIntervalMs: 1e8,
   statsWindowHours: 24,
+  erase: 'pseudonymise' as const,
 };
 const END = { reason: 'completed', by: 'node' } as const;
 

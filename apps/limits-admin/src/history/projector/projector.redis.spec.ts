@@ -58,6 +58,7 @@ beforeEach(async () => {
     retentionMs: 90 * 86_400_000,
     cleanupIntervalMs: 86_400_000,
     statsWindowHours: 24,
+    erase: 'pseudonymise',
   };
   fleet = new Fleet(client);
 });

@@ -69,6 +69,9 @@ export const historySection = section({
     text: 'The window of statistics where the caller names none.',
     unit: 'h',
   }),
+  erase: setting(oneOf(['pseudonymise', 'remove']).default('pseudonymise'), {
+    text: 'Rows of a person who is erased (`DELETE /api/sessions/users/{username}/history`). `pseudonymise`: they stay, counted as before, under a name that is made up and without addresses, ids and metadata; `remove`: they go, and their sums.',
+  }),
 });
 
 const NETWORK = 'an address or a network such as 10.0.0.0/8 or 2001:db8::/32';

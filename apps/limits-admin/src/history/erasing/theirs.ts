@@ -1,0 +1,34 @@
+import { identify, type IdentityRules, type IsTheirs } from '#session-core';
+
+/**
+ * Whether an event is about a person: of the outbox by the name that the books have, of a server by whatever names the person. An event
+ * that names a session alone is theirs if an earlier one said whose session that is.
+ */
+export function theirs(user: string, rules: IdentityRules): IsTheirs {
+  const sessions = new Set<string>();
+  return (fields) => {
+    const session = sessionOf(fields['session']);
+    const id = session?.id ?? fields['sessionId'];
+    const isNamed = [fields['user'], fields['fromUser'], session?.user].includes(user) || isFrom(fields, user, rules);
+    if (isNamed && id !== undefined && id !== '') sessions.add(id);
+    return isNamed || (fields['user'] === undefined && id !== undefined && sessions.has(id));
+  };
+}
+
+function isFrom(
+  { user: written, from, assertedIdentity }: Readonly<Record<string, string>>,
+  user: string,
+  rules: IdentityRules,
+) {
+  const identified = identify({ user: written, from, assertedIdentity }, rules);
+  return identified.ok && identified.user === user;
+}
+
+function sessionOf(json: string | undefined): { id?: string; user?: unknown } | null {
+  if (json === undefined) return null;
+  try {
+    return JSON.parse(json) as { id?: string; user?: unknown } | null;
+  } catch {
+    return null;
+  }
+}
