@@ -176,6 +176,20 @@ describeWith(['redis-server', 'openssl'], 'HTTP with TLS', () => {
       expect(refusals()).toHaveLength(1);
     });
 
+    it('takes a restart to ask for client certificates, or not to, and says so', async () => {
+      for (const [before, after, expected] of [
+        [tls(), mutual(), 200],
+        [mutual(), tls(), 403],
+      ] as const) {
+        logged.length = 0;
+        const url = await start(before);
+        await writeFile(join(dir, 'berth.yaml'), after);
+        apps.at(-1)!.get(ConfigReload).reload('SIGHUP');
+        expect(logged.filter((line) => line.includes('"settings":["http.tls.client_ca_file"]'))).toHaveLength(1);
+        expect((await httpsRequest(`${url}/v1/hello`, { ca: authority.ca })).status).toBe(expected);
+      }
+    });
+
     it('judges client certificates by the new authorities, on new connections', async () => {
       const url = await start(mutual());
       const client = await other.issue('of-other');

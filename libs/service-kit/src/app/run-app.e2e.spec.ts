@@ -290,6 +290,16 @@ describe('a start that fails', () => {
     );
   });
 
+  it('says that metrics.port is taken', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    const message = await failureOf({ BERTH_METRICS_PORT: String(port) });
+    expect(message).toContain(`metrics.port: 127.0.0.1:${port} is taken by another process`);
+    expect(message).toContain('or set metrics.port, for this process alone BERTH_METRICS_PORT');
+    other.close();
+  });
+
   it('says that the port is taken', async () => {
     const other = createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');

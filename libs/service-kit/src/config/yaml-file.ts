@@ -1,4 +1,4 @@
-import { isMap, isScalar, parseDocument, visit } from 'yaml';
+import { isMap, isScalar, parseDocument, visit, type Document } from 'yaml';
 
 import type { ConfigFiles } from './config-files.js';
 import { ConfigError } from './config.error.js';
@@ -46,7 +46,19 @@ function parseYaml(source: string, name: string): Record<string, unknown> {
       if (key.value === '__proto__') throw new ConfigError(name, ['__proto__: this name cannot be used as a key']);
     },
   });
-  return document.toJS() as Record<string, unknown>;
+  return contentOf(document, name);
+}
+
+/** Aliases are followed here: to nothing, to themselves, or to more than anybody writes. */
+function contentOf(document: Document, name: string): Record<string, unknown> {
+  try {
+    const content = document.toJS() as Record<string, unknown>;
+    JSON.stringify(content);
+    return content;
+  } catch (error) {
+    const reason = error instanceof ReferenceError ? error.message : 'an alias contains itself';
+    throw new ConfigError(name, [`not YAML that can be read: ${reason}; write the values out`]);
+  }
 }
 
 const ASSIGNMENT = /^\s*([A-Za-z_]\w*(?:\.[\w-]+)*)\s*=/;

@@ -63,14 +63,25 @@ export class ConfigReload implements OnModuleDestroy {
       const reading = readConfig({ ...this.source, files });
       assertSafeBinding(reading.config);
       refuseLost(this.inForce, reading);
-      this.apply(reading, this.inForce, this.started, cause);
-      this.inForce = reading;
+      const contents = [...files.digests].flatMap(([path, digest]) => (this.read.get(path) === digest ? [] : [path]));
       this.read = files.digests;
+      this.apply(reading, this.inForce, this.started, { cause, contents });
+      this.inForce = reading;
     } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
+      // Whatever it is, the process goes on as it is.
       this.read = new Map([...this.read, ...files.digests]);
-      const { file, problems } = error;
-      this.logger.error({ file, problems, cause }, 'The changed configuration is refused; everything stays as it was');
+      if (error instanceof ConfigError) {
+        const { file, problems } = error;
+        this.logger.error(
+          { file, problems, cause },
+          'The changed configuration is refused; everything stays as it was',
+        );
+      } else {
+        this.logger.error(
+          { file: this.inForce.config.file, cause, err: error },
+          'The configuration cannot be read again',
+        );
+      }
     }
   }
 
@@ -95,19 +106,28 @@ export class ConfigReload implements OnModuleDestroy {
     else this.seen = now;
   }
 
-  private apply(next: ConfigReading, inForce: ConfigReading, started: ConfigReading, cause: Cause): void {
+  private apply(
+    next: ConfigReading,
+    inForce: ConfigReading,
+    started: ConfigReading,
+    why: { cause: Cause; contents: string[] },
+  ): void {
     const held = takeOver(this.config, next.config);
     this.logger.level = this.config.logging.level;
     for (const listener of this.listeners) listener();
     const { file, warnings } = next.config;
-    const changed = changedSettings(inForce.settings, next.settings).filter(isTakenOver);
-    this.logger.info({ file, changed, cause }, 'Configuration read again');
+    const switched = asksForClients(started) !== asksForClients(next);
+    const waits = (path: string) => !isTakenOver(path) || (switched && path === 'http.tls.client_ca_file');
+    const changed = changedSettings(inForce.settings, next.settings).filter((path) => !waits(path));
+    this.logger.info({ file, changed, ...why }, 'Configuration read again');
     for (const warning of warnings) this.logger.warn(warning);
-    const settings = changedSettings(started.settings, next.settings).filter((path) => !isTakenOver(path));
+    const settings = changedSettings(started.settings, next.settings).filter(waits);
     if (settings.length > 0) this.logger.warn({ file, settings }, 'Settings that take a restart stay as they were');
     for (const line of held) this.logger.warn({ file }, line);
   }
 }
+
+const asksForClients = ({ settings }: ConfigReading) => settings.http.tls?.client_ca_file !== undefined;
 
 /** A file that is gone or cut off would take all keys and limits with it. Whoever means that restarts. */
 function refuseLost(inForce: ConfigReading, { config, isEmpty }: ConfigReading): void {

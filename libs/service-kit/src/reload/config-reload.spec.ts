@@ -148,6 +148,28 @@ auth: { keys: [{ id: n, role: node, hash: '${newKey().hash}' }] }
     expect(JSON.stringify(logged)).not.toMatch(/alice|bob|west/);
   });
 
+  it.each([
+    ['an alias of nothing', 'limits: *nothing'],
+    ['an alias of itself', 'limits: &limits { classes: *limits }'],
+    ['a key that is a list', '? [limits]\n: {}'],
+  ])('ends nothing where it is %s', async (_what, yaml) => {
+    const { config, reload } = await start('limits: { max_sessions_per_user: 1 }');
+    await write(yaml);
+    reload.reload('SIGHUP');
+    expect(config.limits.maxSessionsPerUser).toBe(1);
+    expect(logged).toMatchObject([{ level: 'error', file: 'berth.yaml', cause: 'SIGHUP' }]);
+  });
+
+  it('ends nothing where a part fails over it', async () => {
+    const { reload } = await start('limits: { max_sessions_per_user: 1 }');
+    reload.onApplied(() => {
+      throw new TypeError('a bug');
+    });
+    await write('limits: { max_sessions_per_user: 2 }');
+    reload.reload('SIGHUP');
+    expect(logged).toMatchObject([{ level: 'error', message: 'The configuration cannot be read again' }]);
+  });
+
   it('reads nothing any more once the process stops', async () => {
     const { config, reload } = await start('limits: { max_sessions_per_user: 1 }');
     reload.onModuleDestroy();

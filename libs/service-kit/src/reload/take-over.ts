@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 import { isSameIdentity } from '#session-core';
 
-import type { BerthConfig, RedisTls, TenantConfig } from '../config/berth.config.js';
+import type { BerthConfig, HttpTls, RedisTls, TenantConfig } from '../config/berth.config.js';
 
 /**
  * Puts into `config`, which every part of the process holds, what may change while it runs: limits, session policies, keys, the level of the
@@ -28,9 +28,7 @@ export function takeOver(config: BerthConfig, next: BerthConfig): string[] {
   // A key that says the same stays the same object: by that its open streams are told from those of a key that is gone.
   config.auth.keys = next.auth.keys.map((key) => config.auth.keys.find((old) => isDeepStrictEqual(old, key)) ?? key);
   config.logging.level = next.logging.level;
-  if (config.http.tls !== null && next.http.tls !== null && hasClients(config) === hasClients(next)) {
-    if (!isDeepStrictEqual(config.http.tls, next.http.tls)) config.http.tls = next.http.tls;
-  }
+  config.http.tls = tlsOver(config.http.tls, next.http.tls);
   takeOverFiles(config.redis.tls, next.redis.tls);
   takeOverFiles(config.redis.sentinel?.tls, next.redis.sentinel?.tls);
   for (const { id, tenant } of config.auth.keys) {
@@ -49,7 +47,13 @@ function takeOverTenant(tenant: TenantConfig, { limits, sessions, tombstoneMs, i
   return true;
 }
 
-const hasClients = ({ http }: BerthConfig) => http.tls !== null && http.tls.clientCa !== null;
+/** Whether there is TLS, and whether clients are asked for certificates, is settled when the server starts. */
+function tlsOver(tls: HttpTls | null, next: HttpTls | null): HttpTls | null {
+  if (tls === null || next === null) return tls;
+  const clientCa = tls.clientCa === null ? null : (next.clientCa ?? tls.clientCa);
+  const over = { ...next, clientCa };
+  return isDeepStrictEqual(tls, over) ? tls : over;
+}
 
 /** Connections hold the object, and read it whenever they connect. */
 function takeOverFiles(tls: RedisTls | null | undefined, next: RedisTls | null | undefined): void {
