@@ -184,12 +184,19 @@ describe('a client', () => {
 
 describe('nonsense behind whole requests', () => {
   const admission = (id: string) => {
-    const body = JSON.stringify({ sessionId: id, user: 'alice' });
+    const body = JSON.stringify({ sessionId: id, user: id });
     return `POST /v1/sessions HTTP/1.1\r\n${HOST}Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
   };
 
-  it('is refused after them: nobody takes a refusal for the answer to an admission', async () => {
-    const found = await answers('admission-gateway', `${admission('a')}${admission('b')}NONSENSE\r\n\r\n`);
-    expect(found.map(({ status }) => status)).toEqual([201, 201, 400]);
-  });
+  it.each([
+    ['no HTTP', 400, 'NONSENSE\r\n\r\n'],
+    ['CONNECT', 405, `CONNECT localhost:80 HTTP/1.1\r\n${HOST}\r\n`],
+    ['Expect', 417, `GET / HTTP/1.1\r\n${HOST}Expect: x\r\n\r\n`],
+  ])(
+    'is refused after them: nobody takes a refusal for the answer to an admission: %s',
+    async (name, status, nonsense) => {
+      const found = await answers('admission-gateway', `${admission(`${name} a`)}${admission(`${name} b`)}${nonsense}`);
+      expect(found.map((answer) => answer.status)).toEqual([201, 201, status]);
+    },
+  );
 });

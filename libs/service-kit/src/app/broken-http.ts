@@ -31,7 +31,8 @@ export class BrokenHttp {
     });
     server.on('connect', (_request, socket) => {
       socket.on('error', () => {}); // a client that is gone needs no answer
-      this.refuse(socket, new ProblemException('method-not-allowed', 'Berth is no proxy: there is no CONNECT'), '');
+      const problem = new ProblemException('method-not-allowed', 'Berth is no proxy: there is no CONNECT');
+      this.afterEarlier(socket, () => this.refuse(socket, problem, ''));
     });
   }
 
