@@ -9,6 +9,13 @@ const FIELDS_PER_SCAN = 1_000;
 /** Whether an entry of a stream, field by field, is about the person. */
 export type IsTheirs = (fields: Readonly<Record<string, string>>) => boolean;
 
+export interface NotedRefusals {
+  key: string;
+  fields: string[];
+  /** Refusals that are counted here alone. */
+  waiting: number;
+}
+
 /** What Redis keeps of a person when it is over: entries of streams that everybody has read. Each command has a deadline of its own. */
 export class Traces {
   constructor(
@@ -29,28 +36,32 @@ export class Traces {
     }
   }
 
-  /** The refusals of a user that are counted and not yet in the stream: the keys they are counted under, and of each the fields. */
-  async waitingRefusals(tenant: TenantRef, user: string): Promise<{ key: string; fields: string[] }[]> {
-    const found = [];
+  /** What a shard notes of a user's refusals until the second is over: under which fields of which key, and how many are in no stream yet. */
+  async notedRefusals(tenant: TenantRef, user: string): Promise<NotedRefusals[]> {
+    const found: NotedRefusals[] = [];
     for (const shard of shardNumbers(tenant)) {
       const key = shardKeys(tenant, shard).refusals;
-      const fields = new Set<string>();
+      const noted = new Map<string, number>();
       let cursor = '0';
       do {
         const [next, flat] = await this.call(
           async () => await this.client.hscan(key, cursor, 'COUNT', `${FIELDS_PER_SCAN}`),
         );
-        for (let at = 0; at < flat.length; at += 2) if (userOf(flat[at] ?? '') === user) fields.add(flat[at] ?? '');
+        for (let at = 0; at + 1 < flat.length; at += 2) {
+          const [field = '', value = ''] = flat.slice(at, at + 2);
+          if (userOf(field) === user) noted.set(field, Number(value.split(' ')[1]));
+        }
         cursor = next;
       } while (cursor !== '0');
-      if (fields.size > 0) found.push({ key, fields: [...fields] });
+      const waiting = [...noted.values()].reduce((sum, count) => sum + count, 0);
+      if (noted.size > 0) found.push({ key, fields: [...noted.keys()], waiting });
     }
     return found;
   }
 
-  /** Forgets them: they are in no stream, and no history. */
-  async dropRefusals(waiting: readonly { key: string; fields: readonly string[] }[]): Promise<void> {
-    for (const { key, fields } of waiting) await this.call(async () => await this.client.hdel(key, ...fields));
+  /** Forgets them; those that are in no stream are in no history then. */
+  async dropRefusals(noted: readonly NotedRefusals[]): Promise<void> {
+    for (const { key, fields } of noted) await this.call(async () => await this.client.hdel(key, ...fields));
   }
 
   private async call<T>(verb: () => Promise<T>): Promise<T> {

@@ -93,7 +93,6 @@ describe.each(['sqlite', 'postgres'] as const)('Erase a person (%s)', (kind) => 
       });
     }
     await fleet.admit(user, `too-many-of-${user}`);
-    await fleet.admit(user, `again-too-many-of-${user}`);
     for (let n = 0; n < 3; n++) await end(`call-${n}-of-${user}`);
   }
 
@@ -156,6 +155,20 @@ describe.each(['sqlite', 'postgres'] as const)('Erase a person (%s)', (kind) => 
     await eventually(async () => expect(await total(USER)).toBe(5));
     await admin.call('DELETE', `/users/${USER}/sessions`);
     expect((await admin.call('DELETE', PATH)).body).toMatchObject({ sessions: 4 });
+  });
+
+  it('keeps no count of refusals either, that nobody has written down', async () => {
+    await live(USER);
+    await live('bob');
+    for (const user of [USER, 'bob']) {
+      for (let n = 0; n < 3; n++) await fleet.admit(user, `more-${n}-of-${user}`);
+      for (let n = 0; n < 20; n++) await fleet.admit(user, `too-many-${n}-of-${user}`);
+      for (let n = 0; n < 3; n++) await end(`more-${n}-of-${user}`);
+    }
+    expect(JSON.stringify(await client.hgetall(KEYS.refusals))).toContain(USER);
+    expect((await admin.call('DELETE', PATH)).body).toMatchObject({ sessions: 6 });
+    const noted = JSON.stringify(await client.hgetall(KEYS.refusals));
+    expect([noted.includes(USER), noted.includes('bob')]).toEqual([false, true]);
   });
 
   it('twice is fine, and who is not known has no rows', async () => {

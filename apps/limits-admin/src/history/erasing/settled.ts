@@ -38,12 +38,12 @@ export async function settled({ client, traces, tenant, user, patienceMs }: Sett
       await elapsed(LOOK_AGAIN_MS);
     }
   }
-  let waiting = await traces.waitingRefusals(tenant, user);
-  while (waiting.length > 0 && performance.now() - since < REFUSALS_MS) {
+  let noted = await traces.notedRefusals(tenant, user);
+  while (noted.some(({ waiting }) => waiting > 0) && performance.now() - since < REFUSALS_MS) {
     await elapsed(LOOK_AGAIN_MS);
-    waiting = await traces.waitingRefusals(tenant, user);
+    noted = await traces.notedRefusals(tenant, user);
   }
-  await traces.dropRefusals(waiting);
+  await traces.dropRefusals(noted);
   const written = performance.now();
   for (const { stream } of outboxOf(tenant)) {
     while (!(await isRead(client, stream, historyKeys.group, written))) {
