@@ -87,8 +87,15 @@ export class GroupStream {
     await this.script(pruneScript, [this.stream], [this.member.group, idleMs, '']);
   }
 
-  /** Takes this consumer's name from the group, unless it still has entries pending. */
-  async leave(): Promise<void> {
+  /**
+   * Takes this consumer's name from the group. What it still has pending (at most 1,000 entries; a consumer holds about a batch) counts as idle for
+   * `idleMs` then, so that others take it over when they look next; the name stays until they have.
+   */
+  async leave(idleMs: number): Promise<void> {
+    const { group, consumer } = this.member;
+    const rows = (await this.call('XPENDING', [this.stream, group, '-', '+', 1_000, consumer])) as [string][];
+    const ids = rows.map(([id]) => id);
+    if (ids.length > 0) await this.call('XCLAIM', [this.stream, group, consumer, 0, ...ids, 'IDLE', idleMs, 'JUSTID']);
     await this.script(pruneScript, [this.stream], [this.member.group, 0, this.member.consumer]);
   }
 

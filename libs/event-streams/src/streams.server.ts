@@ -67,8 +67,8 @@ export class StreamsServer extends Server implements CustomTransportStrategy {
   }
 
   /**
-   * Stops reading, settles what is in hand (for `drainMs` at most; the rest stays pending and goes to another consumer), takes this
-   * consumer's name from the group if nothing is pending under it, and closes its connections.
+   * Stops reading, settles what is in hand (for `drainMs` at most; the rest stays pending and goes to another consumer), hands back what
+   * waits for a retry, takes this consumer's name from the group if nothing is pending under it, and closes its connections.
    */
   async close(): Promise<void> {
     for (const { loop } of this.readers) loop.stop();
@@ -108,7 +108,7 @@ export class StreamsServer extends Server implements CustomTransportStrategy {
 
   /** A name that cannot be removed now is removed by another consumer once it has been idle. */
   private async leave(): Promise<void> {
-    await Promise.allSettled(this.streams.map((stream) => stream.leave()));
+    await Promise.allSettled(this.streams.map((stream) => stream.leave(this.options.claimIdleMs)));
   }
 
   private eventHandler(type: string): ((entry: StreamEntry) => Promise<void>) | null {

@@ -75,6 +75,18 @@ describeWith(['redis-server'], 'the life of a streams server', () => {
     expect(await lab.consumers()).toEqual([{ name: consumer, pending: 1 }]);
   });
 
+  it('hands back what waits for a retry when it stops: another consumer need not wait until it counts as dead', async () => {
+    const claimIdleMs = 600_000;
+    const retry = () => Promise.reject(new Error('not now'));
+    const { server, told } = lab.serve({ retryMs: 60_000, claimIdleMs, handlers: { 'session.ended': retry } });
+    await lab.publish(ids(3));
+    await eventually(() => told.of('retrying').length === 3);
+    await server.close();
+    const seen = new Set<string | undefined>();
+    lab.serve({ claimIdleMs, handlers: { 'session.ended': ({ fields }) => void seen.add(fields['id']) } });
+    await eventually(() => seen.size === 3);
+  });
+
   it('one thousand restarts, half of them crashes, leave at most one consumer, and lose nothing', async () => {
     const applied = new Set<string>();
     const handlers = {

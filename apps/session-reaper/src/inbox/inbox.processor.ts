@@ -125,17 +125,17 @@ export class InboxProcessor implements OnApplicationBootstrap, OnModuleDestroy, 
     }
   }
 
-  /** By the clock that gave the entries their ids. Waits for Redis, as `apply` does. */
+  /** By the clock that gave the entries their ids. Waits for Redis, as `apply` does; what was read as the reaper stopped gets its one attempt too. */
   private async redisTimeMs(): Promise<number> {
-    while (!this.stopping) {
+    for (;;) {
       try {
         const [seconds, microseconds] = await this.client.time();
         return Number(seconds) * 1_000 + Number(microseconds) / 1_000;
       } catch {
+        if (this.stopping) throw new StoreUnavailableError('The reaper stops');
         await elapsed(FIRST_RETRY_MS);
       }
     }
-    throw new StoreUnavailableError('The reaper stops');
   }
 
   /** What Redis does not answer now is trimmed the next time. */
