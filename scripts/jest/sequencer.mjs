@@ -19,6 +19,7 @@ const LONG = [
   'expiry.redis',
   'webhooks.redis',
   'commands-stream.redis',
+  'erase.redis',
   'export.redis',
   'statistics.history',
   'retention.redis',

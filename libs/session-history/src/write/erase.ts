@@ -9,7 +9,7 @@ import { writeRollups } from './rollups.js';
 import { deleteRows, insertRows, names } from './statements.js';
 
 /** Rows in one transaction, and sums in one: about 20 ms each. */
-const BATCH = 250;
+const BATCH = 100;
 const SUMS_BATCH = 1_000;
 
 const ROLLUP_COLUMNS = [
