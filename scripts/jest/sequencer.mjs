@@ -13,6 +13,8 @@ const LONG = [
   'kamailio.e2e',
   'nodes.e2e',
   'stop.e2e',
+  'full-memory.e2e',
+  'broken-http.e2e',
   'race.e2e',
   'limits-race.e2e',
   'run-app.e2e',
