@@ -1,14 +1,22 @@
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { get, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as elapsed } from 'node:timers/promises';
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { newKey } from '#service-kit';
-import { eventually, startBerth, startRedis, type Berth, type BerthAppName, type RedisServer } from '#testing';
+import {
+  eventually,
+  startBerth,
+  startProcess,
+  startRedis,
+  type Berth,
+  type BerthAppName,
+  type RedisServer,
+} from '#testing';
 
 /** The promise: a change is in force within so long. */
 const IN_FORCE = { timeoutMs: 10_000 };
@@ -159,6 +167,31 @@ it('a bad file changes nothing and is logged once, with its path, and SIGHUP kil
   expect(await limitInForce()).toBe(1);
   await replace(limits(2));
   await eventually(async () => (await limitInForce()) === 2, IN_FORCE);
+});
+
+/** Linux tells which signals a process catches. */
+const itOnLinux = process.platform === 'linux' ? it : it.skip;
+
+itOnLinux('SIGHUP does not end an app that is still being loaded', async () => {
+  await writeFile(file, limits(1));
+  const app = await startProcess(process.execPath, [resolve('dist/apps/session-reaper/src/main.js')], {
+    cwd: dir,
+    env: { NODE_OPTIONS: undefined, BERTH_REDIS_URL: redis.url, BERTH_CONFIG: file, BERTH_REAPER_PORT: '0' },
+  });
+  try {
+    await eventually(
+      async () => {
+        const caught = /^SigCgt:\s*([\da-f]+)$/m.exec(await readFile(`/proc/${app.pid}/status`, 'utf8'))?.[1] ?? '0';
+        return (BigInt(`0x${caught}`) & 1n) === 1n;
+      },
+      { intervalMs: 1 },
+    );
+    expect(app.output()).not.toContain('"Listening"');
+    app.signal('SIGHUP');
+    await eventually(() => app.output().includes('"Listening"'));
+  } finally {
+    await app.kill();
+  }
 });
 
 it('a file that is gone, or cut off to nothing, takes no keys and limits away', async () => {

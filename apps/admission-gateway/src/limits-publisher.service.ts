@@ -110,7 +110,7 @@ export class LimitsPublisherService implements OnApplicationBootstrap, OnModuleD
     const { limits } = config;
     try {
       this.registry.assertOpen(ref.name);
-      const { replaced } = await store.limits.publishFile(ref, limits, this.publisher);
+      const { replaced } = await store.limits.publishFile(ref, limits, this.publisher, this.published.get(tenant));
       await this.examine(tenant);
       this.unpublished.delete(tenant);
       this.published.set(tenant, limits);

@@ -48,17 +48,22 @@ export class LimitsStore {
   /**
    * Publishes what the configuration file says. The API's word still wins over it.
    *
-   * Returns who had published another file before, if that was somebody else: two processes with different files. What this process itself
-   * had published is no other file: all read a changed one again, and one of them is the first.
+   * Returns who had published another file before, if that was somebody else: two processes with different files.
+   * `before` is what the caller had published itself, which is no other file: all read a changed one again, and one of them is the first.
    */
-  async publishFile(tenant: TenantRef, file: LimitsLayer, publisher: string): Promise<{ replaced: string | null }> {
-    const own = JSON.stringify(this.files.get(tenant.name)?.file);
+  async publishFile(
+    tenant: TenantRef,
+    file: LimitsLayer,
+    publisher: string,
+    before?: LimitsLayer,
+  ): Promise<{ replaced: string | null }> {
     this.files.set(tenant.name, { file, publisher });
     let replaced: string | null = null;
     await this.replace(tenant, { by: publisher, reason: 'configuration file' }, (document) => {
-      const before = JSON.stringify(document.file);
-      const same = before === JSON.stringify(file);
-      replaced = !same && before !== own && document.publishedBy !== publisher ? document.publishedBy : null;
+      const there = JSON.stringify(document.file);
+      const same = there === JSON.stringify(file);
+      const isOther = !same && there !== JSON.stringify(before) && document.publishedBy !== publisher;
+      replaced = isOther ? document.publishedBy : null;
       return same && document.version > 0 ? document : { ...document, file, publishedBy: publisher };
     });
     return { replaced };

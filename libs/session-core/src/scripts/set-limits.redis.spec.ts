@@ -94,6 +94,16 @@ describe('limits', () => {
     expect(await limits.publishFile(tenant, { maxSessionsPerUser: 4 }, 'gateway-2')).toEqual({ replaced: 'gateway-1' });
   });
 
+  it('tells of nobody where a changed file replaces the one that its publisher had published as well', async () => {
+    const { limits } = books.store;
+    const [before, changed] = [{ maxSessionsPerUser: 3 }, { maxSessionsPerUser: 4 }];
+    await limits.publishFile(tenant, before, 'gateway-1');
+    expect(await limits.publishFile(tenant, changed, 'gateway-2', before)).toEqual({ replaced: null });
+    expect(await limits.publishFile(tenant, changed, 'gateway-1', before)).toEqual({ replaced: null });
+    const other = { maxSessionsPerUser: 5 };
+    expect(await limits.publishFile(tenant, other, 'gateway-1', before)).toEqual({ replaced: 'gateway-2' });
+  });
+
   it('treats hostile user names as names', async () => {
     const users = Object.fromEntries([
       ['__proto__', 1],
