@@ -18,7 +18,7 @@ import { dataDirFrom, readSettings } from './start/settings.mjs';
 
 // Under npm one Ctrl-C arrives twice: from the terminal and, moments later, from npm.
 const SAME_KEY_PRESS_MS = 1_000;
-const STOP_WORDS = 'Stopping; Ctrl-C again kills …';
+const STOP_WORDS = 'Stopping; Ctrl-C again kills';
 
 let fleet;
 let claimed;
@@ -105,7 +105,7 @@ function onSignal(signal) {
     void stop(0, fleet ? (wish === 'drain' ? drainWords() : STOP_WORDS) : 'Stopped.', signal);
   } else if (wish === 'drain') {
     wish = 'stop';
-    console.log(STOP_WORDS);
+    console.log(`${STOP_WORDS} …`);
     fleet?.signal(signal);
   } else {
     fleet?.kill();
@@ -115,7 +115,7 @@ function onSignal(signal) {
 
 function drainWords() {
   return graceMs > 0
-    ? `Stopping, after ${graceMs / 1_000} s in which the apps serve on; Ctrl-C stops at once …`
+    ? `Stopping, after ${graceMs / 1_000} s in which the apps serve on; Ctrl-C stops at once`
     : STOP_WORDS;
 }
 
@@ -123,9 +123,11 @@ function drainWords() {
 async function stop(code, message, signal = 'SIGINT') {
   if (stopping) return;
   stopping = true;
-  (code === 0 ? console.log : console.error)(`${code === 0 ? '\n' : ''}${message}`);
+  if (code !== 0) console.error(message);
+  else console.log(fleet ? '' : `\n${message}`);
   if (fleet) {
-    for (const line of await fleet.stop(signal, graceMs)) console.error(line);
+    const lines = await step(code === 0 ? message : STOP_WORDS, () => fleet.stop(signal, graceMs));
+    for (const line of lines) console.error(line);
     console.log('Stopped; no process is left.');
   }
   await claimed?.release();

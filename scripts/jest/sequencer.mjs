@@ -17,6 +17,7 @@ const LONG = [
   'broken-http.e2e',
   'start.e2e',
   'reload.e2e',
+  'rolling-restart.e2e',
   'race.e2e',
   'limits-race.e2e',
   'run-app.e2e',
