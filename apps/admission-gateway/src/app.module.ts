@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 
 import {
+  ApiModule,
   CONFIG,
   LOGGER,
   PulseService,
@@ -26,8 +27,15 @@ import { TenantsRepository } from './tenants.repository.js';
 import { TransfersService } from './transfers.service.js';
 import { WarmUpService } from './warm-up.service.js';
 
+/** What `GET /openapi.json` says of the whole. */
+export const API_TITLE = {
+  title: 'Berth admission-gateway',
+  description:
+    'Servers that hold sessions ask here whether one more may start, and say what becomes of those they hold. Without keys in the configuration the header Berth-Tenant names the tenant; with keys it is that of the key.',
+};
+
 @Module({
-  imports: [CommandsModule],
+  imports: [CommandsModule, ApiModule.of(API_TITLE)],
   controllers: [SessionsController, NodesController, EventsController, TransferController],
   providers: [
     AdmissionService,

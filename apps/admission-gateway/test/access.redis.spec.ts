@@ -1,35 +1,21 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { Injectable, Module } from '@nestjs/common';
-import { HttpAdapterHost } from '@nestjs/core';
-import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyInstance } from 'fastify';
 
 import {
-  createApp,
-  createLogger,
-  loadConfig,
   newKey,
+  operationsOfApp,
   RIGHTS,
   rolesWith,
+  type DeclaredOperation,
   type NewKey,
-  type Right,
   type Role,
 } from '#service-kit';
 import { startRedis, type RedisServer } from '#testing';
 
 import { AppModule } from '../src/app.module.js';
-import { startGateway, stopGateways, type Gateway } from './gateway.js';
+import { answers, startGateway, stopGateways, type Gateway } from './gateway.js';
 
 const ROLES = ['node', 'viewer', 'operator', 'admin'] as const satisfies readonly Role[];
 const callers = ROLES.flatMap((role) => [false, true].map((bound) => ({ role, bound, ...newKey() })));
-
-/** The routes that need another right than to speak for a node; null: no key at all. */
-const OTHERS: Record<string, Right | null> = {
-  'GET /v1/sessions/:id': 'session.read',
-  'GET /metrics': 'metrics.read',
-  'GET /health/live': null,
-  'GET /health/ready': null,
-};
 
 const CONFIG = `
 limits: { max_sessions_per_user: 3, session_limit_action: terminate_oldest }
@@ -38,36 +24,16 @@ auth:
 ${callers.map(({ role, bound, hash }) => `    - { id: ${role}${bound}, role: ${role}, hash: '${hash}'${bound ? ", nodes: ['b2bua-*']" : ''} }`).join('\n')}
 `;
 
-const registered: string[] = [];
-
-/** Sees each route as Fastify takes it: providers are there before the routes are. */
-@Injectable()
-class RouteRecorder {
-  constructor(host: HttpAdapterHost) {
-    host.httpAdapter.getInstance<FastifyInstance>().addHook('onRoute', ({ method, url }) => {
-      for (const one of [method].flat()) if (one !== 'HEAD') registered.push(`${one} ${url}`);
-    });
-  }
-}
-
-@Module({ imports: [AppModule], providers: [RouteRecorder] })
-class RecordedModule {}
-
 let redis: RedisServer;
 let gateway: Gateway;
-let recorded: NestFastifyApplication;
 
 beforeAll(async () => {
   redis = await startRedis();
-  const config = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });
-  const logger = createLogger(config, 'admission-gateway', { write: () => true });
-  recorded = await createApp(RecordedModule, { config, logger });
   gateway = await startGateway(redis, { configYaml: CONFIG });
 });
 
 afterAll(async () => {
   await stopGateways();
-  await recorded?.close();
   await redis?.stop();
 });
 
@@ -78,40 +44,36 @@ beforeEach(async () => {
 const by = (role: Role, bound = false) => sends(callers.find((one) => one.role === role && one.bound === bound)!);
 const sends = ({ key }: NewKey) => ({ authorization: `Bearer ${key}` });
 
-async function codeOf(route: string, headers: Record<string, string>): Promise<unknown> {
-  const [method, path = ''] = route.split(' ');
-  const url = path
-    .replaceAll('::', ':')
-    .replace(':node', 'b2bua-1')
-    .replaceAll(/:(id|commandId)\b/g, 'x');
-  // A stream would not end; without its method a route is not the same one, so it is asked for what it refuses.
-  const reply = await gateway.app.inject({
-    method: method as 'GET',
-    url,
-    headers,
-    payload: method === 'GET' ? '' : {},
-  });
+async function codeOf({ method, path }: DeclaredOperation, headers: Record<string, string>): Promise<unknown> {
+  const url = path.replace('{node}', 'b2bua-1').replaceAll(/\{\w+\}/g, 'x');
+  const payload = method === 'GET' ? '' : {};
+  const reply = await gateway.app.inject({ method: method as 'GET', url, headers, payload });
   return reply.statusCode < 400 ? 'served' : reply.json<{ code: string }>().code;
 }
 
-describe('every route of the gateway', () => {
+describe('every operation of the gateway', () => {
+  it('is a route, and every route is one', () => {
+    const operations = operationsOfApp(AppModule).map(({ method, path }) => `${method} ${path}`);
+    expect(operations.length).toBeGreaterThan(15);
+    expect([...answers.routes].toSorted()).toEqual(operations.toSorted());
+  });
+
   it('serves whom the table of rights says', async () => {
-    expect(registered.length).toBeGreaterThan(15);
-    for (const route of registered) {
-      const isStream = route === 'GET /v1/nodes/:node/commands';
-      const right = route in OTHERS ? OTHERS[route] : 'node.speak';
-      if (right === null || right === undefined) {
-        expect([route, await codeOf(route, {})]).toEqual([route, 'served']);
+    for (const operation of operationsOfApp(AppModule)) {
+      const { handler, right, path } = operation;
+      if (right === 'open') {
+        expect([handler, await codeOf(operation, {})]).toEqual([handler, 'served']);
         continue;
       }
-      expect([route, await codeOf(route, {})]).toEqual([route, 'unauthorized']);
+      expect([handler, await codeOf(operation, {})]).toEqual([handler, 'unauthorized']);
       for (const caller of callers) {
         const { role, bound } = caller;
         const may = rolesWith(right).includes(role) && !(bound && RIGHTS[right].bound === 'nothing');
-        if (isStream && may) continue;
+        // A stream would not end.
+        if (path.endsWith('/commands') && may) continue;
         // A body that names no node is refused to bound keys by what it lacks, not by their role.
-        const refused = (await codeOf(route, sends(caller))) === 'forbidden';
-        expect([route, role, bound, refused]).toEqual([route, role, bound, !may]);
+        const refused = (await codeOf(operation, sends(caller))) === 'forbidden';
+        expect([handler, role, bound, refused]).toEqual([handler, role, bound, !may]);
       }
     }
   });

@@ -2,11 +2,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { afterAll } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
 import { createApp, createLogger, loadConfig, type BerthConfig } from '#service-kit';
 import type { RedisServer } from '#testing';
 
+import { AnswerWatch } from '../../../libs/service-kit/test/answer-watch.js';
 import { AppModule } from '../src/app.module.js';
 import { sipOfProblem } from '../src/http/decision.mapper.js';
 
@@ -34,6 +36,10 @@ export interface GatewayOptions {
   env?: Record<string, string>;
 }
 
+/** What the gateway answers in every test is held against what its operations declare. */
+export const answers = new AnswerWatch(AppModule);
+afterAll(() => answers.assertDeclared());
+
 const running: NestFastifyApplication[] = [];
 let made = 0;
 
@@ -43,7 +49,11 @@ export async function startGateway(redis: RedisServer, options: GatewayOptions =
   const log: Record<string, unknown>[] = [];
   const write = (line: string) => void log.push(JSON.parse(line) as Record<string, unknown>);
   const logger = createLogger(config, 'admission-gateway', { write });
-  const app = await createApp(AppModule, { config, logger, membersOf: (code) => sipOfProblem(code, config.sip) });
+  const app = await createApp(answers.app, {
+    config,
+    logger,
+    membersOf: (code) => sipOfProblem(code, config.sip),
+  });
 
   running.push(app);
 

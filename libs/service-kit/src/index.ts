@@ -7,6 +7,11 @@ export { authenticate, isStillKnown, newKey, type Credentials, type NewKey } fro
 export { assertMaySpeakForNode, assertMaySpeakForSession } from './auth/node-rights.js';
 export { mayReadOf, maySpeakFor, type Principal } from './auth/principal.js';
 export { Caller, Needs, Open } from './auth/rights.guard.js';
+export { ApiModule } from './operations/api.module.js';
+export { openApiDocument, problemsOf, type ApiTitle } from './operations/openapi.js';
+export { Operation, Tag, type OperationSpec } from './operations/operation.js';
+export { operationsOfApp } from './operations/app-operations.js';
+export type { Operation as DeclaredOperation } from './operations/operations.js';
 export { RIGHTS, rolesWith, type BoundKeys, type Right } from './auth/rights.js';
 export { assertSafeBinding } from './auth/safe-binding.js';
 export {

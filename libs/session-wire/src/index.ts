@@ -1,4 +1,5 @@
 export { admissionRequest, admissionWarnings } from './admission.mapper.js';
+export * from './answers.schema.js';
 export { EventInbox, type Arrival, type EventResult } from './event-inbox.js';
 export type { RawEvent } from './event-fields.js';
 export { EVENT_TYPES } from './events.schema.js';

@@ -1,3 +1,4 @@
+export { assertDescribed, exampleFaults } from './api-checks.js';
 export { startBerth, type Berth, type BerthApp, type BerthAppName, type BerthOptions } from './berth.js';
 export { makeAuthority, type TestAuthority, type TestCertificate } from './certificates.js';
 export { eventually, type EventuallyOptions } from './eventually.js';

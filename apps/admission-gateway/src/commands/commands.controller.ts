@@ -1,17 +1,28 @@
-import { Body, Controller, Get, HttpCode, Param, Post, Res } from '@nestjs/common';
+import { Body, Controller, Get, Param, Post, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 
-import { Caller, Needs, parseBody, ProblemException, unknownFields, type Principal } from '#service-kit';
+import {
+  Caller,
+  Needs,
+  Operation,
+  parseBody,
+  ProblemException,
+  Tag,
+  unknownFields,
+  type Principal,
+} from '#service-kit';
 
 import { warningsOf } from '../http/warnings.js';
 import { CommandFeedService } from './command-feed.service.js';
 import { commandJson } from './command.mapper.js';
 import { ackBody, pathNode, pollBody } from './commands.schema.js';
+import { COMMANDS } from './commands.operations.js';
 import { CommandsService } from './commands.service.js';
 
 /** `/v1/nodes/{node}/commands`: what a node must still do. */
 @Controller('v1/nodes/:node')
 @Needs('node.speak')
+@Tag('commands')
 export class CommandsController {
   constructor(
     private readonly commands: CommandsService,
@@ -20,6 +31,7 @@ export class CommandsController {
 
   /** Server-sent events, for as long as the node stays. */
   @Get('commands')
+  @Operation(COMMANDS.stream)
   stream(@Caller() caller: Principal, @Param('node') node: string, @Res() reply: FastifyReply) {
     // Fastify answers HEAD by the method for GET, and waits for its end.
     if (reply.request.method === 'HEAD') throw new ProblemException('method-not-allowed', 'Open the stream with GET');
@@ -29,14 +41,14 @@ export class CommandsController {
 
   /** The same for clients that cannot hold a stream. */
   @Post('commands::poll')
-  @HttpCode(200)
+  @Operation(COMMANDS.poll)
   async poll(@Caller() caller: Principal, @Param('node') node: string, @Body() body: unknown) {
     const { commands, more } = await this.commands.poll(caller, pathNode(node), parseBody(pollBody, body).max);
     return { commands: commands.map(commandJson), more, ...warningsOf(unknownFields(pollBody, body)) };
   }
 
   @Post('commands/:commandId/ack')
-  @HttpCode(204)
+  @Operation(COMMANDS.acknowledge)
   async acknowledge(
     @Caller() caller: Principal,
     @Param('node') node: string,

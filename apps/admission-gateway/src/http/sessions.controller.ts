@@ -1,4 +1,4 @@
-import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Inject, Param, Post, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 
 import {
@@ -6,10 +6,12 @@ import {
   CONFIG,
   ifUndelivered,
   Needs,
+  Operation,
   parseBody,
   parseQuery,
   rfc3339OrNull,
   sessionView,
+  Tag,
   unknownFields,
   unreadableView,
   type BerthConfig,
@@ -34,11 +36,13 @@ import { TenantsRepository } from '../tenants.repository.js';
 import { admittedJson, checkedJson, problemOfDecision } from './decision.mapper.js';
 import { liveSession, sessionUnknown } from './outcome.mapper.js';
 import { sessionRef } from './session-ref.mapper.js';
+import { SESSIONS } from './sessions.operations.js';
 import { ignored, warningsOf } from './warnings.js';
 
 /** `/v1/sessions`: contracts of the data plane. */
 @Controller('v1')
 @Needs('node.speak')
+@Tag('sessions')
 export class SessionsController {
   constructor(
     private readonly admission: AdmissionService,
@@ -49,6 +53,7 @@ export class SessionsController {
 
   /** 201 admitted, 200 admitted before; everything else is a problem. */
   @Post('sessions')
+  @Operation(SESSIONS.create)
   async create(@Caller() caller: Principal, @Body() body: unknown, @Res({ passthrough: true }) reply: FastifyReply) {
     const { request, warningsFor } = this.question(caller, body);
     const { decision, token } = await this.admission.admit(caller, request);
@@ -60,7 +65,7 @@ export class SessionsController {
 
   /** What `POST /v1/sessions` would answer, without doing it. */
   @Post('sessions::check')
-  @HttpCode(200)
+  @Operation(SESSIONS.check)
   async check(@Caller() caller: Principal, @Body() body: unknown) {
     const { request, warningsFor } = this.question(caller, body);
     const decision = await this.admission.check(caller, request);
@@ -68,7 +73,7 @@ export class SessionsController {
   }
 
   @Post('sessions/:id/confirm')
-  @HttpCode(200)
+  @Operation(SESSIONS.confirm)
   async confirm(@Caller() caller: Principal, @Param('id') id: string, @Body() body: unknown, @Query() query: unknown) {
     const { sessionId, attempt } = parseBody(confirmBody, body);
     const ref = this.ref(caller.tenant, id, sessionId, parseQuery(hintQuery, query).user);
@@ -77,7 +82,7 @@ export class SessionsController {
   }
 
   @Post('sessions/:id/activity')
-  @HttpCode(200)
+  @Operation(SESSIONS.activity)
   async activity(@Caller() caller: Principal, @Param('id') id: string, @Body() body: unknown, @Query() query: unknown) {
     const { sessionId, attempt, ...totals } = parseBody(activityBody, body);
     const ref = this.ref(caller.tenant, id, sessionId, parseQuery(hintQuery, query).user);
@@ -86,7 +91,7 @@ export class SessionsController {
   }
 
   @Post('sessions/:id/end')
-  @HttpCode(204)
+  @Operation(SESSIONS.end)
   async end(@Caller() caller: Principal, @Param('id') id: string, @Body() body: unknown, @Query() query: unknown) {
     const { sessionId, ...said } = parseBody(endBody, body);
     const ref = this.ref(caller.tenant, id, sessionId, parseQuery(hintQuery, query).user);
@@ -95,7 +100,7 @@ export class SessionsController {
 
   /** The same as `end`, for clients that can send DELETE; what the query says counts before what the body says. */
   @Delete('sessions/:id')
-  @HttpCode(204)
+  @Operation(SESSIONS.remove)
   async remove(@Caller() caller: Principal, @Param('id') id: string, @Body() body: unknown, @Query() query: unknown) {
     const { sessionId, ...inBody } = parseBody(endBody, body);
     const { user, attempt = inBody.attempt, reason = inBody.reason } = parseQuery(endQuery, query);
@@ -103,6 +108,7 @@ export class SessionsController {
   }
 
   @Get('sessions/:id')
+  @Operation(SESSIONS.get)
   @Needs('session.read')
   async get(@Caller() caller: Principal, @Param('id') id: string, @Query() query: unknown) {
     const ref = this.ref(caller.tenant, id, undefined, parseQuery(hintQuery, query).user);

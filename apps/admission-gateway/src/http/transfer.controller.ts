@@ -1,12 +1,14 @@
-import { Body, Controller, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Inject, Param, Post, Query } from '@nestjs/common';
 
 import {
   Caller,
   CONFIG,
   Needs,
+  Operation,
   parseBody,
   parseQuery,
   sessionView,
+  Tag,
   unknownFields,
   type BerthConfig,
   type Principal,
@@ -16,6 +18,7 @@ import { hintQuery } from '#session-wire';
 import { TenantsRepository } from '../tenants.repository.js';
 import { TransfersService } from '../transfers.service.js';
 import { sessionRef } from './session-ref.mapper.js';
+import { SESSIONS } from './sessions.operations.js';
 import { handedOver, userOf } from './transfer.mapper.js';
 import { authenticateBody, transferBody } from './transfer.schema.js';
 import { warningsOf } from './warnings.js';
@@ -23,6 +26,7 @@ import { warningsOf } from './warnings.js';
 /** Calls that give a live session another user, node or id; each answers the session as it is then, and again when repeated. */
 @Controller('v1/sessions/:id')
 @Needs('node.speak')
+@Tag('sessions')
 export class TransferController {
   constructor(
     private readonly transfers: TransfersService,
@@ -32,7 +36,7 @@ export class TransferController {
 
   /** A session that was admitted without a user takes one. */
   @Post('authenticate')
-  @HttpCode(200)
+  @Operation(SESSIONS.authenticate)
   async authenticate(
     @Caller() caller: Principal,
     @Param('id') id: string,
@@ -51,7 +55,7 @@ export class TransferController {
 
   /** Another node takes the session over, for another user or under another id where that is said. */
   @Post('transfer')
-  @HttpCode(200)
+  @Operation(SESSIONS.transfer)
   async transfer(@Caller() caller: Principal, @Param('id') id: string, @Body() body: unknown, @Query() query: unknown) {
     const { sessionId, attempt, node, epoch = null, user, newId } = parseBody(transferBody, body);
     const { config } = this.tenants.named(caller.tenant);

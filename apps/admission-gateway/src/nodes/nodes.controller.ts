@@ -1,13 +1,15 @@
-import { Body, Controller, HttpCode, Inject, Param, Post, Put } from '@nestjs/common';
+import { Body, Controller, Inject, Param, Post, Put } from '@nestjs/common';
 
 import {
   BodyLimit,
   Caller,
   CONFIG,
   Needs,
+  Operation,
   parseBody,
   parseQuery,
   rfc3339,
+  Tag,
   unknownFields,
   type BerthConfig,
   type Principal,
@@ -15,6 +17,7 @@ import {
 import { heartbeatBody, snapshotBody } from '#session-wire';
 
 import { warningsOf } from '../http/warnings.js';
+import { NODES } from './nodes.operations.js';
 import { nodePath } from './nodes.schema.js';
 import { NodesService } from './nodes.service.js';
 
@@ -24,6 +27,7 @@ export const BATCH_BYTES = 1024 * 1024;
 /** `/v1/nodes`: what nodes say of themselves. */
 @Controller('v1/nodes')
 @Needs('node.speak')
+@Tag('nodes')
 export class NodesController {
   constructor(
     private readonly nodes: NodesService,
@@ -32,7 +36,7 @@ export class NodesController {
 
   /** The answer says how often to beat, and whether a snapshot is wanted; `mark` goes into that snapshot. */
   @Post(':node/heartbeat')
-  @HttpCode(200)
+  @Operation(NODES.heartbeat)
   async heartbeat(@Caller() caller: Principal, @Param() path: unknown, @Body() body: unknown) {
     const { node } = parseQuery(nodePath, path);
     const { mark, snapshotWanted } = await this.nodes.beat(caller, node, parseBody(heartbeatBody, body));
@@ -49,6 +53,7 @@ export class NodesController {
 
   /** A part of the list of what the node holds; with the last part, what came of it. */
   @Put(':node/sessions')
+  @Operation(NODES.snapshot)
   @BodyLimit(BATCH_BYTES)
   async snapshot(@Caller() caller: Principal, @Param() path: unknown, @Body() body: unknown) {
     const { node } = parseQuery(nodePath, path);
@@ -58,7 +63,7 @@ export class NodesController {
 
   /** The same, for clients that cannot send PUT. */
   @Post(':node/sessions')
-  @HttpCode(200)
+  @Operation(NODES.postSnapshot)
   @BodyLimit(BATCH_BYTES)
   async postSnapshot(@Caller() caller: Principal, @Param() path: unknown, @Body() body: unknown) {
     return await this.snapshot(caller, path, body);

@@ -305,8 +305,8 @@ describe('a start that fails', () => {
     await once(other, 'listening');
     const { port } = other.address() as AddressInfo;
     const message = await failureOf({ BERTH_GATEWAY_PORT: String(port) });
-    expect(message).toContain(`test-app: cannot start: 127.0.0.1:${port} is taken by another process`);
     other.close();
+    expect(message).toContain(`test-app: cannot start: 127.0.0.1:${port} is taken by another process`);
   });
 
   onLinux('names the holder of a port that is taken', async () => {

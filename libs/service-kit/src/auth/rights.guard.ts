@@ -1,5 +1,4 @@
 import { createParamDecorator, Injectable, SetMetadata, type CanActivate, type ExecutionContext } from '@nestjs/common';
-import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 
 import type { Role } from '../config/berth.config.js';
@@ -15,13 +14,17 @@ interface Needed {
 const UNNAMED: Needed = { roles: ['admin'], bound: 'nothing' };
 
 const RIGHT = 'berth.right';
-const OPEN = 'berth.open';
 
 /** Which right a call of this controller or method needs. Without it only an `admin` whose key is not bound to nodes may. */
 export const Needs = (right: Right) => SetMetadata(RIGHT, right);
 
 /** Anybody may call, without a key: for `/health/*` alone. */
-export const Open = () => SetMetadata(OPEN, true);
+export const Open = () => SetMetadata(RIGHT, 'open');
+
+/** The right that a call of this handler needs; undefined where neither it nor its controller names one. */
+export function rightOf(handler: object, controller: object): Right | 'open' | undefined {
+  return (Reflect.getMetadata(RIGHT, handler) ?? Reflect.getMetadata(RIGHT, controller)) as Right | 'open' | undefined;
+}
 
 /** Injects the `Principal` of the request into a controller's method. */
 export const Caller = createParamDecorator((_: unknown, context: ExecutionContext): Principal => principalOf(context));
@@ -29,12 +32,9 @@ export const Caller = createParamDecorator((_: unknown, context: ExecutionContex
 /** Lets a request pass if its caller has the right; who it is was found out before its body was read. */
 @Injectable()
 export class RightsGuard implements CanActivate {
-  constructor(private readonly reflector: Reflector) {}
-
   canActivate(context: ExecutionContext): boolean {
-    const targets = [context.getHandler(), context.getClass()];
-    if (this.reflector.getAllAndOverride<boolean | undefined>(OPEN, targets) === true) return true;
-    const right = this.reflector.getAllAndOverride<Right | undefined>(RIGHT, targets);
+    const right = rightOf(context.getHandler(), context.getClass());
+    if (right === 'open') return true;
     assertHas(
       principalOf(context),
       right === undefined ? UNNAMED : { roles: rolesWith(right), bound: RIGHTS[right].bound },

@@ -3,13 +3,20 @@ import type { FastifyReply } from 'fastify';
 
 import { Needs } from '../auth/rights.guard.js';
 import { MetricsPort } from './metrics-port.js';
+import { Operation, Tag } from '../operations/operation.js';
 import { Metrics } from './metrics.service.js';
 
 @Controller()
+@Tag('process')
 export class MetricsController {
   constructor(private readonly metrics: Metrics) {}
 
   @Get('metrics')
+  @Operation({
+    summary: 'Metrics for Prometheus',
+    answers: { 200: { media: ['text/plain'], says: 'The text format of Prometheus' } },
+    problems: [],
+  })
   @Needs('metrics.read')
   async read(@Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
     const { registry } = this.metrics;

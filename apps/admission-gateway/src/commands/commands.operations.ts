@@ -1,0 +1,60 @@
+import { z } from 'zod';
+
+import type { OperationSpec } from '#service-kit';
+import { warned } from '#session-wire';
+
+import { ackBody, pollBody } from './commands.schema.js';
+
+const commandAnswer = z
+  .strictObject({
+    commandId: z.string(),
+    sessionId: z.string(),
+    attempt: z.int(),
+    reason: z.string().describe('Why it ended'),
+  })
+  .meta({ id: 'Command', description: 'A session that the node has to hang up' });
+
+/** What a node must still do. */
+export const COMMANDS = {
+  stream: {
+    summary: 'Commands of the node as server-sent events, for as long as it stays',
+    description: 'Each is `event: terminate` with the command as `data`; one that is not acknowledged comes again.',
+    answers: { 200: { media: ['text/event-stream'], says: 'The commands' } },
+    problems: ['invalid-request', 'method-not-allowed', 'too-many-requests', 'store-unavailable'],
+  },
+  poll: {
+    summary: 'The same for clients that cannot hold a stream',
+    body: pollBody,
+    answers: {
+      200: z.strictObject({
+        commands: z.array(commandAnswer),
+        more: z.boolean().describe('More come once these are acknowledged'),
+        ...warned,
+      }),
+    },
+    problems: ['store-unavailable'],
+    example: {
+      body: {},
+      answer: {
+        commands: [
+          {
+            commandId: 'a84b4c76e66710@pc33.example.com/1',
+            sessionId: 'a84b4c76e66710@pc33.example.com',
+            attempt: 1,
+            reason: 'killed',
+          },
+        ],
+        more: false,
+      },
+    },
+  },
+  acknowledge: {
+    summary: 'What became of a command',
+    description:
+      '`done`: hung up. `gone`: there was nothing to hang up. `failed`: it lives on, and the command comes again.',
+    body: ackBody,
+    answers: { 204: null },
+    problems: ['not-found', 'store-unavailable'],
+    example: { body: { result: 'done' } },
+  },
+} as const satisfies Record<string, OperationSpec>;

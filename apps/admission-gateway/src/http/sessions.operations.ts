@@ -1,0 +1,163 @@
+import { z } from 'zod';
+
+import type { OperationSpec } from '#service-kit';
+import {
+  activityBody,
+  admissionBody,
+  admittedAnswer,
+  confirmBody,
+  endBody,
+  endedSessionAnswer,
+  endQuery,
+  hintQuery,
+  liveSessionAnswer,
+  time,
+  unreadableSessionAnswer,
+  warned,
+  wouldBeRefusedAnswer,
+} from '#session-wire';
+
+import { authenticateBody, transferBody } from './transfer.schema.js';
+
+const ASKED = {
+  sessionId: 'a84b4c76e66710@pc33.example.com',
+  from: '"Alice" <sip:alice@example.com>;tag=9fxced76sl',
+  to: 'sip:+14155550100@example.com',
+  node: 'b2bua-1',
+  epoch: 1_763_700_000_000,
+};
+
+const SESSION = {
+  id: ASKED.sessionId,
+  attempt: 1,
+  tenant: 'default',
+  user: 'alice',
+  node: 'b2bua-1',
+  epoch: ASKED.epoch,
+  state: 'active',
+  from: ASKED.from,
+  to: ASKED.to,
+  sourceIp: null,
+  sourcePort: null,
+  destination: null,
+  protocol: 'sip',
+  direction: null,
+  correlationId: null,
+  groups: [],
+  priority: 'normal',
+  authenticated: true,
+  startedAt: '2026-11-21T04:40:00.000Z',
+  lastActivityAt: '2026-11-21T04:40:00.000Z',
+  expiresAt: '2026-11-22T04:40:00.000Z',
+  endsBy: '2026-11-22T04:40:00.000Z',
+  bytesSent: 0,
+  bytesReceived: 0,
+  packetsSent: 0,
+  packetsReceived: 0,
+  channels: [],
+  metadata: null,
+};
+
+const ADMITTED = {
+  decision: 'admitted',
+  session: SESSION,
+  limits: [{ scope: 'user', key: 'alice', max: 5, active: 1 }],
+  terminated: [],
+  policyVersion: 1,
+};
+
+const LIMITS_FULL = [
+  'user-limit-exceeded',
+  'group-limit-exceeded',
+  'ip-rate-exceeded',
+  'total-limit-exceeded',
+] as const satisfies OperationSpec['problems'];
+const STORE = ['store-unavailable'] as const satisfies OperationSpec['problems'];
+/** Of calls on one session. */
+const ONE = ['session-unknown', 'session-ended', 'ambiguous-session', ...STORE] as const;
+
+const liveAnswer = z
+  .strictObject({ ...liveSessionAnswer.shape, ...warned })
+  .meta({ id: 'SessionNow', description: 'The session as it is now' });
+
+const DASH = 'An id that no path can hold is said as `-`, with `sessionId` in the body.';
+
+/** What servers say of sessions. */
+export const SESSIONS = {
+  create: {
+    summary: 'May this session start? If so it is on the books',
+    description:
+      'Repeatable: the same id and attempt get the same answer, with 200. The user is taken from `from`, `assertedIdentity` or `user`, as `identity.user_from` says.',
+    body: admissionBody,
+    answers: { 200: admittedAnswer, 201: admittedAnswer },
+    problems: [...LIMITS_FULL, 'session-id-conflict', 'session-ended', 'stale-epoch', ...STORE],
+    example: { body: ASKED, answer: ADMITTED },
+  },
+  check: {
+    summary: 'What an admission would be answered; changes nothing',
+    body: admissionBody,
+    answers: { 200: z.union([admittedAnswer, wouldBeRefusedAnswer]) },
+    problems: STORE,
+    example: { body: ASKED, answer: ADMITTED },
+  },
+  get: {
+    summary: 'One session, live or ended',
+    description: '`user` is where to look first, and whose session it has to be.',
+    query: hintQuery,
+    answers: { 200: z.union([liveSessionAnswer, endedSessionAnswer, unreadableSessionAnswer]) },
+    problems: ONE,
+    example: { answer: SESSION },
+  },
+  confirm: {
+    summary: 'A reserved session is answered: it is active',
+    description: DASH,
+    query: hintQuery,
+    body: confirmBody,
+    answers: { 200: liveAnswer },
+    problems: ONE,
+    example: { body: {}, answer: SESSION },
+  },
+  activity: {
+    summary: 'The session is alive; what it came to so far',
+    description: `Totals only grow: what is reported late or twice changes nothing. ${DASH}`,
+    query: hintQuery,
+    body: activityBody,
+    answers: { 200: z.strictObject({ expiresAt: time().nullable(), ...warned }) },
+    problems: ONE,
+    example: { body: { bytesSent: 172_000 }, answer: { expiresAt: '2026-11-22T04:40:00.000Z' } },
+  },
+  end: {
+    summary: 'The session is over',
+    description: `Repeatable. Ends this attempt and earlier ones; one that was never seen is refused when it arrives. ${DASH}`,
+    query: hintQuery,
+    body: endBody,
+    answers: { 204: null },
+    problems: ['ambiguous-session', 'session-unknown', ...STORE],
+    example: { body: { reason: 'BYE', bytesSent: 344_000 } },
+  },
+  remove: {
+    summary: 'The same as end; what the query says counts before what the body says',
+    query: endQuery,
+    body: endBody,
+    answers: { 204: null },
+    problems: ['ambiguous-session', 'session-unknown', ...STORE],
+  },
+  authenticate: {
+    summary: 'A session that was admitted without a user takes one',
+    description: DASH,
+    query: hintQuery,
+    body: authenticateBody,
+    answers: { 200: liveAnswer },
+    problems: [...LIMITS_FULL, 'session-id-conflict', ...ONE],
+    example: { body: { user: 'alice' }, answer: SESSION },
+  },
+  transfer: {
+    summary: 'Another node takes the session over, for another user or under another id where that is said',
+    description: DASH,
+    query: hintQuery,
+    body: transferBody,
+    answers: { 200: liveAnswer },
+    problems: [...LIMITS_FULL, 'session-id-conflict', 'stale-epoch', ...ONE],
+    example: { body: { node: 'b2bua-2', epoch: 1_763_700_100_000 }, answer: SESSION },
+  },
+} as const satisfies Record<string, OperationSpec>;
