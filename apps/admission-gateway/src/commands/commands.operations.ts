@@ -18,7 +18,8 @@ const commandAnswer = z
 export const COMMANDS = {
   stream: {
     summary: 'Commands of the node as server-sent events, for as long as it stays',
-    description: 'Each is `event: terminate` with the command as `data`; one that is not acknowledged comes again.',
+    description:
+      'Each is `event: terminate` with the command as `data`; one that is not acknowledged comes again. `event: reconnect` is the last of a gateway that stops: come back, to another one.',
     answers: { 200: { media: ['text/event-stream'], says: 'The commands' } },
     problems: ['invalid-request', 'method-not-allowed', 'too-many-requests', 'store-unavailable'],
   },
