@@ -1,17 +1,24 @@
 #!/usr/bin/env node
-// Writes docs/openapi from what the handlers declare: `npm run build`, then this.
-import { mkdirSync, writeFileSync } from 'node:fs';
+// Writes docs/openapi, and the tables in docs/api, from what the handlers declare: `npm run build`, then this.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 
 import { format } from 'prettier';
 
-import { openApiDocument, operationsOfApp } from '#service-kit';
+import { fillReference, openApiDocument, operationsOfApp } from '#service-kit';
 
-const APPS = ['admission-gateway'];
+const docs = new URL('../docs/', import.meta.url);
+const fill = (name, operations) => {
+  const page = new URL(`api/${name}`, docs);
+  writeFileSync(page, fillReference(readFileSync(page, 'utf8'), operations));
+};
 
-const folder = new URL('../docs/openapi/', import.meta.url);
-mkdirSync(folder, { recursive: true });
-for (const app of APPS) {
-  const { AppModule, API_TITLE } = await import(`../dist/apps/${app}/src/app.module.js`);
-  const document = JSON.stringify(openApiDocument(API_TITLE, operationsOfApp(AppModule)));
-  writeFileSync(new URL(`${app}.json`, folder), await format(document, { parser: 'json', printWidth: 120 }));
-}
+const { AppModule, API_TITLE } = await import('../dist/apps/admission-gateway/src/app.module.js');
+const operations = operationsOfApp(AppModule);
+const document = JSON.stringify(openApiDocument(API_TITLE, operations));
+mkdirSync(new URL('openapi/', docs), { recursive: true });
+writeFileSync(
+  new URL('openapi/admission-gateway.json', docs),
+  await format(document, { parser: 'json', printWidth: 120 }),
+);
+fill('servers.md', operations);
+fill('operators.md', []);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { operationsOfApp } from '#service-kit';
+import { fillReference, operationsOfApp } from '#service-kit';
 import { assertDescribed, exampleFaults, startRedis, type RedisServer } from '#testing';
 
 import { AppModule } from '../src/app.module.js';
@@ -77,4 +77,9 @@ it('docs/openapi has the document as it is: `npm run api-reference` writes it', 
 
 it('examples are what the schemas take and give', () => {
   expect(exampleFaults(operationsOfApp(AppModule))).toEqual([]);
+});
+
+it('docs/api/servers.md has the tables as they are: `npm run api-reference` writes them', async () => {
+  const committed = await readFile(join(import.meta.dirname, '../../../docs/api/servers.md'), 'utf8');
+  expect(committed).toBe(fillReference(committed, operationsOfApp(AppModule)));
 });

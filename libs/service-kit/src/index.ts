@@ -11,6 +11,7 @@ export { ApiModule } from './operations/api.module.js';
 export { openApiDocument, problemsOf, type ApiTitle } from './operations/openapi.js';
 export { Operation, Tag, type OperationSpec } from './operations/operation.js';
 export { operationsOfApp } from './operations/app-operations.js';
+export { fillReference } from './operations/reference.js';
 export type { Operation as DeclaredOperation } from './operations/operations.js';
 export { RIGHTS, rolesWith, type BoundKeys, type Right } from './auth/rights.js';
 export { assertSafeBinding } from './auth/safe-binding.js';

@@ -17,14 +17,14 @@ const commandAnswer = z
 /** What a node must still do. */
 export const COMMANDS = {
   stream: {
-    summary: 'Commands of the node as server-sent events, for as long as it stays',
+    summary: 'Streams the commands of the node as server-sent events',
     description:
-      'Each is `event: terminate` with the command as `data`; one that is not acknowledged comes again. `event: reconnect` is the last of a gateway that stops: come back, to another one.',
+      'Each is `event: terminate` with the command as `data`; one that is not acknowledged comes again. `event: reconnect` is the last event of a gateway that stops: connect to another one.',
     answers: { 200: { media: ['text/event-stream'], says: 'The commands' } },
     problems: ['invalid-request', 'method-not-allowed', 'too-many-requests', 'store-unavailable'],
   },
   poll: {
-    summary: 'The same for clients that cannot hold a stream',
+    summary: 'Lists the commands of the node, for clients that cannot hold a stream open',
     body: pollBody,
     answers: {
       200: z.strictObject({
@@ -50,7 +50,7 @@ export const COMMANDS = {
     },
   },
   acknowledge: {
-    summary: 'What became of a command',
+    summary: 'Reports the result of a command',
     description:
       '`done`: hung up. `gone`: there was nothing to hang up. `failed`: it lives on, and the command comes again.',
     body: ackBody,

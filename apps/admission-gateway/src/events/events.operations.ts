@@ -21,7 +21,7 @@ const publishedAnswer = z
 
 /** What servers publish. */
 export const PUBLISH: OperationSpec = {
-  summary: 'Events of many sessions in one call; each is judged by itself',
+  summary: 'Takes events of many sessions; each has a result of its own',
   body: eventsBody,
   answers: { 200: publishedAnswer },
   problems: [],

@@ -80,36 +80,36 @@ const liveAnswer = z
   .strictObject({ ...liveSessionAnswer.shape, ...warned })
   .meta({ id: 'SessionNow', description: 'The session as it is now' });
 
-const DASH = 'An id that no path can hold is said as `-`, with `sessionId` in the body.';
+const DASH = 'For an id that a path cannot hold, write `-` in the path and the id as `sessionId` in the body.';
 
 /** What servers say of sessions. */
 export const SESSIONS = {
   create: {
-    summary: 'May this session start? If so it is on the books',
+    summary: 'Asks whether a session may start; an admitted one holds a slot from then on',
     description:
-      'Repeatable: the same id and attempt get the same answer, with 200. The user is taken from `from`, `assertedIdentity` or `user`, as `identity.user_from` says.',
+      'Repeatable: the same id and attempt get the same answer, with status 200. The user is taken from `from`, `assertedIdentity` or `user`, as `identity.user_from` says.',
     body: admissionBody,
     answers: { 200: admittedAnswer, 201: admittedAnswer },
     problems: [...LIMITS_FULL, 'session-id-conflict', 'session-ended', 'stale-epoch', ...STORE],
     example: { body: ASKED, answer: ADMITTED },
   },
   check: {
-    summary: 'What an admission would be answered; changes nothing',
+    summary: 'Answers what an admission would be answered, and changes nothing',
     body: admissionBody,
     answers: { 200: z.union([admittedAnswer, wouldBeRefusedAnswer]) },
     problems: STORE,
     example: { body: ASKED, answer: ADMITTED },
   },
   get: {
-    summary: 'One session, live or ended',
-    description: '`user` is where to look first, and whose session it has to be.',
+    summary: 'Shows one session, live or ended',
+    description: '`user` names the user whose session it has to be, and spares a search.',
     query: hintQuery,
     answers: { 200: z.union([liveSessionAnswer, endedSessionAnswer, unreadableSessionAnswer]) },
     problems: ONE,
     example: { answer: SESSION },
   },
   confirm: {
-    summary: 'A reserved session is answered: it is active',
+    summary: 'Makes a reserved session active: the call was answered',
     description: DASH,
     query: hintQuery,
     body: confirmBody,
@@ -118,8 +118,8 @@ export const SESSIONS = {
     example: { body: {}, answer: SESSION },
   },
   activity: {
-    summary: 'The session is alive; what it came to so far',
-    description: `Totals only grow: what is reported late or twice changes nothing. ${DASH}`,
+    summary: 'Renews the idle time of a session, with its totals so far',
+    description: `Totals only grow: a late or repeated report changes nothing. ${DASH}`,
     query: hintQuery,
     body: activityBody,
     answers: { 200: z.strictObject({ expiresAt: time().nullable(), ...warned }) },
@@ -127,7 +127,7 @@ export const SESSIONS = {
     example: { body: { bytesSent: 172_000 }, answer: { expiresAt: '2026-11-22T04:40:00.000Z' } },
   },
   end: {
-    summary: 'The session is over',
+    summary: 'Ends a session and frees its slot',
     description: `Repeatable. Ends this attempt and earlier ones; one that was never seen is refused when it arrives. ${DASH}`,
     query: hintQuery,
     body: endBody,
@@ -136,14 +136,14 @@ export const SESSIONS = {
     example: { body: { reason: 'BYE', bytesSent: 344_000 } },
   },
   remove: {
-    summary: 'The same as end; what the query says counts before what the body says',
+    summary: 'Ends a session; a value in the query wins over the same value in the body',
     query: endQuery,
     body: endBody,
     answers: { 204: null },
     problems: ['ambiguous-session', 'session-unknown', ...STORE],
   },
   authenticate: {
-    summary: 'A session that was admitted without a user takes one',
+    summary: 'Gives a user to a session that was admitted without one',
     description: DASH,
     query: hintQuery,
     body: authenticateBody,
@@ -152,7 +152,7 @@ export const SESSIONS = {
     example: { body: { user: 'alice' }, answer: SESSION },
   },
   transfer: {
-    summary: 'Another node takes the session over, for another user or under another id where that is said',
+    summary: 'Hands a session over to another node, and if named to another user or id',
     description: DASH,
     query: hintQuery,
     body: transferBody,

@@ -37,7 +37,7 @@ const snapshot = { params: nodePath, body: snapshotBody, answers: { 200: snapsho
 /** What nodes say of themselves. */
 export const NODES = {
   heartbeat: {
-    summary: 'The node lives',
+    summary: 'Takes a beat of the node',
     description:
       'A larger epoch is a new start of the node: what its earlier ones held ends. A name belongs to one process: that of the pod, not of the Deployment.',
     params: nodePath,
@@ -57,7 +57,7 @@ export const NODES = {
   },
   snapshot: {
     ...snapshot,
-    summary: 'What the node holds: all of it, or a part of it',
+    summary: 'Takes the list of the sessions that the node holds, or a part of it',
     description:
       'The books follow: what the node holds comes onto them, what it does not hold leaves. An empty list needs `none: true`.',
     example: {
@@ -69,5 +69,5 @@ export const NODES = {
       answer: { complete: true, adopted: 0, restored: 0, dropped: 0, elsewhere: 0, hangUp: [] },
     },
   },
-  postSnapshot: { ...snapshot, summary: 'The same, for clients that cannot send PUT' },
+  postSnapshot: { ...snapshot, summary: 'The same as PUT, for clients that cannot send PUT' },
 } as const satisfies Record<string, OperationSpec>;

@@ -7,7 +7,7 @@ export interface RightKind {
   /** Who has it besides `admin`, which has every right. */
   roles: readonly Role[];
   bound: BoundKeys;
-  /** What it is the right to do, for the table in docs/api.md. */
+  /** What it is the right to do, for the table in docs/api/operators.md. */
   says: string;
   /** The calls that need it, for the same table. */
   calls: string;
@@ -24,11 +24,11 @@ const WATCHERS = ['viewer', 'operator'] as const;
 const ANYBODY = ['node', ...WATCHERS] as const;
 
 /**
- * The one table of who may do what. Each route names its right, and `RightsGuard` holds it; docs/api.md shows this table, and the access
+ * The one table of who may do what. Each route names its right, and `RightsGuard` holds it; docs/api/operators.md shows this table, and the access
  * tests of the services try every route against it. Where bound keys get what is of their nodes, the route itself has to see to it.
  */
 export const RIGHTS = {
-  'docs.read': right(ANYBODY, 'all', 'read the list of calls', '`/docs`'),
+  'docs.read': right(ANYBODY, 'all', 'read the list of calls', '`/openapi.json`, `/docs`'),
   'metrics.read': right(ANYBODY, 'nothing', 'read the metrics, which name the fullest users', '`/metrics`'),
   'node.speak': right(
     ['node'],
@@ -40,7 +40,7 @@ export const RIGHTS = {
   'sessions.read': right(
     WATCHERS,
     'their nodes',
-    'see who is and was aboard, and the nodes',
+    'see live and past sessions, and the nodes',
     '`/active`, `/history`, `/history/export`, `/api/users/{user}/sessions`, `/nodes`',
   ),
   'fleet.read': right(
@@ -78,11 +78,13 @@ export function rolesWith(name: Right): readonly Role[] {
   return [...RIGHTS[name].roles, 'admin'];
 }
 
-/** The rows of docs/api.md. */
+/** The table in docs/api/operators.md. */
 export function rightsTable(): string {
   const rows = Object.entries(RIGHTS).map(([name, { says, calls, bound }]) => {
     const has = rolesWith(name as Right).map((role) => `\`${role}\``);
-    return `| ${says} | ${calls} | ${has.join(', ')} | ${bound} |`;
+    return `| \`${name}\` | ${says} | ${calls} | ${has.join(', ')} | ${bound} |`;
   });
-  return ['| right to | calls | roles | keys with `nodes` get |', '| --- | --- | --- | --- |', ...rows].join('\n');
+  return ['| right | to | calls | roles | keys with `nodes` get |', '| --- | --- | --- | --- | --- |', ...rows].join(
+    '\n',
+  );
 }

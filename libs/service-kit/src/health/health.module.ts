@@ -37,7 +37,7 @@ export class HealthController {
   /** 200 as long as the event loop turns. */
   @Get('live')
   @Operation({
-    summary: 'Whether the process runs',
+    summary: 'Answers 200 while the process runs',
     answers: { 200: z.strictObject({ status: z.literal('ok') }) },
     problems: [],
   })
@@ -48,7 +48,7 @@ export class HealthController {
   /** 200 when this process can do its work, also `degraded`; 503 when it cannot, or is `draining`. Says what was found last, and looks at nothing itself. */
   @Get('ready')
   @Operation({
-    summary: 'Whether the process can do its work',
+    summary: 'Answers whether the process can do its work',
     answers: { 200: readinessAnswer, 503: readinessAnswer },
     problems: [],
   })

@@ -13,7 +13,7 @@ export class MetricsController {
 
   @Get('metrics')
   @Operation({
-    summary: 'Metrics for Prometheus',
+    summary: 'Shows the metrics, for Prometheus',
     answers: { 200: { media: ['text/plain'], says: 'The text format of Prometheus' } },
     problems: [],
   })

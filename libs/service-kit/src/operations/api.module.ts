@@ -23,7 +23,7 @@ export class ApiController {
   @Get('openapi.json')
   @Needs('docs.read')
   @Operation({
-    summary: 'All calls as OpenAPI 3.1',
+    summary: 'Shows all calls as OpenAPI 3.1',
     answers: { 200: z.looseObject({ openapi: z.literal('3.1.0') }) },
     problems: [],
   })
