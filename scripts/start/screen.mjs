@@ -11,7 +11,7 @@ export function screen({ settings, redis, ownRedis, shownDataDir: data }) {
 Berth is running.
 
   admission-gateway  ${url['admission-gateway']}  may this session start?  /v1/sessions
-  limits-admin       ${url['limits-admin']}  limits and who is aboard: /api/sessions
+  limits-admin       ${url['limits-admin']}  limits and live sessions: /api/sessions
   session-reaper     ${url['session-reaper']}  ends what is due
   Redis              ${redis}${ownRedis ? `  its own; data in ${data}/redis` : ''}
   Logs               ${data}/logs/*.log; each app has /health/ready and /metrics too${metrics}

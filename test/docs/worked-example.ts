@@ -1,0 +1,74 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+
+import { expect } from '@jest/globals';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+
+/** A command of a page, and the answer that the page shows for it; `null` where it shows none. */
+export interface WorkedExample {
+  command: string;
+  shown: string | null;
+}
+
+export function pageText(page: string): string {
+  return readFileSync(join(ROOT, page), 'utf8');
+}
+
+/**
+ * What a reader of the page would type, in its order: in a `console` block each line behind `$ `, with what stands below it as the answer; in
+ * a plain block each line that begins with `curl`.
+ */
+export function workedExamples(page: string): WorkedExample[] {
+  const blocks = pageText(page).matchAll(/^```(console)?\n([^]*?)^```$/gm);
+  return [...blocks].flatMap(([, console, block = '']) => (console === undefined ? plain(block) : withAnswers(block)));
+}
+
+function withAnswers(block: string): WorkedExample[] {
+  return block
+    .split(/^\$ /m)
+    .slice(1)
+    .map((step) => {
+      const [, command = '', shown = ''] = /^((?:[^\n]*\\\n)*[^\n]*)\n([^]*)$/.exec(step) ?? [];
+      return { command, shown: shown.trim() };
+    });
+}
+
+function plain(block: string): WorkedExample[] {
+  const commands = block.match(/^curl (?:[^\n]*\\\n)*[^\n]*$/gm) ?? [];
+  return commands.map((command) => ({ command, shown: null }));
+}
+
+/** Runs the command in this folder, where Berth answers at these addresses instead of its usual ones; `curl` fails on a problem if no answer is shown. */
+export async function run({ command, shown }: WorkedExample, cwd: string, addresses: Readonly<Record<string, string>>) {
+  let asked = command;
+  for (const [usual, address] of Object.entries(addresses)) asked = asked.replaceAll(usual, address);
+  if (shown === null) asked = asked.replace(/^curl -s/, 'curl -sSf');
+  const { stdout } = await promisify(execFile)('bash', ['-o', 'pipefail', '-c', asked], { cwd });
+  return stdout.trim();
+}
+
+/** The answer is the one that the page shows: as text, or as JSON in which `…` stands for whatever is there. */
+export function expectShown(answer: string, shown: string): void {
+  if (!shown.startsWith('{')) {
+    expect(answer).toBe(shown);
+    return;
+  }
+  expect(JSON.parse(answer)).toEqual(matcher(shown));
+}
+
+/** `{"id": "…", …}`: a value may be anything; behind a lone `…` there may be other members. */
+function matcher(shown: string): unknown {
+  const strict = shown.replaceAll(/(?<!")…(?!")/g, '"…": "…"').replaceAll(/"…": "…"(?=\s*\])/g, '"…"');
+  const read = (value: unknown): unknown => {
+    if (value === '…') return expect.anything();
+    if (Array.isArray(value)) return value.map(read);
+    if (typeof value !== 'object' || value === null) return value;
+    const { '…': open, ...members } = value as Record<string, unknown>;
+    const known = Object.fromEntries(Object.entries(members).map(([name, member]) => [name, read(member)]));
+    return open === undefined ? known : expect.objectContaining(known);
+  };
+  return read(JSON.parse(strict));
+}
