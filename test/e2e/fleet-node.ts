@@ -26,6 +26,8 @@ export class FleetNode {
   private readonly stopped = new AbortController();
   private readonly tasks: Promise<void>[] = [];
   private cut = false;
+  /** When the last beat that was taken had been sent: its lease began then or later. */
+  beatAt = 0;
 
   constructor(
     readonly name: string,
@@ -71,10 +73,12 @@ export class FleetNode {
   }
 
   async beat(): Promise<void> {
+    const sentAt = Date.now();
     const { status, body } = await this.ask('POST', `/v1/nodes/${this.name}/heartbeat`, {
       epoch: this.epoch,
       activeSessions: this.calls.size,
     });
+    if (status === 200) this.beatAt = sentAt;
     if (status === 200 && (body as Beat).snapshotWanted) await this.list((body as Beat).mark);
   }
 

@@ -10,6 +10,8 @@ import {
   type TenantRef,
 } from '#session-core';
 
+import { eventually } from '#testing';
+
 import { Account, type Life } from './history-account.js';
 import { LONG_MS, NODES, POOLS, randomOf, requestOf, USERS, type Random } from './history-requests.js';
 
@@ -29,6 +31,9 @@ const TOMBSTONE_MS = 3_600_000;
 const SOON_MS = 60_000;
 /** A session and a refusal of the same id in the same millisecond would be one row. */
 const APART_MS = 20;
+
+const ENOUGH_LIVES = 300;
+const ENOUGH_REFUSALS = 30;
 
 type Act = (lane: Lane) => Promise<void>;
 
@@ -62,6 +67,14 @@ export class Load {
     await this.store.limits.change(this.tenant, () => ({ maxSessionsPerUser: 2, groups }));
     this.lanes = Array.from({ length: LANES }, (_, number) => this.drive(number));
     return this;
+  }
+
+  /** As much as a comparison is worth: on a busy machine it takes its time. */
+  async enough(): Promise<void> {
+    const { account } = this;
+    await eventually(() => account.lives.size > ENOUGH_LIVES && account.refusals > ENOUGH_REFUSALS, {
+      what: 'a load that is worth comparing',
+    });
   }
 
   /** Ends it, has everything written down that is summed or due, and asks the books for what no answer said. */

@@ -31,6 +31,7 @@ describeWith(['redis-server'], 'history', () => {
       await elapsed(1_500);
     }
     await hasStatus(admin, 'ok');
+    await load.enough();
     const account = await load.stop();
     scene.expectNothing(
       'failures',
@@ -40,7 +41,6 @@ describeWith(['redis-server'], 'history', () => {
     const rows = await rowsIn(scene.file);
     scene.expectNothing('unlike the outbox', unlike(rows, await readOutbox(scene.client)));
     scene.expectNothing('wrong', account.wrongSessions(rows));
-    expect(account.lives.size).toBeGreaterThan(300);
     expect(account.doubtful.size).toBeGreaterThan(0);
   }, 120_000);
 });

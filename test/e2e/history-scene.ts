@@ -136,13 +136,12 @@ export class Scene {
 
   /** Ends the load, waits until history has all of it, and compares. */
   async isRight(load: Load, url: string): Promise<void> {
+    await load.enough();
     const account = await load.stop();
     this.expectNothing('failures', load.failures);
     await caughtUp(this.client, load.tenant);
     expect(await this.client.xlen(inboxKeys.deadLetters('default'))).toBe(0);
     this.expectNothing('wrong', await wrongIn(url, account, load.tenant));
-    expect(account.lives.size).toBeGreaterThan(300);
-    expect(account.refusals).toBeGreaterThan(30);
   }
 
   /** With the seed beside it, that it may be run again: BERTH_TEST_SEED. */

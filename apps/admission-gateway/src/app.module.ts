@@ -11,6 +11,7 @@ import {
   type Logger,
 } from '#service-kit';
 import type { StoreClient } from '#session-core';
+import { StoresModule } from '#session-wire';
 
 import { AdmissionService } from './admission.service.js';
 import { CommandsModule } from './commands/commands.module.js';
@@ -35,7 +36,11 @@ export const API_TITLE = {
 };
 
 @Module({
-  imports: [CommandsModule, ApiModule.of(API_TITLE)],
+  imports: [
+    StoresModule.of({ deadlineMs: ({ store }) => store.decisionDeadlineMs, observed: true }),
+    CommandsModule,
+    ApiModule.of(API_TITLE),
+  ],
   controllers: [SessionsController, NodesController, EventsController, TransferController],
   providers: [
     AdmissionService,

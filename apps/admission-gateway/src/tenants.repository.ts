@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { CONFIG, LOGGER, REDIS, StoreHealth, TenantRegistryService, type BerthConfig, type Logger } from '#service-kit';
-import type { StoreClient } from '#session-core';
-import { openBooks, type TenantBooks } from '#session-wire';
+import { CONFIG, TenantRegistryService, type BerthConfig } from '#service-kit';
+import { NodesStore, SessionStore, SnapshotsStore } from '#session-core';
+import { booksOfTenants, type TenantBooks } from '#session-wire';
 
 /** The configured tenants. A caller's tenant is one of them: authentication refuses every other. */
 @Injectable()
@@ -12,12 +12,12 @@ export class TenantsRepository {
 
   constructor(
     @Inject(CONFIG) config: BerthConfig,
-    @Inject(REDIS) client: StoreClient,
-    @Inject(LOGGER) logger: Logger,
+    private readonly store: SessionStore,
+    nodes: NodesStore,
+    snapshots: SnapshotsStore,
     private readonly registry: TenantRegistryService,
-    health: StoreHealth,
   ) {
-    this.all = openBooks(config, client, logger, health);
+    this.all = booksOfTenants(config, { store, nodes, snapshots });
     this.byName = new Map(this.all.map((tenant) => [tenant.ref.name, tenant]));
   }
 
@@ -31,11 +31,11 @@ export class TenantsRepository {
 
   /** Admissions whose answer was lost and that are not taken back yet. */
   get pendingWithdrawals(): number {
-    return this.all.reduce((sum, { store }) => sum + store.withdrawals.pending, 0);
+    return this.store.withdrawals.pending;
   }
 
   /** Takes back what was lost until now; nothing is taken back afterwards. */
   async closeWithdrawals(): Promise<void> {
-    await Promise.all(this.all.map(({ store }) => store.withdrawals.close()));
+    await this.store.withdrawals.close();
   }
 }

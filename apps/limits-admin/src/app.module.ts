@@ -1,17 +1,8 @@
 import { Module } from '@nestjs/common';
 
-import { CONFIG, policyFor, REDIS, type BerthConfig } from '#service-kit';
-import {
-  Audits,
-  Books,
-  DeadLettersStore,
-  LimitsStore,
-  NodesStore,
-  SessionStore,
-  SnapshotsStore,
-  Traces,
-  type StoreClient,
-} from '#session-core';
+import { CONFIG, REDIS, type BerthConfig } from '#service-kit';
+import { Audits, Books, DeadLettersStore, Traces, type StoreClient } from '#session-core';
+import { StoresModule } from '#session-wire';
 
 import { AdminMetrics } from './admin.metrics.js';
 import { Clock } from './clock.js';
@@ -60,6 +51,7 @@ const LIST_DEADLINE_MS = 2_000;
 const listDeadlineMs = ({ decisionDeadlineMs }: BerthConfig['store']) => Math.max(decisionDeadlineMs, LIST_DEADLINE_MS);
 
 @Module({
+  imports: [StoresModule.of({ deadlineMs: ({ store }) => store.decisionDeadlineMs, observed: false })],
   controllers: [
     LimitsController,
     UserLimitsController,
@@ -105,20 +97,6 @@ const listDeadlineMs = ({ decisionDeadlineMs }: BerthConfig['store']) => Math.ma
     FuseService,
     StreamsMetrics,
     {
-      provide: SnapshotsStore,
-      inject: [CONFIG, REDIS],
-      useFactory: (config: BerthConfig, client: StoreClient) =>
-        new SnapshotsStore({
-          client,
-          deadlineMs: config.store.decisionDeadlineMs,
-          get tombstoneMs() {
-            return config.tombstoneMs;
-          },
-          policy: config.nodes,
-          policyOf: (tenant) => policyFor(config.tenants[tenant]!, 'sip'),
-        }),
-    },
-    {
       provide: DeadLettersStore,
       inject: [CONFIG, REDIS],
       useFactory: ({ store, tenants }: BerthConfig, client: StoreClient) =>
@@ -129,32 +107,6 @@ const listDeadlineMs = ({ decisionDeadlineMs }: BerthConfig['store']) => Math.ma
       inject: [CONFIG, REDIS],
       useFactory: ({ store }: BerthConfig, client: StoreClient) => new Traces(client, listDeadlineMs(store)),
     },
-    {
-      provide: NodesStore,
-      inject: [CONFIG, REDIS],
-      useFactory: (config: BerthConfig, client: StoreClient) =>
-        new NodesStore({
-          client,
-          deadlineMs: config.store.decisionDeadlineMs,
-          get tombstoneMs() {
-            return config.tombstoneMs;
-          },
-          policy: config.nodes,
-        }),
-    },
-    {
-      provide: SessionStore,
-      inject: [CONFIG, REDIS],
-      useFactory: (config: BerthConfig, client: StoreClient) =>
-        new SessionStore({
-          client,
-          deadlineMs: config.store.decisionDeadlineMs,
-          get tombstoneMs() {
-            return config.tombstoneMs;
-          },
-        }),
-    },
-    { provide: LimitsStore, inject: [SessionStore], useFactory: (store: SessionStore) => store.limits },
     {
       provide: Audits,
       inject: [CONFIG, REDIS],

@@ -10,8 +10,8 @@ import {
   type BerthConfig,
   type Logger,
 } from '#service-kit';
-import { NodesStore, OUTBOX_BOUNDS, SessionStore, type StoreClient } from '#session-core';
-import { warnOfContest } from '#session-wire';
+import { OUTBOX_BOUNDS, type StoreClient } from '#session-core';
+import { StoresModule } from '#session-wire';
 
 import { AuditService } from './audit.service.js';
 import { CommandsModule } from './commands/commands.module.js';
@@ -30,34 +30,9 @@ import { SweepService } from './sweep.service.js';
 import { WatchdogService } from './watchdog.service.js';
 
 @Module({
-  imports: [CommandsModule],
+  // Nobody's call waits here: a call of the store may take as long as any command.
+  imports: [StoresModule.of({ deadlineMs: ({ redis }) => redis.deadlineMs, observed: false }), CommandsModule],
   providers: [
-    {
-      provide: SessionStore,
-      inject: [CONFIG, REDIS],
-      useFactory: (config: BerthConfig, client: StoreClient) =>
-        new SessionStore({
-          client,
-          deadlineMs: config.redis.deadlineMs,
-          get tombstoneMs() {
-            return config.tombstoneMs;
-          },
-        }),
-    },
-    {
-      provide: NodesStore,
-      inject: [CONFIG, REDIS, LOGGER],
-      useFactory: (config: BerthConfig, client: StoreClient, logger: Logger) =>
-        new NodesStore({
-          client,
-          deadlineMs: config.redis.deadlineMs,
-          get tombstoneMs() {
-            return config.tombstoneMs;
-          },
-          policy: config.nodes,
-          onContested: (contest) => warnOfContest(logger, contest),
-        }),
-    },
     {
       provide: PulseService,
       inject: [CONFIG, REDIS, LOGGER, TenantRegistryService],

@@ -105,6 +105,18 @@ describeWith(['redis-server'], 'the reaper and nodes', () => {
     expect(await reasons()).toEqual(['node_restarted']);
   });
 
+  it('remembers what it ends for as long as the tenant says', async () => {
+    const slow = { name: 'slow', shards: 1 };
+    const ofTenant = { ...config.tenants['default']!, ...slow, tombstoneMs: 600_000 };
+    await startReaper({ ...config, tenants: { ...config.tenants, slow: ofTenant } });
+    const booksOfSlow = await new TestBooks(client, slow).open();
+    await nodes.beat(slow, { node: 'b2bua-1', epoch: 1, via: 'http' });
+    await booksOfSlow.admit('held', {});
+    await nodes.beat(slow, { node: 'b2bua-1', epoch: 2, via: 'http' });
+    await eventually(async () => expect((await booksOfSlow.store.get(slow, { sessionId: 'held' })).kind).toBe('ended'));
+    expect(await client.pttl('berth:{slow/0}:session:held')).toBeGreaterThan(60_000);
+  });
+
   it('loses a run that died before its first beat, with what it had been admitted', async () => {
     const node = await startNode('b2bua-1', 1);
     await startReaper();

@@ -7,13 +7,13 @@ import { countCommands } from './scripts/count-commands.script.js';
 import { giveUpCommands } from './scripts/give-up-commands.script.js';
 import type { ShardContext, StoreClient } from './scripts/script.js';
 import { withDeadline } from './store-call.js';
+import { tombstoneOf, type Tombstones } from './tombstones.js';
 
 export interface CommandsStoreOptions {
   client: StoreClient;
   /** How long a call may take before it counts as an outage, milliseconds. */
   deadlineMs: number;
-  /** How long an ending that its node knows of is remembered, milliseconds. */
-  readonly tombstoneMs: number;
+  tombstoneMs: Tombstones;
   /** Sets the time in tests; everywhere else Redis says it. */
   clockMs?: (() => number) | undefined;
 }
@@ -73,7 +73,7 @@ export class CommandsStore {
   async acknowledge(tenant: TenantRef, node: string, commandId: string): Promise<'done' | 'before' | 'foreign'> {
     const address = this.addressOf(tenant, node, commandId);
     if (address === null) return 'foreign';
-    const { tombstoneMs } = this.options;
+    const tombstoneMs = tombstoneOf(this.options, tenant);
     const context = this.context(tenant, address.shard);
     const reply = await this.call(async () => await acknowledge(context, { ...address, node, tombstoneMs }));
     return reply === 'done' ? 'done' : 'before';

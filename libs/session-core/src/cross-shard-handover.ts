@@ -26,11 +26,12 @@ import {
 import { renew } from './scripts/renew.script.js';
 import type { ShardContext } from './scripts/script.js';
 import { withDeadline } from './store-call.js';
+import { tombstoneOf, type Tombstones } from './tombstones.js';
 
 export interface CrossShardOptions {
   limits: LimitsStore;
   deadlineMs: number;
-  readonly tombstoneMs: number;
+  tombstoneMs: Tombstones;
   contextOf: (tenant: TenantRef, shard: number) => ShardContext;
 }
 
@@ -154,7 +155,7 @@ export class CrossShardHandover {
     const ofItsNode = OF_ITS_NODE.has(reason);
     if (ofItsNode && handover.offer.to.node !== undefined) return;
     const by = ofItsNode || reason === 'completed' ? 'node' : 'berth';
-    const { tombstoneMs } = this.options;
+    const tombstoneMs = tombstoneOf(this.options, handover.tenant);
     const ending = { ...claimedOf(handover), reason, note: note ?? '', by, endedBy, tombstoneMs } as const;
     await this.call(async () => await end(this.context(handover.tenant, handover.to), ending));
   }
@@ -170,7 +171,8 @@ export class CrossShardHandover {
 
   private async claim(handover: Crossing, seen: Seen): Promise<ClaimReply> {
     const there = this.context(handover.tenant, handover.to);
-    const { tombstoneMs, limits } = this.options;
+    const { limits } = this.options;
+    const tombstoneMs = tombstoneOf(this.options, handover.tenant);
     return await this.call(async () => {
       const reply = await claim(there, handover, tombstoneMs, seen);
       if (reply.kind !== 'no-limits') return reply;
@@ -185,7 +187,8 @@ export class CrossShardHandover {
 
   private async close(handover: Crossing, closing: Closing): Promise<CloseReply> {
     const here = this.context(handover.tenant, handover.from);
-    return await this.call(async () => await closeOffer(here, handover.offer, closing, this.options.tombstoneMs));
+    const tombstoneMs = tombstoneOf(this.options, handover.tenant);
+    return await this.call(async () => await closeOffer(here, handover.offer, closing, tombstoneMs));
   }
 
   /** What is on offer still is kept, however old: a shard may have been away. */

@@ -128,6 +128,7 @@ export type { Sweep } from './scripts/sweep.script.js';
 export type { Trim } from './scripts/trim.script.js';
 export type { Upkeep } from './scripts/upkeep.script.js';
 export type { TransferOutcome, Transferred, TransferTarget } from './model/transfer.js';
+export type { Tombstones } from './tombstones.js';
 export { SessionStore, type EndRequest, type OwnedDecision, type SessionStoreOptions } from './session-store.js';
 export { Rekey, type RekeyedTenant, type RekeyOptions, type RekeyOutcome } from './rekey/rekey.js';
 export type { Listed, RekeyReport } from './rekey/report.js';

@@ -19,12 +19,13 @@ import {
   type Watch,
 } from './scripts/watch-nodes.script.js';
 import { withDeadline } from './store-call.js';
+import { tombstoneOf, type Tombstones } from './tombstones.js';
 
 export interface NodesStoreOptions {
   client: StoreClient;
   /** How long a call may take before it counts as an outage, milliseconds. */
   deadlineMs: number;
-  readonly tombstoneMs: number;
+  tombstoneMs: Tombstones;
   policy: NodePolicy;
   /** Told once a minute, by whichever process notices, that an older run of a node still speaks. */
   onContested?: ((contest: Contest) => void) | undefined;
@@ -142,7 +143,7 @@ export class NodesStore {
 
   /** Ends at most `batch` sessions of departed runs in one shard. Not bounded by the decision deadline: it is nobody's request. */
   async drain(tenant: TenantRef, shard: number, batch: number): Promise<Drain> {
-    return await drainRun(this.ofShard(tenant, shard), batch, this.options.tombstoneMs);
+    return await drainRun(this.ofShard(tenant, shard), batch, tombstoneOf(this.options, tenant));
   }
 
   /** The nodes that beat, or are lost and not forgotten, by name: how many are wanted, and at most `limit` of those from `offset` on. */

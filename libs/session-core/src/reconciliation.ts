@@ -17,6 +17,7 @@ import { withDeadline } from './store-call.js';
 
 /** How far the work on a complete list has come: sessions looked at or ended, of how many. */
 export interface ReconciliationProgress extends Step {
+  tenant: string;
   node: string;
   phase: SnapshotPhase;
 }
@@ -93,7 +94,7 @@ async function inSteps(
     shards.map(async (shard) => {
       for await (const step of stepsOf(shard, list)) {
         latest.set(shard.shard, step);
-        work.onProgress?.({ node: list.node, ...soFar() });
+        work.onProgress?.({ tenant: context.tenant, node: list.node, ...soFar() });
         if (++steps % STEPS_PER_REPORT === 0) ours &&= await report();
         if (!ours) return;
       }

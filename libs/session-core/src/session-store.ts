@@ -29,6 +29,7 @@ import { sweep, type Sweep } from './scripts/sweep.script.js';
 import type { Trim } from './scripts/trim.script.js';
 import { upkeep, type Upkeep } from './scripts/upkeep.script.js';
 import { withDeadline } from './store-call.js';
+import { tombstoneOf, type Tombstones } from './tombstones.js';
 import { Transfers } from './transfers.js';
 import { trimLimit } from './trims.js';
 import { Withdrawals } from './withdrawals.js';
@@ -37,8 +38,7 @@ export interface SessionStoreOptions {
   client: StoreClient;
   /** How long a call may take before it counts as an outage, milliseconds. */
   deadlineMs: number;
-  /** How long an ending that the node reported is remembered, milliseconds. Read at each call, so that it may change. */
-  readonly tombstoneMs: number;
+  tombstoneMs: Tombstones;
   /** Sets the time in tests; everywhere else Redis says it. */
   clockMs?: (() => number) | undefined;
   observer?: DecisionObserver | undefined;
@@ -89,16 +89,8 @@ export class SessionStore {
     this.withdrawals = new Withdrawals(contextOf, options.deadlineMs);
     const { limits } = this;
     const locate = async (tenant: TenantRef, ref: SessionRef) => await this.finder.shardToLeave(tenant, ref);
-    const { deadlineMs } = options;
-    this.transfers = new Transfers({
-      deadlineMs,
-      get tombstoneMs() {
-        return options.tombstoneMs;
-      },
-      limits,
-      contextOf,
-      locate,
-    });
+    const { deadlineMs, tombstoneMs } = options;
+    this.transfers = new Transfers({ deadlineMs, tombstoneMs, limits, contextOf, locate });
   }
 
   /**
@@ -149,7 +141,7 @@ export class SessionStore {
       sessionId,
       attempt,
       token,
-      rememberedMs: this.options.tombstoneMs,
+      rememberedMs: tombstoneOf(this.options, tenant),
       address: rateAddress(facts.sourceIp),
     });
   }
@@ -228,7 +220,7 @@ export class SessionStore {
     mode: AdmitOptions['mode'],
   ): Promise<Decision> {
     const context = this.context(tenant, shardOf(tenant, request.user));
-    const options = { token, mode, tombstoneMs: this.options.tombstoneMs };
+    const options = { token, mode, tombstoneMs: tombstoneOf(this.options, tenant) };
     const asking = async () => {
       let { epoch } = request;
       for (let tries = 0; tries < MOST_TRIES; tries++) {
@@ -288,7 +280,7 @@ export class SessionStore {
     ref: SessionRef,
     request: EndRequest,
   ): Promise<EndOutcome | Foreign> {
-    const ending = { ...request, ...ref, note: request.note ?? '', tombstoneMs: this.options.tombstoneMs };
+    const ending = { ...request, ...ref, note: request.note ?? '', tombstoneMs: tombstoneOf(this.options, tenant) };
     const outcomes = await Promise.all(
       shards.map((shard) => this.call(async () => await end(this.context(tenant, shard), ending))),
     );

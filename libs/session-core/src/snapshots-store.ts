@@ -14,13 +14,13 @@ import { adopt } from './scripts/adopt.script.js';
 import type { StoreClient } from './scripts/script.js';
 import { takePart, type TakenPart } from './scripts/take-part.script.js';
 import { withDeadline } from './store-call.js';
+import { tombstoneOf, type Tombstones } from './tombstones.js';
 
 export interface SnapshotsStoreOptions {
   client: StoreClient;
   /** How long one call may take before it counts as an outage, milliseconds. A complete list takes many calls. */
   deadlineMs: number;
-  /** How long an ending that the node reported is remembered, milliseconds. */
-  readonly tombstoneMs: number;
+  tombstoneMs: Tombstones;
   policy: Pick<NodePolicy, 'fuseShare' | 'fuseSessions' | 'onReturn'>;
   /** The policy of a session that the books did not know: a list does not say its protocol. */
   policyOf: (tenant: string, entry: SnapshotEntry) => SessionPolicy;
@@ -97,9 +97,9 @@ export class SnapshotsStore {
 
   /** Enters what a part says into its shards. Every shard hears of every part, so that each knows that a list has been there. */
   private async adoptAll(tenant: TenantRef, { list, shards }: Reconciliation, sessions: SnapshotEntry[]) {
-    const { tombstoneMs, policy, policyOf } = this.options;
+    const { policy, policyOf } = this.options;
     const options = {
-      tombstoneMs,
+      tombstoneMs: tombstoneOf(this.options, tenant),
       onReturn: policy.onReturn,
       policyOf: (entry: SnapshotEntry) => policyOf(tenant.name, entry),
     };

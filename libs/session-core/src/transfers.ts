@@ -9,6 +9,7 @@ import { get } from './scripts/get.script.js';
 import type { Handover, HandoverReply } from './scripts/handover.js';
 import { transfer } from './scripts/transfer.script.js';
 import { withDeadline } from './store-call.js';
+import { tombstoneOf } from './tombstones.js';
 
 export interface TransfersOptions extends CrossShardOptions {
   /** The shard that has a session, or any if none has. */
@@ -94,7 +95,7 @@ export class Transfers {
     to: Handover,
     attempt?: number,
   ): Promise<HandoverReply> {
-    const { tombstoneMs } = this.options;
+    const tombstoneMs = tombstoneOf(this.options, tenant);
     const context = this.options.contextOf(tenant, shard);
     return await this.call(async () =>
       to.kind === 'authenticated'

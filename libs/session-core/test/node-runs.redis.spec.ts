@@ -30,6 +30,27 @@ const endings = async () =>
       .map(({ sessionId, reason }) => [sessionId, reason]),
   );
 
+it('a repeated transfer to a run that is over is refused, as the first one would be', async () => {
+  const to = (epoch: number) => ({ node: NODE, epoch });
+  const transfer = async (epoch: number) =>
+    await books.store.transfers.transfer(tenant, { sessionId: 'c1' }, to(epoch));
+  await beat(100);
+  await admit('c1', 100, { node: 'other', epoch: null });
+  expect(await transfer(100)).toMatchObject({ kind: 'live' });
+  expect(await transfer(100)).toMatchObject({ kind: 'live' });
+  await beat(200);
+  expect(await transfer(100)).toEqual({ kind: 'stale-epoch', currentEpoch: 200 });
+});
+
+it('a repeated admission by a run that is over is refused, as a first one would be', async () => {
+  await beat(100);
+  await admit('c1', 100);
+  expect(await admit('c1', 100)).toMatchObject({ kind: 'admitted', repeated: true });
+  await beat(200);
+  expect(await admit('c1', 100)).toEqual({ kind: 'stale-epoch', currentEpoch: 200 });
+  expect(await admit('c1', 200)).toMatchObject({ kind: 'ended' });
+});
+
 describe('a run that dies before its first beat', () => {
   it('is lost after a full lease from its first admission, with all that it holds', async () => {
     await beat(100);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { sql } from 'kysely';
 
-import { freePort } from '#testing';
+import { eventually, freePort } from '#testing';
 
 import { HistoryDatabase, HistoryUnavailableError } from '../src/index.js';
 import type { Store } from '../src/store/store.js';
@@ -42,13 +42,12 @@ describeDatabases('a database that cannot serve', ({ open, url, kind, query, ser
       const name = new URL(at).pathname.slice(1);
       await query(at, `alter database ${name} set default_transaction_read_only = on`);
       await query(server().url, `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`);
-      await database.check().catch(() => {}); // one that was cut off may have to be noticed first
-      expect(await failing(database.apply(many))).toBe('read-only');
+      // Connections that were cut off are noticed first, each by the call that meets it.
+      await eventually(async () => expect(await failing(database.apply(many))).toBe('read-only'));
       await query(server().url, `alter database ${name} reset default_transaction_read_only`);
       await query(server().url, `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`);
-      await database.check().catch(() => {});
     }
-    await database.apply(many);
+    await eventually(async () => await database.apply(many));
     expect((await database.history('default')).total).toBe(400);
     await database.check();
   });

@@ -7,4 +7,6 @@ export * from './fields.schema.js';
 export { heartbeatBody, nodeName, snapshotBody, type HeartbeatBody, type SnapshotBody } from './nodes.schema.js';
 export * from './sessions.schema.js';
 export { snapshotPart } from './snapshot.mapper.js';
-export { openBooks, warnOfContest, type TenantBooks } from './tenant-books.js';
+export { openStores, type Stores, type StoresOptions } from './stores.js';
+export { StoresModule } from './stores.module.js';
+export { booksOfTenants, type TenantBooks } from './tenant-books.js';

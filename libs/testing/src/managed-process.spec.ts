@@ -62,7 +62,7 @@ describe('startProcess', () => {
 
   it('takes its children along when it dies by SIGKILL', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'berth-orphan-'));
-    for (const name of ['managed-process', 'eventually', 'tools']) {
+    for (const name of ['managed-process', 'eventually', 'https-request', 'tools']) {
       const { code } = await transformFile(join(import.meta.dirname, `${name}.ts`), {
         swcrc: false,
         jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },

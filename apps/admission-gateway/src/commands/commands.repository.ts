@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { CONFIG, REDIS, TenantRegistryService, type BerthConfig } from '#service-kit';
-import { CommandsStore, type StoreClient, type TenantRef } from '#session-core';
+import { CONFIG, TenantRegistryService, type BerthConfig } from '#service-kit';
+import { CommandsStore, type TenantRef } from '#session-core';
 
 /** A tenant and what its nodes must still do. */
 export interface TenantCommands {
@@ -14,23 +14,12 @@ export class CommandsRepository {
   private readonly byName: ReadonlyMap<string, TenantCommands>;
 
   constructor(
-    @Inject(CONFIG) { tenants, store: { decisionDeadlineMs: deadlineMs } }: BerthConfig,
-    @Inject(REDIS) client: StoreClient,
+    @Inject(CONFIG) { tenants }: BerthConfig,
+    store: CommandsStore,
     private readonly registry: TenantRegistryService,
   ) {
-    this.byName = new Map(
-      Object.values(tenants).map((tenant) => {
-        const { name, shards } = tenant;
-        const store = new CommandsStore({
-          client,
-          deadlineMs,
-          get tombstoneMs() {
-            return tenant.tombstoneMs;
-          },
-        });
-        return [name, { tenant: { name, shards }, store }];
-      }),
-    );
+    const all = Object.values(tenants).map(({ name, shards }) => ({ tenant: { name, shards }, store }));
+    this.byName = new Map(all.map((one) => [one.tenant.name, one]));
   }
 
   /** Throws StoreUnavailableError while the tenant is not opened. */

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { CONFIG, REDIS, TenantRegistryService, type BerthConfig } from '#service-kit';
-import { CommandsStore, type StoreClient, type TenantRef } from '#session-core';
+import { CONFIG, TenantRegistryService, type BerthConfig } from '#service-kit';
+import { CommandsStore, type TenantRef } from '#session-core';
 
 /** The tenants of the configuration, each with what its nodes must still do. */
 @Injectable()
@@ -9,20 +9,11 @@ export class TenantCommands {
   private readonly configured: readonly { tenant: TenantRef; store: CommandsStore }[];
 
   constructor(
-    @Inject(CONFIG) { redis: { deadlineMs }, tenants }: BerthConfig,
-    @Inject(REDIS) client: StoreClient,
+    @Inject(CONFIG) { tenants }: BerthConfig,
+    store: CommandsStore,
     private readonly registry: TenantRegistryService,
   ) {
-    this.configured = Object.values(tenants).map((tenant) => ({
-      tenant: { name: tenant.name, shards: tenant.shards },
-      store: new CommandsStore({
-        client,
-        deadlineMs,
-        get tombstoneMs() {
-          return tenant.tombstoneMs;
-        },
-      }),
-    }));
+    this.configured = Object.values(tenants).map(({ name, shards }) => ({ tenant: { name, shards }, store }));
   }
 
   /** Those that are opened. */

@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { CONFIG, LOGGER, REDIS, TenantRegistryService, type BerthConfig, type Logger } from '#service-kit';
-import type { StoreClient } from '#session-core';
-import { openBooks, type TenantBooks } from '#session-wire';
+import { CONFIG, TenantRegistryService, type BerthConfig } from '#service-kit';
+import { NodesStore, SessionStore, SnapshotsStore } from '#session-core';
+import { booksOfTenants, type TenantBooks } from '#session-wire';
 
 /** The tenants of the configuration with the ways to their books. */
 @Injectable()
@@ -11,11 +11,12 @@ export class InboxTenants {
 
   constructor(
     @Inject(CONFIG) config: BerthConfig,
-    @Inject(REDIS) client: StoreClient,
-    @Inject(LOGGER) logger: Logger,
+    store: SessionStore,
+    nodes: NodesStore,
+    snapshots: SnapshotsStore,
     private readonly registry: TenantRegistryService,
   ) {
-    this.byName = new Map(openBooks(config, client, logger).map((books) => [books.ref.name, books]));
+    this.byName = new Map(booksOfTenants(config, { store, nodes, snapshots }).map((books) => [books.ref.name, books]));
   }
 
   /** Throws StoreUnavailableError while the tenant is not opened. */

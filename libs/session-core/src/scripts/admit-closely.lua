@@ -69,6 +69,9 @@ if session then
     if not dry then record_late_start() end
     return { 'ended' }
   elseif attempt == list[ATTEMPT] then
+    if departed_run(list) then -- over with its run, whether or not it has been drained
+      return run ~= ARGV[12] and refuse_run(ARGV[11], tonumber(ARGV[12])) or { 'ended' }
+    end
     local traffic = read_traffic(id)
     if not dry then
       add_owner(list, token)

@@ -26,12 +26,12 @@ local list = session.list
 if attempt and attempt < list[ATTEMPT] then return { 'ended' } end
 local to = changed(session, to_user, node, epoch, new_id)
 if redis.call('HEXISTS', OFFERS, id) == 1 then return { 'offered' } end
+length = outbox
+local refused = epoch > 0 and refuse_run(node, epoch) -- also where it is repeated: the run may be over by now
+if refused then return refused end
 if new_id == '' and to.list[USER] == list[USER] and list[NODE] == node and list[EPOCH] == epoch then
   return live_reply(session, plan.due, plan.traffic)
 end
-length = outbox
-local refused = epoch > 0 and refuse_run(node, epoch)
-if refused then return refused end
 local taken = new_id ~= '' and occupied(new_id, 1)
 if taken then return { taken } end
 if to.list[USER] ~= list[USER] then

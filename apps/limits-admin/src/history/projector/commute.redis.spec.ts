@@ -10,7 +10,7 @@ import type { Redis } from 'ioredis';
 import { createLogger, loadConfig } from '#service-kit';
 import { historyKeys, SessionStore, shardKeys } from '#session-core';
 import type { SessionRow } from '#session-history';
-import { EventInbox, openBooks } from '#session-wire';
+import { booksOfTenants, EventInbox, openStores } from '#session-wire';
 import { eventually, startRedis, type RedisServer } from '#testing';
 
 import { DEFAULT_TENANT, startAdmin, type Admin } from '../../limits-admin.fixture.js';
@@ -64,10 +64,11 @@ beforeEach(() => {
 
 function books() {
   const config = loadConfig({ env: {}, cwd: '/' });
-  const [tenant] = openBooks(config, client, createLogger(config, 'test', { write: () => {} }));
+  const logger = createLogger(config, 'test', { write: () => {} });
+  const { nodes, snapshots } = openStores(config, client, logger, { deadlineMs: config.store.decisionDeadlineMs });
   const clockMs = () => (nowMs += tickMs);
   const store = new SessionStore({ client, deadlineMs: 60_000, tombstoneMs: 60_000, clockMs });
-  const opened = { ...tenant!, store };
+  const [opened] = booksOfTenants(config, { store, nodes, snapshots });
   return { store, inbox: new EventInbox(() => opened) };
 }
 
