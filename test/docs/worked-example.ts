@@ -50,13 +50,15 @@ export async function run({ command, shown }: WorkedExample, cwd: string, addres
   return stdout.trim();
 }
 
-/** The answer is the one that the page shows: as text, or as JSON in which `…` stands for whatever is there. */
-export function expectShown(answer: string, shown: string): void {
-  if (!shown.startsWith('{')) {
-    expect(answer).toBe(shown);
-    return;
-  }
-  expect(JSON.parse(answer)).toEqual(matcher(shown));
+/** The answer is the one that the page shows, if it shows one: as text, or as JSON in which `…` stands for whatever is there. */
+export function expectShown({ command, shown }: WorkedExample, answer: string): void {
+  if (shown === null) return;
+  const isObject = shown.startsWith('{') && answer.startsWith('{');
+  const expected = isObject ? matcher(shown) : shown;
+  expect({ command, answer: isObject ? (JSON.parse(answer) as unknown) : answer }).toEqual({
+    command,
+    answer: expected,
+  });
 }
 
 /** `{"id": "…", …}`: a value may be anything; behind a lone `…` there may be other members. */
