@@ -41,3 +41,17 @@ describe('the pages of the project', () => {
     expect(brokenLinks(join(ROOT, page))).toEqual([]);
   });
 });
+
+it('the pictures and the text of docs/architecture.md name scripts that are there', () => {
+  const named = readFileSync(join(ROOT, 'docs/architecture.md'), 'utf8').match(/\b[a-z-]+\.lua\b/g) ?? [];
+  expect(named).toContain('admit.lua');
+  for (const script of named)
+    expect([script, existsSync(join(ROOT, 'libs/session-core/src/scripts', script))]).toEqual([script, true]);
+});
+
+it('docs/architecture.md has one picture of a call and one of an ending', () => {
+  const pictures = readFileSync(join(ROOT, 'docs/architecture.md'), 'utf8').matchAll(
+    /^## (.+)\n\n```mermaid\n[^]*?^```$/gm,
+  );
+  expect([...pictures].map(([, heading]) => heading)).toEqual(['A call', 'An ending that Berth decides']);
+});
