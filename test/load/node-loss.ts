@@ -75,7 +75,7 @@ export const nodeLoss: Bench = {
     };
     return [
       {
-        ...line('', afterLeaseMs, `ms after the lease until all ${SESSIONS} places are free`),
+        ...line('', afterLeaseMs, `ms after the lease until all ${SESSIONS} slots are free`),
         target: { of: 'value', is: 'at most', bound: 5_000 },
       },
       {

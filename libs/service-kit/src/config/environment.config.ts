@@ -14,7 +14,7 @@ export const environmentSchema = z.object({
     default: 'berth.yaml, if there',
   }),
   BERTH_REDIS_URL: setting(text('a URL').optional(), {
-    text: 'As `redis.url`; what it does not say (password, database) holds as said below it.',
+    text: 'As `redis.url`; a part that it lacks (password, database) comes from the settings below it.',
     secret: true,
   }),
   BERTH_SENTINEL_USERNAME: setting(text('text').optional(), { text: 'As `redis.sentinel.username`.' }),

@@ -70,7 +70,7 @@ const INTRODUCTION = `# Configuration
 Berth reads one YAML file: the one that \`BERTH_CONFIG\` names, else \`berth.yaml\` in the working directory, if there. Inside any text
 value \`\${NAME}\` stands for an environment variable, which then has to be set, and \`\${NAME:-default}\` has a default.
 
-What is said in several places holds in this order: what was set by API (kept in Redis), \`BERTH_*\`, the other environment variables
+A value that is set more than once holds in this order: what was set by API (kept in Redis), \`BERTH_*\`, the other environment variables
 below, \`limits:\` and \`sessions:\`, \`redis:\`, the default. A key that is not known, a value out of range, and a limit that could
 not hold stop the start, each with the key's path and what was expected.
 

@@ -19,7 +19,7 @@ export interface LimitsChange {
 
 /** So many of the latest changes stay in the document, so that each reaches the outbox although several were made before one was published. */
 const CHANGES_KEPT = 16;
-/** A larger change is told without its settings. */
+/** A change over 8 KiB is published without its before and after values. */
 const MOST_BYTES = 8_192;
 
 /** The latest changes with this one. */

@@ -26,7 +26,7 @@ const webhook = section({
 
 export const commandsSection = section({
   webhooks: setting(z.array(webhook, { error: () => 'a list' }).default([]), {
-    text: 'Servers that are told to end sessions by a request instead of a stream or by polling.',
+    text: 'Servers that get the commands to hang up by a request, instead of a stream or by polling.',
   }),
   allow_private: setting(flag().default(false), {
     text: 'Whether webhooks may be at private, loopback and link-local addresses. It is the address that counts, whatever the name.',

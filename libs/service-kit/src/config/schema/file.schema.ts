@@ -19,8 +19,8 @@ import { sessionsSection } from './sessions.schema.js';
 import { identitySection, sipSection } from './sip.schema.js';
 
 const TENANTS =
-  'Tenants besides `default`. What one does not say is as in the sections above: classes class by class, groups kind by kind, a reserve where ' +
-  'its number is not said either, `observe` as a whole. What names a single user or a single group holds above for `default` alone, except what ' +
+  'Tenants besides `default`. A setting that a tenant leaves out is as in the sections above: classes class by class, groups kind by kind, a reserve where ' +
+  'its number is left out as well, `observe` as a whole. What names a single user or a single group holds above for `default` alone, except what ' +
   'names `priority:emergency`.';
 
 const tenant = section({
@@ -42,7 +42,7 @@ export const fileSchema = section({
   }),
   sessions: setting(sessionsSection.prefault({}), { text: 'How long a session of each protocol may last.' }),
   nodes: setting(nodesSection.prefault({}), { text: 'How nodes are watched.' }),
-  commands: setting(commandsSection.prefault({}), { text: 'How nodes are told to end sessions.' }),
+  commands: setting(commandsSection.prefault({}), { text: 'How nodes get the commands to hang up.' }),
   reaper: setting(reaperSection.prefault({}), { text: 'How due sessions are ended.' }),
   identity: setting(identitySection.prefault({}), { text: 'Who the user of a session is.' }),
   sip: setting(sipSection.prefault({}), { text: 'What a SIP server should answer its caller.' }),

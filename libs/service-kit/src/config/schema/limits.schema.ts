@@ -32,7 +32,7 @@ export const limitsSection = section({
     default: DEFAULT_LIMITS.action,
   }),
   classes: setting(mapOf(limit(), 'a class name (a-z, 0-9, -; at most 32)', SHORT_NAME).optional(), {
-    text: 'Limits of the users of a class. The class of a user is set by API, or said by the server that asks (`userClass`).',
+    text: 'Limits of the users of a class. The class of a user is set by API, or named by the server that asks (`userClass`).',
     unit: 'sessions',
     default: {},
   }),
@@ -61,11 +61,11 @@ export const limitsSection = section({
     default: 0,
   }),
   observe: setting(z.array(limitKey(), { error: () => 'a list' }).optional(), {
-    text: `Limits that are measured and shown but refuse nobody: ${KEYS}.`,
+    text: `Limits that are measured and shown but refuse no session: ${KEYS}.`,
     default: [],
   }),
   reserves: setting(mapOf(reserve, 'the name of a limit', /^.+$/s).optional(), {
-    text: 'Places of a limit that are kept for the sessions of a group: of `total`, `kind:<kind>`, `group:<kind>:<name>` (these at most 10000 large).',
+    text: 'Slots of a limit that are kept for the sessions of a group: of `total`, `kind:<kind>`, `group:<kind>:<name>` (these at most 10000 large).',
     default: {},
   }),
 });

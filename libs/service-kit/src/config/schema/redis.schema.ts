@@ -10,12 +10,12 @@ const file = () => text('the path of a PEM file').optional();
 const tls = section({
   enabled: setting(flag().default(true), { text: 'Encrypts the connection.' }),
   ca_file: setting(file(), {
-    text: "The authority that signed the server's certificate; the system's own unless said.",
+    text: "The authority that signed the server's certificate; by default the system's own.",
   }),
   cert_file: setting(file(), { text: 'The certificate that Berth shows to the server.' }),
   key_file: setting(file(), { text: 'The key of that certificate.' }),
   server_name: setting(text('a host name').optional(), {
-    text: "The name in the server's certificate; the host unless said.",
+    text: "The name in the server's certificate; by default the host.",
   }),
 });
 

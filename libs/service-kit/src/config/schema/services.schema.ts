@@ -45,7 +45,7 @@ export const storeSection = section({
 });
 
 export const historySection = section({
-  enabled: setting(flag().default(true), { text: 'Keeps who was aboard, when, and who was refused, in a database.' }),
+  enabled: setting(flag().default(true), { text: 'Keeps sessions, live and past, and refusals in a database.' }),
   storage: setting(oneOf(['sqlite', 'postgres', 'memory']).default('sqlite'), {
     text: 'Where. `sqlite`: a file of one limits-admin; `postgres`: for several; `memory`: the newest 100,000, until it stops.',
     default: 'that of the URL, else `sqlite`',

@@ -35,10 +35,10 @@ const answer = (code: number, reason: string) =>
 
 /** What a SIP server should answer its caller. */
 export const sipSection = section({
-  user: setting(answer(486, 'Busy Here'), { text: 'When the user has no place left.' }),
-  group: setting(answer(486, 'Busy Here'), { text: 'When a group has no place left.' }),
+  user: setting(answer(486, 'Busy Here'), { text: 'When the user is at its limit.' }),
+  group: setting(answer(486, 'Busy Here'), { text: 'When a group is at its limit.' }),
   ip_rate: setting(answer(486, 'Busy Here'), { text: 'When a source address opens too many sessions.' }),
-  total: setting(answer(503, 'Service Unavailable'), { text: 'When the tenant has no place left.' }),
+  total: setting(answer(503, 'Service Unavailable'), { text: 'When the tenant is at its limit.' }),
   unavailable: setting(answer(503, 'Service Unavailable'), { text: 'When Redis is away.' }),
   ended: setting(answer(503, 'Service Unavailable'), { text: 'When the session has ended before.' }),
 });
