@@ -43,6 +43,23 @@ describeWith(['redis-server', 'curl', 'jq'], 'the commands of the pages', () => 
     }
   });
 
+  it('answers the same call again with 200, at no cost, and frees the slot when it ends, as the README says', async () => {
+    const sessions = `http://${addresses['127.0.0.1:8081']}/v1/sessions`;
+    const call = async () =>
+      await fetch(sessions, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify({ sessionId: 'call-again', user: 'erin' }),
+      });
+    const answers = [await call(), await call()];
+    expect(answers.map(({ status }) => status)).toEqual([201, 200]);
+    const once = { decision: 'admitted', limits: [{ key: 'erin', active: 1 }] };
+    expect(await Promise.all(answers.map(async (answer) => await answer.json()))).toMatchObject([once, once]);
+    expect((await fetch(`${sessions}/call-again`, { method: 'DELETE' })).status).toBe(204);
+    const users = await fetch(`http://${addresses['127.0.0.1:8080']}/api/sessions/users/erin`);
+    expect(await users.json()).toMatchObject({ activeSessions: 0 });
+  });
+
   it('takes one spelling of alice for another', async () => {
     const [, spellings = ''] = /whether she comes as ([^]*?)\. /.exec(readme) ?? [];
     const froms = [...spellings.matchAll(/`([^`]+)`/g)].map(([, from]) => from);
