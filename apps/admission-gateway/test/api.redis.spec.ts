@@ -44,7 +44,6 @@ describe('GET /openapi.json of the gateway', () => {
       '401',
       '403',
       '409',
-      '410',
       '413',
       '415',
       '421',
@@ -54,6 +53,9 @@ describe('GET /openapi.json of the gateway', () => {
     ]);
     expect(responses[429]!.description).toMatch(/user-limit-exceeded.*total-limit-exceeded.*too-many-attempts/);
     expect(responses[201]!.content['application/json']!.schema).toEqual({ $ref: '#/components/schemas/Admitted' });
+    const transfer = document.paths['/v1/sessions/{id}/transfer']!['post']!.responses;
+    for (const status of [409, 410]) expect(transfer[status]!.description).toContain('session-ended');
+    expect(responses[409]!.description).toContain('session-ended');
     expect(document.paths['/health/live']!['get']).toMatchObject({ security: [], responses: { 200: {}, 500: {} } });
   });
 

@@ -7,9 +7,10 @@ export { authenticate, isStillKnown, newKey, type Credentials, type NewKey } fro
 export { assertMaySpeakForNode, assertMaySpeakForSession } from './auth/node-rights.js';
 export { mayReadOf, maySpeakFor, type Principal } from './auth/principal.js';
 export { Caller, Needs, Open } from './auth/rights.guard.js';
-export { ApiModule } from './operations/api.module.js';
+export { ApiModule, ApiOperations } from './operations/api.module.js';
 export { openApiDocument, problemsOf, type ApiTitle } from './operations/openapi.js';
 export { Operation, Tag, type OperationSpec } from './operations/operation.js';
+export { limitStateAnswer, problemSchema } from './operations/problem.schema.js';
 export { operationsOfApp } from './operations/app-operations.js';
 export { fillReference } from './operations/reference.js';
 export type { Operation as DeclaredOperation } from './operations/operations.js';

@@ -2,7 +2,7 @@ import { Injectable, Module, type Type } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
-import { operationsOfApp, problemsOf, type DeclaredOperation } from '#service-kit';
+import { operationsOfApp, problemSchema, problemsOf, type DeclaredOperation } from '#service-kit';
 
 interface Issue {
   path: PropertyKey[];
@@ -56,7 +56,8 @@ export class AnswerWatch {
 
   private look(request: FastifyRequest, reply: FastifyReply, payload: unknown): void {
     const { url } = request.routeOptions;
-    if (url === undefined || request.method === 'HEAD') return;
+    // What is written to somebody who has left is no answer.
+    if (url === undefined || request.method === 'HEAD' || request.raw.socket.destroyed) return;
     const route = `${request.method} ${inOpenApi(url)}`;
     const operation = this.operations.get(route);
     if (operation === undefined) return;
@@ -69,10 +70,11 @@ function faultOf(operation: DeclaredOperation, status: number, type: string, pay
   const declared = operation.answers[status];
   if (declared === undefined) {
     if (!type.startsWith('application/problem+json')) return `neither declared nor a problem (${type})`;
-    const { code } = JSON.parse(String(payload)) as { code: never };
-    return [...problemsOf(operation).values()].flat().includes(code)
-      ? null
-      : `the problem ${String(code)} is not declared`;
+    const problem = problemSchema.safeParse(JSON.parse(String(payload)));
+    if (!problem.success) return `a problem that is none: ${said(problem.error.issues)}`;
+    const { code, status: told } = problem.data;
+    if (told !== status) return `the problem ${code} says that it is ${told}`;
+    return problemsOf(operation).get(status)?.includes(code) ? null : `the problem ${code} is not declared`;
   }
   if (declared === null)
     return payload === undefined || payload === null || payload === '' ? null : 'a body where none is declared';

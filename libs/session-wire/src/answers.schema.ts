@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
-import { END_REASONS, LIMIT_SCOPES } from '#session-core';
+import { limitStateAnswer } from '#service-kit';
+import { END_REASONS } from '#session-core';
 
 /** What the services answer, as schemas: strict, so that a member which nobody declared is a fault that a test finds. */
 
@@ -87,19 +88,6 @@ export const unreadableSessionAnswer = z
     id: 'UnreadableSession',
     description: 'A session whose record cannot be decoded; it can be ended like any other',
   });
-
-/** One limit at the moment of a decision. */
-export const limitStateAnswer = z
-  .strictObject({
-    scope: z.enum(LIMIT_SCOPES),
-    key: z.string().describe('The user, the group (kind:name) or the address; * for the total'),
-    max: count().describe('0: unlimited'),
-    active: count(),
-    reserved: count().optional().describe('Places of max that are kept free for its reserve'),
-    observed: z.literal(true).optional().describe('It is only measured: it was full and refused nobody'),
-    retryAfterMs: count().optional().describe('Of a rate: after so long there is room again'),
-  })
-  .meta({ id: 'LimitState', description: 'What one limit said at the moment of the decision' });
 
 /** The answer to an admission. */
 export const admittedAnswer = z

@@ -24,7 +24,7 @@ const LOOK_EVERY_MS = 1_000;
 
 const checkAnswer = z.looseObject({ status: z.enum(['ok', 'degraded', 'failed']) });
 const readinessAnswer = z.strictObject({
-  status: z.enum(['ok', 'degraded', 'failed']),
+  status: z.enum(['ok', 'degraded', 'failed', 'draining']).describe('draining: it is about to stop'),
   checks: z.record(z.string(), checkAnswer).describe('What was looked at; the worst result is that of the whole'),
 });
 
@@ -50,7 +50,7 @@ export class HealthController {
   @Operation({
     summary: 'Answers whether the process can do its work',
     answers: { 200: readinessAnswer, 503: readinessAnswer },
-    problems: [],
+    problems: ['misdirected-request'],
   })
   ready(@Res({ passthrough: true }) reply: FastifyReply): Readiness {
     const readiness = this.readiness.read();

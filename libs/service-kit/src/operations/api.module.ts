@@ -1,13 +1,24 @@
-import { Controller, Get, Inject, Module, type DynamicModule, type Type } from '@nestjs/common';
+import { Controller, Get, Inject, Injectable, Module, type DynamicModule, type Type } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import { z } from 'zod';
 
 import { Needs } from '../auth/rights.guard.js';
 import { openApiDocument, type ApiTitle } from './openapi.js';
 import { Operation, Tag } from './operation.js';
-import { operationsOf } from './operations.js';
+import { operationsOf, type Operation as DeclaredOperation } from './operations.js';
 
 const TITLE = Symbol('api title');
+
+/** All that the running app has to call. */
+@Injectable()
+export class ApiOperations {
+  constructor(private readonly modules: ModulesContainer) {}
+
+  list(): DeclaredOperation[] {
+    const registered = [...this.modules.values()].flatMap(({ controllers }) => [...controllers.values()]);
+    return operationsOf(new Set(registered.map(({ metatype }) => metatype as Type)));
+  }
+}
 
 /** What there is to call, for tools. */
 @Controller()
@@ -17,7 +28,7 @@ export class ApiController {
 
   constructor(
     @Inject(TITLE) private readonly title: ApiTitle,
-    private readonly modules: ModulesContainer,
+    private readonly operations: ApiOperations,
   ) {}
 
   @Get('openapi.json')
@@ -28,20 +39,20 @@ export class ApiController {
     problems: [],
   })
   openApi(): Record<string, unknown> {
-    this.document ??= openApiDocument(this.title, operationsOf(this.controllers()));
+    this.document ??= openApiDocument(this.title, this.operations.list());
     return this.document;
-  }
-
-  private controllers(): Set<Type> {
-    const registered = [...this.modules.values()].flatMap(({ controllers }) => [...controllers.values()]);
-    return new Set(registered.map(({ metatype }) => metatype as Type));
   }
 }
 
-/** `GET /openapi.json` of the app that imports it. */
+/** `GET /openapi.json` of the app that imports it, and `ApiOperations` for other readers. */
 @Module({})
 export class ApiModule {
   static of(title: ApiTitle): DynamicModule {
-    return { module: ApiModule, controllers: [ApiController], providers: [{ provide: TITLE, useValue: title }] };
+    return {
+      module: ApiModule,
+      controllers: [ApiController],
+      providers: [{ provide: TITLE, useValue: title }, ApiOperations],
+      exports: [ApiOperations],
+    };
   }
 }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { RIGHTS, rolesWith } from '../auth/rights.js';
 import { PROBLEMS, type ProblemCode } from '../problems/problem-table.js';
 import { problemSchema } from './problem.schema.js';
-import type { Answer } from './operation.js';
+import { declared, type Answer } from './operation.js';
 import type { Operation } from './operations.js';
 
 type Json = Record<string, unknown>;
@@ -43,21 +43,24 @@ export function audienceOf({ right }: Operation): string {
 }
 
 /** What may go wrong with every call of this kind. */
-export function sharedProblems({ right, query, body }: Operation): ProblemCode[] {
-  const asked: ProblemCode[] = query === undefined && body === undefined ? [] : ['invalid-request'];
-  const sent: ProblemCode[] = body === undefined ? [] : ['payload-too-large', 'unsupported-media-type'];
+export function sharedProblems({ right, method, params, query }: Operation): ProblemCode[] {
+  // Of another method than GET a body is read, whether or not the call wants one.
+  const reads = method !== 'GET';
+  const asked: ProblemCode[] = reads || params !== undefined || query !== undefined ? ['invalid-request'] : [];
+  const sent: ProblemCode[] = reads ? ['payload-too-large', 'unsupported-media-type'] : [];
   const doors: ProblemCode[] = ['unauthorized', 'forbidden', 'too-many-attempts', 'misdirected-request'];
   return [...asked, ...sent, ...(right === 'open' ? [] : doors), 'internal-error'];
 }
 
 /** All that may go wrong, by status. */
 export function problemsOf(operation: Operation): Map<number, ProblemCode[]> {
-  const found = new Map<number, ProblemCode[]>();
-  for (const code of new Set([...operation.problems, ...sharedProblems(operation)])) {
-    const { status } = PROBLEMS[code];
-    found.set(status, [...(found.get(status) ?? []), code]);
+  const found = new Map<number, Set<ProblemCode>>();
+  for (const problem of [...operation.problems, ...sharedProblems(operation)]) {
+    const [code, status] = declared(problem);
+    found.set(status, (found.get(status) ?? new Set()).add(code));
   }
-  return new Map([...found].toSorted(([a], [b]) => a - b));
+  const byStatus = [...found].toSorted(([a], [b]) => a - b);
+  return new Map(byStatus.map(([status, codes]) => [status, [...codes]]));
 }
 
 function operationObject(operation: Operation, schemas: Schemas): Json {
@@ -72,7 +75,7 @@ function operationObject(operation: Operation, schemas: Schemas): Json {
   const asked = Object.entries(query?.shape ?? {}).map(([name, schema]) => ({
     name,
     in: 'query',
-    required: false,
+    required: !(schema as z.ZodType).safeParse(undefined).success,
     schema: schemas.ofQuery(schema as z.ZodType),
   }));
   return {

@@ -1,7 +1,7 @@
 import { applyDecorators, HttpCode, SetMetadata } from '@nestjs/common';
 import type { z } from 'zod';
 
-import type { ProblemCode } from '../problems/problem-table.js';
+import { PROBLEMS, type ProblemCode } from '../problems/problem-table.js';
 
 /** An answer that is not JSON. */
 export interface Media {
@@ -9,6 +9,14 @@ export interface Media {
   media: readonly string[];
   /** What it holds. */
   says: string;
+}
+
+/** A problem by its code; with a status where that is not the one of the table. */
+export type DeclaredProblem = ProblemCode | readonly [code: ProblemCode, status: number];
+
+/** Its code and its status. */
+export function declared(problem: DeclaredProblem): readonly [code: ProblemCode, status: number] {
+  return typeof problem === 'string' ? [problem, PROBLEMS[problem].status] : problem;
 }
 
 /** JSON of that schema, something else, or no body at all. */
@@ -26,7 +34,7 @@ export interface OperationSpec {
   /** By status, 2xx alone; the lowest is what the framework answers unless the handler says another. */
   answers: Readonly<Record<number, Answer>>;
   /** What may go wrong besides what every call of its kind shares (`sharedProblems`). */
-  problems: readonly ProblemCode[];
+  problems: readonly DeclaredProblem[];
   /** A call as it may look; a test holds both against the schemas. */
   example?: { body?: unknown; answer?: unknown };
 }

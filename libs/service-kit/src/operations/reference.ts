@@ -4,7 +4,7 @@ import { rolesWith, rightsTable } from '../auth/rights.js';
 import { PROBLEM_MEANINGS } from '../problems/problem-meanings.js';
 import { PROBLEMS, type ProblemCode } from '../problems/problem-table.js';
 import { problemsOf } from './openapi.js';
-import type { Answer } from './operation.js';
+import { declared, type Answer } from './operation.js';
 import type { Operation } from './operations.js';
 
 /** A region of a page: `<!-- operations: nodes, commands -->`, `<!-- problems -->` or `<!-- rights -->`, up to `<!-- end -->`. */
@@ -48,14 +48,17 @@ function operationsTable(operations: readonly Operation[]): string {
       summary,
       taken.filter((part) => part !== '').join(' '),
       answered(answers),
-      problems
-        .toSorted((a, b) => PROBLEMS[a].status - PROBLEMS[b].status)
-        .map(code)
-        .join(', '),
+      ownProblems(problems).map(code).join(', '),
       right === 'open' ? 'open to everyone' : `${code(right)}: ${rolesWith(right).join(', ')}`,
     ];
   });
   return table(['call', 'does', 'takes', 'answers', 'problems of its own', 'right: roles'], rows);
+}
+
+/** By status; one that may come with several stands once. */
+function ownProblems(problems: Operation['problems']): ProblemCode[] {
+  const sorted = problems.map(declared).toSorted(([, a], [, b]) => a - b);
+  return [...new Set(sorted.map(([one]) => one))];
 }
 
 function problemsTable(operations: readonly Operation[]): string {
