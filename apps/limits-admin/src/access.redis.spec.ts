@@ -1,14 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 
-import { RIGHTS, rolesWith, type Right } from '#service-kit';
+import { loadConfig, operationsOfApp, RIGHTS, rolesWith, type DeclaredOperation, type Right } from '#service-kit';
 import { eventually, startRedis, type RedisServer } from '#testing';
 
-import { ROUTES } from './docs/routes.js';
+import { AppModule } from './app.module.js';
 import { get, startWithHistory } from './history/api/history.fixture.js';
 import { keysOfEveryKind } from './keys.fixture.js';
-import { type Admin, Fleet } from './limits-admin.fixture.js';
+import { answers, type Admin, Fleet } from './limits-admin.fixture.js';
 
 const kinds = keysOfEveryKind();
+const others = keysOfEveryKind('acme');
 const viewer = kinds.by('viewer');
 
 let redis: RedisServer;
@@ -17,7 +18,13 @@ let fleet: Fleet;
 
 beforeAll(async () => {
   redis = await startRedis();
-  ({ admin } = await startWithHistory(redis.url, 'memory:', { config: { auth: kinds.auth } }));
+  const { tenants } = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });
+  const own = tenants['default']!;
+  const config = {
+    auth: { keys: [...kinds.auth.keys, ...others.auth.keys] },
+    tenants: { default: own, acme: { ...own, name: 'acme' } },
+  };
+  ({ admin } = await startWithHistory(redis.url, 'memory:', { config }));
   fleet = new Fleet(redis.client());
 });
 
@@ -26,15 +33,18 @@ afterAll(async () => {
   await redis?.stop();
 });
 
+const OPERATIONS = operationsOfApp(AppModule);
+const named = ({ method, path }: DeclaredOperation) => `${method} ${path}`;
+
 /** Who names nothing in particular must be stopped by the right alone: the names are of what the bound keys may see. */
-const inPath = (path: string) =>
+const inPath = (path: string, tenant: string) =>
   path
     .replace('{node}', 'b2bua-1')
-    .replace('/tenants/{name}', '/tenants/default')
+    .replace('/tenants/{name}', `/tenants/${tenant}`)
     .replaceAll(/\{\w+\}/g, 'x');
 
-async function codeOf(method: string, path: string, headers: Record<string, string> = {}): Promise<unknown> {
-  const reply = await admin.app.inject({ method: method.toUpperCase() as 'GET', url: inPath(path), headers });
+async function codeOf({ method, path }: DeclaredOperation, headers = {}, tenant = 'default'): Promise<unknown> {
+  const reply = await admin.app.inject({ method: method as 'GET', url: inPath(path, tenant), headers });
   return reply.statusCode < 400 ? 'served' : reply.json<{ code: string }>().code;
 }
 
@@ -42,15 +52,24 @@ function mayCall(right: Right, { role, bound }: (typeof kinds.callers)[number]):
   return rolesWith(right).includes(role) && !(bound && RIGHTS[right].bound === 'nothing');
 }
 
-describe('every route of limits-admin', () => {
-  it.each(ROUTES.map((route) => [`${route.method.toUpperCase()} ${route.path}`, route] as const))(
-    '%s serves whom the table of rights says',
-    async (_, { method, path, for: right }) => {
-      if (right === 'open') return expect(await codeOf(method, path)).toBe('served');
-      expect(await codeOf(method, path)).toBe('unauthorized');
-      for (const caller of kinds.callers) {
-        const refused = (await codeOf(method, path, caller.headers)) === 'forbidden';
-        expect([caller.role, caller.bound, !refused]).toEqual([caller.role, caller.bound, mayCall(right, caller)]);
+it('every operation of limits-admin is a route, and every route is one', () => {
+  expect(OPERATIONS.length).toBeGreaterThan(30);
+  expect([...answers.routes].toSorted()).toEqual(OPERATIONS.map(named).toSorted());
+});
+
+describe('every operation of limits-admin', () => {
+  it.each(OPERATIONS.map((one) => [named(one), one] as const))(
+    '%s serves whom the table of rights says, in each tenant',
+    async (_, operation) => {
+      const { right } = operation;
+      if (right === 'open') return expect(await codeOf(operation)).toBe('served');
+      expect(await codeOf(operation)).toBe('unauthorized');
+      for (const [tenant, { callers }] of Object.entries({ default: kinds, acme: others })) {
+        for (const caller of callers) {
+          const { role, bound, headers } = caller;
+          const refused = (await codeOf(operation, headers, tenant)) === 'forbidden';
+          expect([tenant, role, bound, !refused]).toEqual([tenant, role, bound, mayCall(right, caller)]);
+        }
       }
     },
   );
@@ -106,9 +125,9 @@ describe('What a viewer may see is the same by every road', () => {
   });
 
   it('and a viewer changes nothing by any of them', async () => {
-    for (const { method, path, for: right } of ROUTES) {
-      if (method === 'get' || path.endsWith(':simulate')) continue;
-      expect([method, path, right, await codeOf(method, path, viewer)]).toEqual([method, path, right, 'forbidden']);
+    for (const operation of OPERATIONS) {
+      if (operation.method === 'GET' || operation.path.endsWith(':simulate')) continue;
+      expect([named(operation), await codeOf(operation, viewer)]).toEqual([named(operation), 'forbidden']);
     }
   });
 });

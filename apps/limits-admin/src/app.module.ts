@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
 
-import { CONFIG, REDIS, type BerthConfig } from '#service-kit';
+import { ApiModule, CONFIG, REDIS, type BerthConfig } from '#service-kit';
 import { Audits, Books, DeadLettersStore, Traces, type StoreClient } from '#session-core';
 import { StoresModule } from '#session-wire';
 
@@ -50,8 +50,18 @@ import { UsersService } from './users/users.service.js';
 const LIST_DEADLINE_MS = 2_000;
 const listDeadlineMs = ({ decisionDeadlineMs }: BerthConfig['store']) => Math.max(decisionDeadlineMs, LIST_DEADLINE_MS);
 
+/** What `GET /openapi.json` says of the whole. */
+export const API_TITLE = {
+  title: 'Berth limits-admin',
+  description:
+    'Limits, users, groups, nodes, and who is aboard. Without keys in the configuration the header Berth-Tenant names the tenant; with keys it is that of the key. Errors under /api have the sentence as `error` too.',
+};
+
 @Module({
-  imports: [StoresModule.of({ deadlineMs: ({ store }) => store.decisionDeadlineMs, observed: false })],
+  imports: [
+    ApiModule.of(API_TITLE),
+    StoresModule.of({ deadlineMs: ({ store }) => store.decisionDeadlineMs, observed: false }),
+  ],
   controllers: [
     LimitsController,
     UserLimitsController,

@@ -5,8 +5,8 @@ const ROLES = ['node', 'viewer', 'operator', 'admin'] as const satisfies readonl
 /** The nodes that bound keys of tests may speak for. */
 export const BOUND_TO = ['b2bua-*'];
 
-/** A key of each role, and one of each that is bound to nodes: for the configuration, and the header that sends each. */
-export function keysOfEveryKind() {
+/** A key of each role of a tenant, and one of each that is bound to nodes: for the configuration, and the header that sends each. */
+export function keysOfEveryKind(tenant = 'default') {
   const kinds = ROLES.flatMap((role) => [
     { role, bound: false, ...newKey() },
     { role, bound: true, ...newKey() },
@@ -17,7 +17,7 @@ export function keysOfEveryKind() {
       id: `${role}${bound ? '-bound' : ''}`,
       hash: hash.slice('sha256:'.length),
       role,
-      tenant: 'default',
+      tenant,
       nodes,
       emergency: false,
     };

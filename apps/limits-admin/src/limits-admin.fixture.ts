@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 
+import { afterAll } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
 import { createApp, createLogger, loadConfig, type BerthConfig } from '#service-kit';
@@ -12,9 +13,14 @@ import {
   type TenantRef,
 } from '#session-core';
 
+import { AnswerWatch } from '../../../libs/service-kit/test/answer-watch.js';
 import { AppModule } from './app.module.js';
 
 export const DEFAULT_TENANT: TenantRef = { name: 'default', shards: 1 };
+
+/** What limits-admin answers in every test is held against what its operations declare. */
+export const answers = new AnswerWatch(AppModule);
+afterAll(() => answers.assertDeclared());
 
 export interface AdminOptions {
   /** Over the configuration that an empty working directory and no environment give, without history. */
@@ -31,7 +37,7 @@ export async function startAdmin(redisUrl: string, { config, log = [] }: AdminOp
   const patient = { ...loaded, store, redis: { ...loaded.redis, deadlineMs: 10_000 }, history: null };
   const whole = { ...patient, ...config };
   const logger = createLogger(whole, 'limits-admin', { write: (line) => void log.push(line) });
-  return new Admin(await createApp(AppModule, { config: whole, logger }));
+  return new Admin(await createApp(answers.app, { config: whole, logger }));
 }
 
 export class Admin {

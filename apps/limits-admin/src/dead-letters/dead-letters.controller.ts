@@ -1,21 +1,25 @@
-import { Controller, Delete, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
+import { Controller, Delete, Get, Inject, Param, Post, Query } from '@nestjs/common';
 
 import {
   Caller,
   LOGGER,
+  Needs,
+  Operation,
   parseQuery,
   ProblemException,
   rfc3339,
+  Tag,
   type Logger,
   type Principal,
-  Needs,
 } from '#service-kit';
 import { DeadLettersStore, type DeadLetter } from '#session-core';
 
+import { DEAD_LETTERS } from './dead-letters.operations.js';
 import { deadLettersQuery } from './dead-letters.schema.js';
 
 /** Events of servers that could not be applied: look at them, mend what is wrong, and replay or discard them. */
 @Controller('api/sessions/dead-letters')
+@Tag('dead letters')
 export class DeadLettersController {
   constructor(
     private readonly deadLetters: DeadLettersStore,
@@ -23,6 +27,7 @@ export class DeadLettersController {
   ) {}
 
   @Get()
+  @Operation(DEAD_LETTERS.list)
   @Needs('fleet.read')
   async list(@Caller() { tenant }: Principal, @Query() query: unknown) {
     const { cursor = null, limit } = parseQuery(deadLettersQuery, query);
@@ -31,7 +36,7 @@ export class DeadLettersController {
   }
 
   @Post(':id/replay')
-  @HttpCode(200)
+  @Operation(DEAD_LETTERS.replay)
   @Needs('fleet.mend')
   async replay(@Caller() caller: Principal, @Param('id') id: string) {
     if (!(await this.deadLetters.replay(caller.tenant, id))) throw unknownLetter();
@@ -40,6 +45,7 @@ export class DeadLettersController {
   }
 
   @Delete(':id')
+  @Operation(DEAD_LETTERS.discard)
   @Needs('fleet.mend')
   async discard(@Caller() caller: Principal, @Param('id') id: string) {
     if (!(await this.deadLetters.discard(caller.tenant, id))) throw unknownLetter();

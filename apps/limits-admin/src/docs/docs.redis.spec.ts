@@ -1,71 +1,49 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Injectable, Module } from '@nestjs/common';
-import { HttpAdapterHost } from '@nestjs/core';
-import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyInstance } from 'fastify';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 
-import { createApp, createLogger, loadConfig } from '#service-kit';
-import { startRedis, type RedisServer } from '#testing';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+
+import { fillReference, operationsOfApp } from '#service-kit';
+import { assertDescribed, exampleFaults, startRedis, type RedisServer } from '#testing';
 
 import { AppModule } from '../app.module.js';
+import { startAdmin, type Admin } from '../limits-admin.fixture.js';
 
-interface Operation {
-  parameters: { name: string; in: string; schema: Record<string, unknown> }[];
+interface Described {
+  parameters: { name: string; in: string; required: boolean; schema: Record<string, unknown> }[];
   requestBody?: { content: Record<string, { schema: { properties?: Record<string, object>; required?: string[] } }> };
+  responses: Record<string, object>;
 }
 
 let redis: RedisServer;
-let app: NestFastifyApplication;
-let document: { openapi: string; paths: Record<string, Record<string, Operation>> };
-const registered: string[] = [];
-
-/** Sees each route as Fastify takes it: providers are there before the routes are. */
-@Injectable()
-class RouteRecorder {
-  constructor(host: HttpAdapterHost) {
-    host.httpAdapter.getInstance<FastifyInstance>().addHook('onRoute', ({ method, url }) => {
-      for (const one of [method].flat()) if (one !== 'HEAD') registered.push(`${one} ${url}`);
-    });
-  }
-}
-
-@Module({ imports: [AppModule], providers: [RouteRecorder] })
-class RecordedModule {}
+let admin: Admin;
+let document: Record<string, unknown> & { openapi: string; paths: Record<string, Record<string, Described>> };
 
 beforeAll(async () => {
   redis = await startRedis();
-  const config = { ...loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' }), history: null };
-  app = await createApp(RecordedModule, {
-    config,
-    logger: createLogger(config, 'limits-admin', { write: () => true }),
-  });
-  document = (await app.inject('/docs/openapi.json')).json();
+  admin = await startAdmin(redis.url);
+  document = (await admin.app.inject('/openapi.json')).json();
 });
 
 afterAll(async () => {
-  await app?.close();
+  await admin?.close();
   await redis?.stop();
 });
 
-/** A route of Fastify in the words of OpenAPI: `{name}` for `:name`, and a colon for two. */
-function inOpenApi(route: string): string {
-  return route
-    .replaceAll('::', '\u0000')
-    .replaceAll(/:(\w+)/g, '{$1}')
-    .replaceAll('\u0000', ':');
-}
+describe('GET /openapi.json of limits-admin', () => {
+  it('is valid OpenAPI 3.1, and refers to nothing that is not in it', async () => {
+    await assertDescribed(document);
+  });
 
-describe('GET /docs/openapi.json', () => {
-  it('has every route that is registered, and no other', () => {
+  it('has every operation', () => {
     const documented = Object.entries(document.paths).flatMap(([path, operations]) =>
       Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`),
     );
-    expect(registered.length).toBeGreaterThan(30);
-    expect(documented.toSorted()).toEqual(registered.map(inOpenApi).toSorted());
+    const operations = operationsOfApp(AppModule).map(({ method, path }) => `${method} ${path}`);
+    expect(documented.toSorted()).toEqual(operations.toSorted());
   });
 
-  it('is OpenAPI 3.1, and describes bodies and queries by the schemas that check them', () => {
-    expect(document.openapi).toBe('3.1.0');
+  it('describes bodies and queries by the schemas that check them', () => {
     const body = document.paths['/api/sessions/limits']?.['put']?.requestBody?.content['application/json']?.schema;
     expect(body?.properties).toMatchObject({
       max_total_sessions: { type: 'integer', maximum: 1_000_000_000 },
@@ -91,36 +69,52 @@ describe('GET /docs/openapi.json', () => {
     ]);
   });
 
-  it('says which problems to expect where callers should, and what comes that is no JSON', () => {
-    expect(document.paths['/api/sessions/stats']?.['get']).toMatchObject({
-      responses: {
-        400: {},
-        404: {},
-        503: { description: expect.stringMatching(/history-unavailable.*store-unavail/) },
-      },
+  it('says what a query has to have', () => {
+    expect(document.paths['/api/sessions/limits/-']?.['get']?.parameters).toMatchObject([
+      { name: 'username', in: 'query', required: true },
+    ]);
+    expect(document.paths['/api/sessions/active']?.['get']?.parameters.map(({ required }) => required)).not.toContain(
+      true,
+    );
+  });
+
+  it('has every answer with its schema, every problem, and what comes that is no JSON', () => {
+    const { responses } = document.paths['/api/sessions/stats']!['get']!;
+    expect(Object.keys(responses)).toEqual(['200', '400', '401', '403', '404', '421', '429', '500', '503']);
+    expect(responses[503]).toMatchObject({ description: expect.stringMatching(/history-unavailable.*store-unavail/) });
+    expect(document.paths['/api/sessions/limits']?.['get']?.responses[200]).toMatchObject({
+      content: { 'application/json': { schema: { $ref: '#/components/schemas/Limits' }, example: { version: 4 } } },
     });
     expect(document.paths['/api/sessions/history/export']?.['get']).toMatchObject({
       responses: { 200: { content: { 'text/csv': {}, 'application/x-ndjson': {} } } },
     });
+    expect(document.paths['/health/live']?.['get']).toMatchObject({ security: [], responses: { 200: {}, 500: {} } });
   });
+});
 
-  it('refers to nothing that is not in it', () => {
-    const text = JSON.stringify(document);
-    const references = [...text.matchAll(/"\$ref":"#\/([^"]+)"/g)].map(([, path]) => path ?? '');
-    expect(references.length).toBeGreaterThan(0);
-    for (const path of new Set(references)) {
-      const target = path.split('/').reduce<unknown>((at, step) => (at as Record<string, unknown>)[step], document);
-      expect(target).toBeDefined();
-    }
-  });
+it('docs/openapi has the document as it is: `npm run api-reference` writes it', async () => {
+  const committed = await readFile(join(import.meta.dirname, '../../../../docs/openapi/limits-admin.json'), 'utf8');
+  expect(JSON.parse(committed)).toEqual(document);
+});
+
+it('docs/api/operators.md has the tables as they are: `npm run api-reference` writes them', async () => {
+  const committed = await readFile(join(import.meta.dirname, '../../../../docs/api/operators.md'), 'utf8');
+  expect(committed).toBe(fillReference(committed, operationsOfApp(AppModule)));
+});
+
+it('examples are what the schemas take and give', () => {
+  const operations = operationsOfApp(AppModule);
+  expect(exampleFaults(operations)).toEqual([]);
+  expect(operations.filter(({ example }) => example !== undefined).length).toBeGreaterThan(20);
 });
 
 describe('GET /docs', () => {
   it('is a page that links it and needs nothing from elsewhere', async () => {
-    const reply = await app.inject('/docs');
+    const reply = await admin.app.inject('/docs');
     expect([reply.statusCode, reply.headers['content-type']]).toEqual([200, 'text/html; charset=utf-8']);
-    expect(reply.payload).toContain('href="/docs/openapi.json"');
+    expect(reply.payload).toContain('href="/openapi.json"');
     expect(reply.payload).not.toMatch(/https?:|<script|<link|src=/);
     expect(reply.payload).toContain('PUT /api/sessions/limits');
+    expect((await admin.app.inject('/docs/openapi.json')).statusCode).toBe(404);
   });
 });

@@ -1,6 +1,6 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Param, Post, Put, Query } from '@nestjs/common';
 
-import { Caller, parseBody, parseQuery, rfc3339, type Principal, Needs } from '#service-kit';
+import { Caller, Needs, Operation, parseBody, parseQuery, rfc3339, Tag, type Principal } from '#service-kit';
 
 import { changeBody, temporaryLimitBody } from '../limits/fields.schema.js';
 import { groupLimit } from '../limits/in-force.js';
@@ -8,12 +8,14 @@ import { LimitChanges } from '../limits/limit-changes.service.js';
 import { temporaryView } from '../limits/limits.view.js';
 import { warningsOf } from '../limits/warnings.js';
 import { Tenants } from '../tenants.service.js';
+import { GROUPS } from './groups.operations.js';
 import { groupBody, groupPath, groupsQuery, kindBody, kindPath } from './groups.schema.js';
 import { GroupsService } from './groups.service.js';
 
 /** The limits of groups: trunks, carriers, queues, whatever sessions name as `kind:name`. */
 @Controller('api/sessions/groups')
 @Needs('limits.change')
+@Tag('groups')
 export class GroupsController {
   constructor(
     private readonly groups: GroupsService,
@@ -22,12 +24,14 @@ export class GroupsController {
   ) {}
 
   @Get()
+  @Operation(GROUPS.list)
   @Needs('fleet.read')
   async list(@Caller() caller: Principal, @Query() query: unknown) {
     return await this.groups.page(this.tenants.of(caller), parseQuery(groupsQuery, query));
   }
 
   @Get(':kind')
+  @Operation(GROUPS.showKind)
   @Needs('fleet.read')
   async showKind(@Caller() caller: Principal, @Param() path: unknown, @Query() query: unknown) {
     const { kind } = parseBody(kindPath, path);
@@ -35,6 +39,7 @@ export class GroupsController {
   }
 
   @Put(':kind')
+  @Operation(GROUPS.changeKind)
   async changeKind(@Caller() caller: Principal, @Param() path: unknown, @Body() body: unknown) {
     const { kind } = parseBody(kindPath, path);
     const { reason, on_lower, ...said } = parseBody(kindBody, body);
@@ -46,6 +51,7 @@ export class GroupsController {
   }
 
   @Delete(':kind')
+  @Operation(GROUPS.resetKind)
   async resetKind(@Caller() caller: Principal, @Param() path: unknown, @Body() body: unknown) {
     const { kind } = parseBody(kindPath, path);
     const request = { by: caller, ...parseBody(changeBody, body) };
@@ -55,12 +61,14 @@ export class GroupsController {
   }
 
   @Get(':kind/:name')
+  @Operation(GROUPS.showGroup)
   @Needs('fleet.read')
   async showGroup(@Caller() caller: Principal, @Param() path: unknown) {
     return await this.groups.one(this.tenants.of(caller), groupOf(path));
   }
 
   @Put(':kind/:name')
+  @Operation(GROUPS.changeGroup)
   async changeGroup(@Caller() caller: Principal, @Param() path: unknown, @Body() body: unknown) {
     const tenant = this.tenants.of(caller);
     const group = groupOf(path);
@@ -82,6 +90,7 @@ export class GroupsController {
   }
 
   @Delete(':kind/:name')
+  @Operation(GROUPS.resetGroup)
   async resetGroup(@Caller() caller: Principal, @Param() path: unknown, @Body() body: unknown) {
     const group = groupOf(path);
     const request = { by: caller, ...parseBody(changeBody, body) };
@@ -92,7 +101,7 @@ export class GroupsController {
   }
 
   @Post(':kind/:name/temporary-limit')
-  @HttpCode(200)
+  @Operation(GROUPS.lend)
   async lend(@Caller() caller: Principal, @Param() path: unknown, @Body() body: unknown) {
     const tenant = this.tenants.of(caller);
     const group = groupOf(path);
@@ -113,6 +122,7 @@ export class GroupsController {
   }
 
   @Delete(':kind/:name/temporary-limit')
+  @Operation(GROUPS.takeBack)
   async takeBack(@Caller() caller: Principal, @Param() path: unknown, @Body() body: unknown) {
     const group = groupOf(path);
     const request = { by: caller, ...parseBody(changeBody, body) };

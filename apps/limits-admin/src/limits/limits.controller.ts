@@ -1,11 +1,22 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Param, Post, Put, Query } from '@nestjs/common';
 
-import { Caller, parseBody, parseQuery, ProblemException, rfc3339, type Principal, Needs } from '#service-kit';
+import {
+  Caller,
+  Needs,
+  Operation,
+  parseBody,
+  parseQuery,
+  ProblemException,
+  rfc3339,
+  Tag,
+  type Principal,
+} from '#service-kit';
 
 import { Tenants } from '../tenants.service.js';
 import { changeBody, temporaryLimitBody } from './fields.schema.js';
 import { userLimit } from './in-force.js';
 import { LimitChanges } from './limit-changes.service.js';
+import { LIMITS } from './limits.operations.js';
 import { limitsBody, namedLimitBody, namedUserQuery, userLimitBody, type UserLimitBody } from './limits.schema.js';
 import { LimitsService } from './limits.service.js';
 import { limitsView } from './limits.view.js';
@@ -21,6 +32,7 @@ const NAMED_ELSEWHERE = '-';
 /** The limits of a tenant, and those of its single users. */
 @Controller('api/sessions/limits')
 @Needs('limits.change')
+@Tag('limits')
 export class LimitsController {
   constructor(
     private readonly limits: LimitsService,
@@ -30,12 +42,14 @@ export class LimitsController {
   ) {}
 
   @Get()
+  @Operation(LIMITS.show)
   @Needs('limits.read')
   async show(@Caller() caller: Principal) {
     return limitsView(await this.limits.current(this.tenants.of(caller)));
   }
 
   @Put()
+  @Operation(LIMITS.change)
   async change(@Caller() caller: Principal, @Body() body: unknown) {
     const tenant = this.tenants.of(caller);
     const { settings, ...request } = parseBody(limitsBody, body);
@@ -49,6 +63,7 @@ export class LimitsController {
   }
 
   @Delete()
+  @Operation(LIMITS.reset)
   async reset(@Caller() caller: Principal, @Body() body: unknown) {
     const request = { by: caller, ...parseBody(changeBody, body) };
     const { consequences } = await this.changes.resetSettings(this.tenants.of(caller), request);
@@ -59,7 +74,7 @@ export class LimitsController {
 
   /** A temporary limit of the whole tenant. So `temporary-limit` is no user name under this path; `/limits/-` reaches that user. */
   @Post(TEMPORARY)
-  @HttpCode(200)
+  @Operation(LIMITS.lendTotal)
   async changeTotal(@Caller() caller: Principal, @Body() body: unknown) {
     const { limit, duration: durationMs, ...request } = parseBody(temporaryLimitBody, body);
     const change = { by: caller, limit, durationMs, ...request };
@@ -75,6 +90,7 @@ export class LimitsController {
   }
 
   @Delete(TEMPORARY)
+  @Operation(LIMITS.takeBackTotal)
   async resetTotal(@Caller() caller: Principal, @Body() body: unknown) {
     const request = { by: caller, ...parseBody(changeBody, body) };
     const { limits, consequences } = await this.changes.endTemporary(this.tenants.of(caller), 'total', request);
@@ -83,29 +99,39 @@ export class LimitsController {
   }
 
   @Get(NAMED_ELSEWHERE)
+  @Operation(LIMITS.showNamed)
+  @Tag('user limits')
   @Needs('limits.read')
   async showNamed(@Caller() caller: Principal, @Query() query: unknown) {
     return await this.showLimit(this.exact(caller, parseQuery(namedUserQuery, query).username));
   }
 
   @Put(NAMED_ELSEWHERE)
+  @Operation(LIMITS.changeNamed)
+  @Tag('user limits')
   async changeNamed(@Caller() caller: Principal, @Body() body: unknown) {
     const { username, ...request } = parseBody(namedLimitBody, body);
     return await this.changeLimit(caller, this.exact(caller, username), request, warningsOf(namedLimitBody, body));
   }
 
   @Delete(NAMED_ELSEWHERE)
+  @Operation(LIMITS.resetNamed)
+  @Tag('user limits')
   async resetNamed(@Caller() caller: Principal, @Query() query: unknown, @Body() body: unknown) {
     return await this.resetLimit(caller, this.exact(caller, parseQuery(namedUserQuery, query).username), body);
   }
 
   @Get(':username')
+  @Operation(LIMITS.showUser)
+  @Tag('user limits')
   @Needs('limits.read')
   async showUser(@Caller() caller: Principal, @Param('username') written: string) {
     return await this.showLimit(await this.named(caller, written));
   }
 
   @Put(':username')
+  @Operation(LIMITS.changeUser)
+  @Tag('user limits')
   async changeUser(@Caller() caller: Principal, @Param('username') written: string, @Body() body: unknown) {
     const request = parseBody(userLimitBody, body);
     const user = await this.named(caller, written);
@@ -113,6 +139,8 @@ export class LimitsController {
   }
 
   @Delete(':username')
+  @Operation(LIMITS.resetUser)
+  @Tag('user limits')
   async resetUser(@Caller() caller: Principal, @Param('username') written: string, @Body() body: unknown) {
     return await this.resetLimit(caller, await this.named(caller, written), body);
   }

@@ -1,11 +1,12 @@
-import { Body, Controller, Delete, HttpCode, Param, Post, Put } from '@nestjs/common';
+import { Body, Controller, Delete, Param, Post, Put } from '@nestjs/common';
 
-import { Caller, parseBody, rfc3339, type Principal, Needs } from '#service-kit';
+import { Caller, Needs, Operation, parseBody, rfc3339, Tag, type Principal } from '#service-kit';
 
 import { Tenants } from '../tenants.service.js';
 import { changeBody, temporaryLimitBody } from './fields.schema.js';
 import { userLimit } from './in-force.js';
 import { LimitChanges, type MadeChange } from './limit-changes.service.js';
+import { USER_LIMITS } from './limits.operations.js';
 import { userClassBody } from './limits.schema.js';
 import { UserNames, type NamedUser } from './user-names.js';
 import { warned, warningsOf } from './warnings.js';
@@ -13,6 +14,7 @@ import { warned, warningsOf } from './warnings.js';
 /** What else may be said of a user's limit: a class, and another limit for a while. */
 @Controller('api/sessions/users/:username')
 @Needs('limits.change')
+@Tag('user limits')
 export class UserLimitsController {
   constructor(
     private readonly changes: LimitChanges,
@@ -21,6 +23,7 @@ export class UserLimitsController {
   ) {}
 
   @Put('class')
+  @Operation(USER_LIMITS.classify)
   async classify(@Caller() caller: Principal, @Param('username') written: string, @Body() body: unknown) {
     const { tenant, username, warnings } = await this.named(caller, written);
     const { class: ofClass, ...request } = parseBody(userClassBody, body);
@@ -31,6 +34,7 @@ export class UserLimitsController {
   }
 
   @Delete('class')
+  @Operation(USER_LIMITS.declassify)
   async declassify(@Caller() caller: Principal, @Param('username') written: string, @Body() body: unknown) {
     const { tenant, username, warnings } = await this.named(caller, written);
     const request = { by: caller, ...parseBody(changeBody, body) };
@@ -47,7 +51,7 @@ export class UserLimitsController {
   }
 
   @Post('temporary-limit')
-  @HttpCode(200)
+  @Operation(USER_LIMITS.lend)
   async lend(@Caller() caller: Principal, @Param('username') written: string, @Body() body: unknown) {
     const { tenant, username, warnings } = await this.named(caller, written);
     const { limit, duration: durationMs, ...request } = parseBody(temporaryLimitBody, body);
@@ -66,6 +70,7 @@ export class UserLimitsController {
   }
 
   @Delete('temporary-limit')
+  @Operation(USER_LIMITS.takeBack)
   async takeBack(@Caller() caller: Principal, @Param('username') written: string, @Body() body: unknown) {
     const { tenant, username, warnings } = await this.named(caller, written);
     const request = { by: caller, ...parseBody(changeBody, body) };

@@ -1,25 +1,29 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Param, Post, Query } from '@nestjs/common';
 
 import {
   assertMaySpeakForNode,
   Caller,
   maySpeakFor,
+  Needs,
+  Operation,
   parseBody,
   parseQuery,
   ProblemException,
+  Tag,
   type Principal,
-  Needs,
 } from '#service-kit';
 import { NodesStore, SnapshotsStore } from '#session-core';
 
 import { Tenants } from '../tenants.service.js';
 import { FuseService } from './fuse.service.js';
 import { ForgetNodeService } from './forget-node.service.js';
+import { NODES } from './nodes.operations.js';
 import { forgetBody, nodePath, nodesQuery } from './nodes.schema.js';
 import { fuseView, nodeView } from './nodes.view.js';
 
 /** Which nodes there are, and what was stopped because it would have ended too many sessions. */
 @Controller('api/sessions')
+@Tag('nodes')
 export class NodesController {
   constructor(
     private readonly nodes: NodesStore,
@@ -30,6 +34,7 @@ export class NodesController {
   ) {}
 
   @Get('nodes')
+  @Operation(NODES.list)
   @Needs('sessions.read')
   async list(@Caller() caller: Principal, @Query() query: unknown) {
     const tenant = this.tenants.of(caller);
@@ -43,6 +48,7 @@ export class NodesController {
 
   /** Forgets a node and ends what it holds; needs the role that may end sessions. */
   @Delete('nodes/:node')
+  @Operation(NODES.forget)
   @Needs('sessions.end')
   async forget(@Caller() caller: Principal, @Param() path: unknown, @Body() body: unknown) {
     const { node } = parseQuery(nodePath, path);
@@ -59,6 +65,7 @@ export class NodesController {
   }
 
   @Get('fuses')
+  @Operation(NODES.fuses)
   @Needs('fleet.read')
   async tripped(@Caller() caller: Principal) {
     const fuses = await this.nodes.fuses(this.tenants.of(caller));
@@ -67,7 +74,7 @@ export class NodesController {
 
   /** Lets through for ten minutes what the fuse has stopped. */
   @Post('fuses/:fuse/allow')
-  @HttpCode(200)
+  @Operation(NODES.allow)
   @Needs('fleet.mend')
   async allow(@Caller() caller: Principal, @Param('fuse') fuse: string) {
     if (!(await this.fuses.allow(this.tenants.of(caller), fuse, caller))) {

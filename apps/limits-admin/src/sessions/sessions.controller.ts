@@ -1,19 +1,22 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Param, Post, Query } from '@nestjs/common';
 
 import {
   assertMaySpeakForNode,
   Caller,
   Needs,
+  Operation,
   parseBody,
   parseQuery,
   ProblemException,
   sessionView,
+  Tag,
   unreadableView,
   type Principal,
 } from '#service-kit';
 import { Books, InvalidInputError } from '#session-core';
 
 import { Tenants } from '../tenants.service.js';
+import { SESSIONS } from './sessions.operations.js';
 import { activeQuery, terminateBody, terminateQuery } from './sessions.schema.js';
 import { TerminationService, visibleTo } from './termination.service.js';
 
@@ -37,6 +40,7 @@ const PATH_WORDS = new Set([
 
 @Controller('api/sessions')
 @Needs('sessions.end')
+@Tag('sessions')
 export class SessionsController {
   constructor(
     private readonly books: Books,
@@ -45,6 +49,7 @@ export class SessionsController {
   ) {}
 
   @Get('active')
+  @Operation(SESSIONS.active)
   @Needs('sessions.read')
   async active(@Caller() caller: Principal, @Query() query: unknown) {
     const tenant = this.tenants.of(caller);
@@ -57,6 +62,7 @@ export class SessionsController {
   }
 
   @Delete(':sessionId')
+  @Operation(SESSIONS.delete)
   async delete(
     @Caller() caller: Principal,
     @Param('sessionId') sessionId: string,
@@ -67,7 +73,7 @@ export class SessionsController {
   }
 
   @Post(':sessionId/terminate')
-  @HttpCode(200)
+  @Operation(SESSIONS.terminate)
   async terminate(
     @Caller() caller: Principal,
     @Param('sessionId') sessionId: string,

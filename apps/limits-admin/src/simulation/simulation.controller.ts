@@ -1,15 +1,27 @@
-import { Body, Controller, HttpCode, Inject, Post, Res } from '@nestjs/common';
+import { Body, Controller, Inject, Post, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 
-import { Caller, CONFIG, ifUndelivered, Needs, parseBody, type BerthConfig, type Principal } from '#service-kit';
+import {
+  Caller,
+  CONFIG,
+  ifUndelivered,
+  Needs,
+  Operation,
+  parseBody,
+  Tag,
+  type BerthConfig,
+  type Principal,
+} from '#service-kit';
 
 import { warningsOf } from '../limits/warnings.js';
 import { Tenants } from '../tenants.service.js';
+import { SIMULATION } from './simulation.operations.js';
 import { simulationBody } from './simulation.schema.js';
 import { SimulationService, type Simulation } from './simulation.service.js';
 
 /** Tries a change of limits against the sessions that are live now, and changes nothing. */
 @Controller('api/sessions')
+@Tag('limits')
 export class SimulationController {
   constructor(
     private readonly simulation: SimulationService,
@@ -19,7 +31,7 @@ export class SimulationController {
 
   // The second colon tells the router that the first one is a colon.
   @Post('limits::simulate')
-  @HttpCode(200)
+  @Operation(SIMULATION.simulate)
   @Needs('fleet.read')
   async simulate(
     @Caller() caller: Principal,

@@ -1,13 +1,15 @@
 import { Controller, Get, Param } from '@nestjs/common';
 
-import { Caller, type Principal, Needs } from '#service-kit';
+import { Caller, Needs, Operation, Tag, type Principal } from '#service-kit';
 
 import { Tenants } from '../tenants.service.js';
 import { TenantOverview, type TenantView } from './tenant-overview.service.js';
+import { TENANTS } from './tenants.operations.js';
 
 /** The tenants that a caller may see: with keys its own, without keys all that are configured. */
 @Controller('api/sessions/tenants')
 @Needs('fleet.read')
+@Tag('tenants')
 export class TenantsController {
   constructor(
     private readonly tenants: Tenants,
@@ -15,6 +17,7 @@ export class TenantsController {
   ) {}
 
   @Get()
+  @Operation(TENANTS.list)
   async list(@Caller() caller: Principal): Promise<{ tenants: TenantView[]; total: number }> {
     const tenants: TenantView[] = [];
     // One after the other: an overview counts users, and a large fleet of tenants must not be one burst on Redis.
@@ -23,6 +26,7 @@ export class TenantsController {
   }
 
   @Get(':name')
+  @Operation(TENANTS.show)
   async show(@Caller() caller: Principal, @Param('name') name: string): Promise<TenantView> {
     return await this.overview.of(this.tenants.visible(caller, name));
   }

@@ -3,11 +3,23 @@ import { Readable } from 'node:stream';
 import { Controller, Get, Inject, Query, Res, StreamableFile } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 
-import { Caller, ifUndelivered, LOGGER, parseQuery, rfc3339, type Logger, type Principal, Needs } from '#service-kit';
+import {
+  Caller,
+  ifUndelivered,
+  LOGGER,
+  Needs,
+  Operation,
+  parseQuery,
+  rfc3339,
+  Tag,
+  type Logger,
+  type Principal,
+} from '#service-kit';
 
 import { Tenants } from '../../tenants.service.js';
 import { History } from '../history.service.js';
 import { begun, CountedText } from './export-text.js';
+import { HISTORY } from './history.operations.js';
 import { exportQuery } from './history.schema.js';
 import { Questions } from './questions.js';
 
@@ -19,6 +31,7 @@ const FORMATS = {
 /** All rows of a filter as a file, however many. */
 @Controller('api/sessions/history')
 @Needs('sessions.read')
+@Tag('history')
 export class ExportController {
   constructor(
     private readonly history: History,
@@ -32,6 +45,7 @@ export class ExportController {
    * and the trailer with the number of rows is missing.
    */
   @Get('export')
+  @Operation(HISTORY.export)
   async export(
     @Caller() caller: Principal,
     @Query() query: unknown,

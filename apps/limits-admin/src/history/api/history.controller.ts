@@ -1,10 +1,11 @@
 import { Controller, Get, Param, Query } from '@nestjs/common';
 
-import { Caller, parseQuery, type Principal, type TenantConfig, Needs } from '#service-kit';
+import { Caller, Needs, Operation, parseQuery, Tag, type Principal, type TenantConfig } from '#service-kit';
 import type { HistoryQuery } from '#session-history';
 
 import { Tenants } from '../../tenants.service.js';
 import { History } from '../history.service.js';
+import { HISTORY } from './history.operations.js';
 import { historyQuery, userHistoryQuery, violationsQuery } from './history.schema.js';
 import { gapsView, pageView, violationsView } from './history.view.js';
 import { Questions } from './questions.js';
@@ -12,6 +13,7 @@ import { Questions } from './questions.js';
 /** Who was aboard, and who was refused, row by row. */
 @Controller('api')
 @Needs('sessions.read')
+@Tag('history')
 export class HistoryController {
   constructor(
     private readonly history: History,
@@ -20,6 +22,7 @@ export class HistoryController {
   ) {}
 
   @Get('sessions/history')
+  @Operation(HISTORY.list)
   async list(@Caller() caller: Principal, @Query() query: unknown) {
     const tenant = this.tenants.of(caller);
     const asked = parseQuery(historyQuery, query);
@@ -28,6 +31,7 @@ export class HistoryController {
   }
 
   @Get('users/:user/sessions')
+  @Operation(HISTORY.ofUser)
   async ofUser(@Caller() caller: Principal, @Param('user') written: string, @Query() query: unknown) {
     const tenant = this.tenants.of(caller);
     const user = this.tenants.user(tenant, written, 'user');
@@ -37,6 +41,7 @@ export class HistoryController {
   }
 
   @Get('sessions/violations')
+  @Operation(HISTORY.violations)
   @Needs('fleet.read')
   async violations(@Caller() caller: Principal, @Query() query: unknown) {
     const tenant = this.tenants.of(caller);

@@ -1,6 +1,6 @@
 import { Controller, Get, Query } from '@nestjs/common';
 
-import { Caller, parseQuery, rfc3339, type Principal, type TenantConfig, Needs } from '#service-kit';
+import { Caller, Needs, Operation, parseQuery, rfc3339, Tag, type Principal, type TenantConfig } from '#service-kit';
 import { InvalidInputError } from '#session-core';
 import type { PeakOf } from '#session-history';
 
@@ -8,6 +8,7 @@ import { Tenants } from '../../tenants.service.js';
 import { History } from '../history.service.js';
 import { peaksQuery, statsQuery, trafficQuery } from './history.schema.js';
 import { HOUR_MS, Questions } from './questions.js';
+import { STATISTICS } from './statistics.operations.js';
 import { Statistics } from './statistics.service.js';
 
 const USUAL_TOP = 10;
@@ -16,6 +17,7 @@ const GROUP = /^[a-z0-9-]{1,32}:[^\p{Cc}\p{Cs}]{1,128}$/u;
 /** What history adds up to. */
 @Controller('api/sessions')
 @Needs('fleet.read')
+@Tag('history')
 export class StatisticsController {
   constructor(
     private readonly history: History,
@@ -25,12 +27,14 @@ export class StatisticsController {
   ) {}
 
   @Get('stats')
+  @Operation(STATISTICS.stats)
   async stats(@Caller() caller: Principal, @Query() query: unknown) {
     const windowMs = this.questions.windowOrUsualMs(parseQuery(statsQuery, query));
     return await this.statistics.of(this.tenants.of(caller), windowMs);
   }
 
   @Get('peaks')
+  @Operation(STATISTICS.peaks)
   async peaks(@Caller() caller: Principal, @Query() query: unknown) {
     const tenant = this.tenants.of(caller);
     const { scope, name: written, top, ...window } = parseQuery(peaksQuery, query);
@@ -54,6 +58,7 @@ export class StatisticsController {
   }
 
   @Get('traffic')
+  @Operation(STATISTICS.traffic)
   async traffic(@Caller() caller: Principal, @Query() query: unknown) {
     const tenant = this.tenants.of(caller);
     const { user: written, ...window } = parseQuery(trafficQuery, query);

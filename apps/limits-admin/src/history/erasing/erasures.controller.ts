@@ -1,16 +1,18 @@
 import { Controller, Delete, Param } from '@nestjs/common';
 
-import { Caller, Needs, type Principal } from '#service-kit';
+import { Caller, Needs, Operation, Tag, type Principal } from '#service-kit';
 import { userOfCalls } from '#session-core';
 
 import { warned } from '../../limits/warnings.js';
 import { Tenants } from '../../tenants.service.js';
 import { History } from '../history.service.js';
+import { ERASURES } from './erasures.operations.js';
 import { Erasures } from './erasures.service.js';
 
 /** Erases a person. */
 @Controller('api/sessions/users/:username/history')
 @Needs('history.erase')
+@Tag('history')
 export class ErasuresController {
   constructor(
     private readonly erasures: Erasures,
@@ -19,6 +21,7 @@ export class ErasuresController {
   ) {}
 
   @Delete()
+  @Operation(ERASURES.erase)
   async erase(@Caller() caller: Principal, @Param('username') written: string) {
     const tenant = this.tenants.of(caller);
     const username = this.tenants.user(tenant, written);
