@@ -1,13 +1,17 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
-import { createApp, createLogger, loadConfig } from '#service-kit';
+import { createApp, createLogger, loadConfig, operationsOfApp } from '#service-kit';
 import { shardKeys } from '#session-core';
 import { eventually, startRedis, type RedisServer } from '#testing';
 
+import { AnswerWatch } from '../../../libs/service-kit/test/answer-watch.js';
 import { AppModule } from './app.module.js';
 
 const SOON = { timeoutMs: 20_000 };
+
+const answers = new AnswerWatch(AppModule);
+afterAll(() => answers.assertDeclared());
 
 let redis: RedisServer;
 let app: NestFastifyApplication;
@@ -18,7 +22,7 @@ beforeEach(async () => {
   const config = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });
   log = [];
   const write = (line: string) => void log.push(JSON.parse(line) as { message: string });
-  app = await createApp(AppModule, { config, logger: createLogger(config, 'session-reaper', { write }) });
+  app = await createApp(answers.app, { config, logger: createLogger(config, 'session-reaper', { write }) });
 });
 afterEach(async () => {
   await app?.close();
@@ -31,6 +35,17 @@ const ready = async () => {
 };
 const failingWith = (cause: string) => ({
   checks: { redis: { failing: [{ cause: expect.stringContaining(cause) }] } },
+});
+
+it('every route of the reaper is an operation, open or by a right, and answers what that declares', async () => {
+  const operations = operationsOfApp(AppModule);
+  expect([...answers.routes].toSorted()).toEqual(operations.map(({ method, path }) => `${method} ${path}`).toSorted());
+  expect(operations.map(({ path, right }) => [path, right])).toEqual([
+    ['/health/live', 'open'],
+    ['/health/ready', 'open'],
+    ['/metrics', 'metrics.read'],
+  ]);
+  for (const { path } of operations) expect([path, (await app.inject(path)).statusCode]).toEqual([path, 200]);
 });
 
 describe('ready while nothing works, at the reaper', () => {
