@@ -19,11 +19,14 @@ export function pageText(page: string): string {
 
 /**
  * What a reader of the page would type, in its order: in a `console` block each line behind `$ `, with what stands below it as the answer; in
- * a plain block each line that begins with `curl`.
+ * a plain block each command that begins with `curl`.
  */
 export function workedExamples(page: string): WorkedExample[] {
-  const blocks = pageText(page).matchAll(/^```(console)?\n([^]*?)^```$/gm);
-  return [...blocks].flatMap(([, console, block = '']) => (console === undefined ? plain(block) : withAnswers(block)));
+  const blocks = [...pageText(page).matchAll(/^```(\w*)\n([^]*?)^```$/gm)];
+  return blocks.flatMap(([, language, block = '']) => {
+    if (language === 'console') return withAnswers(block);
+    return language === '' ? plain(block) : [];
+  });
 }
 
 function withAnswers(block: string): WorkedExample[] {
@@ -37,16 +40,22 @@ function withAnswers(block: string): WorkedExample[] {
 }
 
 function plain(block: string): WorkedExample[] {
-  const commands = block.match(/^curl (?:[^\n]*\\\n)*[^\n]*$/gm) ?? [];
+  const commands = block.split(/^(?=curl )/m).filter((part) => part.startsWith('curl '));
   return commands.map((command) => ({ command, shown: null }));
 }
 
-/** Runs the command in this folder, where Berth answers at these addresses instead of its usual ones; `curl` fails on a problem if no answer is shown. */
+/**
+ * Runs the command in this folder, whose `.curlrc` holds, and where Berth answers at these addresses instead of its usual ones; `curl` fails on
+ * a problem if no answer is shown, and asks again on a 503 as its `Retry-After` says.
+ */
 export async function run({ command, shown }: WorkedExample, cwd: string, addresses: Readonly<Record<string, string>>) {
   let asked = command;
   for (const [usual, address] of Object.entries(addresses)) asked = asked.replaceAll(usual, address);
-  if (shown === null) asked = asked.replace(/^curl -s/, 'curl -sSf');
-  const { stdout } = await promisify(execFile)('bash', ['-o', 'pipefail', '-c', asked], { cwd });
+  if (shown === null) asked = asked.replace(/^curl -s/, 'curl --retry 5 --retry-max-time 60 -fsS');
+  const { stdout } = await promisify(execFile)('bash', ['-o', 'pipefail', '-c', asked], {
+    cwd,
+    env: { ...process.env, CURL_HOME: cwd },
+  });
   return stdout.trim();
 }
 
