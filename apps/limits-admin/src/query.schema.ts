@@ -15,8 +15,15 @@ function queryNumber(min: number, max: number, absent: number) {
   return z.preprocess(read, z.int(expected).min(min, expected).max(max, expected)).default(absent);
 }
 
-export const pageNumber = () => queryNumber(1, 1_000_000_000, 1);
-export const pageSize = (absent = DEFAULT_PAGE_SIZE) => queryNumber(1, MAX_PAGE_SIZE, absent);
+export const pageNumber = () => queryNumber(1, 1_000_000_000, 1).describe('From 1');
+export const pageSize = (absent = DEFAULT_PAGE_SIZE) =>
+  queryNumber(1, MAX_PAGE_SIZE, absent).describe('The most on one page');
+
+const MAX_CURSOR_BYTES = 2_048;
+
+/** Where a page goes on. */
+export const cursorText = (maxBytes = MAX_CURSOR_BYTES) =>
+  queryText(maxBytes).describe('The nextCursor of the page before; absent for the first');
 
 /** Text in a query, up to so many bytes of UTF-8; undefined where it is absent or empty. */
 export function queryText(maxBytes: number) {

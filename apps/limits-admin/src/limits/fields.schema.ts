@@ -19,7 +19,8 @@ export function limit() {
   return z
     .int(expected)
     .max(MAX_LIMIT, expected)
-    .transform((value) => Math.max(0, value));
+    .transform((value) => Math.max(0, value))
+    .describe('0 or below: unlimited');
 }
 
 /** With a `+` and blanks around it, as those callers may have written it. */
@@ -27,10 +28,13 @@ const digits = (value: unknown) =>
   typeof value === 'string' ? (readWholeNumber(value.trim().replace(/^\+(?=\d)/, '')) ?? value) : value;
 
 /** As `limit`; digits in a string are taken too, as callers of the single limits have always sent them. */
-export const limitOrDigits = () => z.preprocess(digits, limit());
+export const limitOrDigits = () => z.preprocess(digits, limit()).describe('0 or below: unlimited');
 
 export const flag = () => z.boolean(expecting('true or false'));
-export const action = () => z.enum(LIMIT_ACTIONS, expecting(LIMIT_ACTIONS.map((word) => `"${word}"`).join(' or ')));
+export const action = () =>
+  z
+    .enum(LIMIT_ACTIONS, expecting(LIMIT_ACTIONS.map((word) => `"${word}"`).join(' or ')))
+    .describe('What happens where the limit is full');
 
 /** Calls per second with bursts; null for none. */
 export function rate() {
@@ -45,7 +49,8 @@ export function rate() {
       expecting('{"per_second": …, "burst": …} or null'),
     )
     .transform((written) => ({ perSecond: written.per_second, burst: written.burst }))
-    .nullable();
+    .nullable()
+    .describe('Admissions per second, so many of them at once; null for none');
 }
 
 /** Places that only the sessions of a group may take; null for none. */
@@ -60,7 +65,8 @@ export function reserve() {
       },
       expecting('{"group": …, "places": …} or null'),
     )
-    .nullable();
+    .nullable()
+    .describe('Places that only the sessions of a group may take; null for none');
 }
 
 /** The name of a limit: `user`, `user:alice`, `class:gold`, `total`, `kind:trunk`, `group:trunk:west`, `ip`. */
@@ -84,14 +90,18 @@ export function reason() {
   return z
     .string(expected)
     .refine((value) => Buffer.byteLength(value) <= MAX_REASON_BYTES, expected)
-    .nullish();
+    .nullish()
+    .describe('Why: kept with the limit, and in log and event');
 }
 
 /** What happens to sessions above a limit that is lowered: they end by themselves, or at once. */
 export const ON_LOWER = ['drain', 'trim_now'] as const;
 export type OnLower = (typeof ON_LOWER)[number];
 
-export const onLower = () => z.enum(ON_LOWER, expecting('"drain" or "trim_now"'));
+export const onLower = () =>
+  z
+    .enum(ON_LOWER, expecting('"drain" or "trim_now"'))
+    .describe('Sessions above a lowered limit end by themselves (drain), or at once (trim_now)');
 
 /** What every change may say of itself. */
 export const changeFields = { reason: reason(), on_lower: onLower().default('drain') };
@@ -102,12 +112,15 @@ export const changeBody = z.object(changeFields);
 /** How long a temporary limit holds, milliseconds: seconds or `15m`, `2h`, `7d`. */
 export function temporaryDuration() {
   const expected = `a duration from 1 s to ${MAX_TEMPORARY_DAYS} d, in seconds or as 15m, 2h, 7d`;
-  return z.union([z.number(), z.string()], expecting(expected)).transform((written, context) => {
-    const ms = parseDurationMs(written);
-    if (ms !== null && ms >= 1_000 && ms <= MAX_TEMPORARY_DAYS * DAY_MS) return ms;
-    context.addIssue({ code: 'custom', message: `must be ${expected}` });
-    return z.NEVER;
-  });
+  return z
+    .union([z.number(), z.string()], expecting(expected))
+    .transform((written, context) => {
+      const ms = parseDurationMs(written);
+      if (ms !== null && ms >= 1_000 && ms <= MAX_TEMPORARY_DAYS * DAY_MS) return ms;
+      context.addIssue({ code: 'custom', message: `must be ${expected}` });
+      return z.NEVER;
+    })
+    .describe('How long: seconds, or written as 15m, 2h, 7d');
 }
 
 /** Body of `POST …/temporary-limit`. */

@@ -1,8 +1,7 @@
 import { z } from 'zod';
 
-import { pageNumber, pageSize, queryText } from '../query.schema.js';
+import { cursorText, pageNumber, pageSize } from '../query.schema.js';
 
-const MAX_CURSOR_BYTES = 2_048;
 /** Of one user nearly always all are wanted. */
 const SESSIONS_SHOWN = 1_000;
 
@@ -18,7 +17,7 @@ export const usersQuery = z.object({
 });
 
 /** Query of one user: which page of the sessions. */
-export const userQuery = z.object({ limit: pageSize(SESSIONS_SHOWN), cursor: queryText(MAX_CURSOR_BYTES) });
+export const userQuery = z.object({ limit: pageSize(SESSIONS_SHOWN), cursor: cursorText() });
 export type UserQuery = z.output<typeof userQuery>;
 
 export type UsersQuery = z.output<typeof usersQuery>;

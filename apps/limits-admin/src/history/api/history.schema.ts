@@ -4,9 +4,8 @@ import { readWholeNumber } from '#session-core';
 import { STATUSES, type Sort } from '#session-history';
 import { host } from '#session-wire';
 
-import { pageNumber, pageSize, queryText } from '../../query.schema.js';
+import { cursorText, pageNumber, pageSize, queryText } from '../../query.schema.js';
 
-const MAX_CURSOR_BYTES = 2_048;
 const MAX_PAGE_SIZE = 1_000;
 /** A user may come as an address, which `canonicalUser` bounds. */
 const MAX_WRITTEN_USER_BYTES = 8_192;
@@ -48,10 +47,11 @@ function wholeNumber(message: string, min = Number.MIN_SAFE_INTEGER, max = Numbe
 }
 
 /** How far back; what is out of range is refused where the retention is known. */
-const hours = () => maybe(wholeNumber('must be a whole number of hours'));
-const timeRange = () => queryText(MAX_WRITTEN_DURATION_BYTES);
+const hours = () => maybe(wholeNumber('must be a whole number of hours')).describe('How far back, hours');
+const timeRange = () =>
+  queryText(MAX_WRITTEN_DURATION_BYTES).describe('How far back: seconds, or written as 15m, 2h, 7d');
 const upToMax = () => maybe(wholeNumber(`must be a whole number from 1 to ${MAX_PAGE_SIZE}`, 1, MAX_PAGE_SIZE));
-const user = () => queryText(MAX_WRITTEN_USER_BYTES);
+const user = () => queryText(MAX_WRITTEN_USER_BYTES).describe('Only of this user, written in any way that names it');
 
 /**
  * A query of these parameters alone: a misspelt filter, left out, would answer a question that nobody asked. Each of the others is refused
@@ -62,7 +62,12 @@ function only<T extends z.ZodRawShape>(shape: T): z.ZodObject<T> {
   return z.object(shape).catchall(z.unknown().refine(() => false, message));
 }
 
-const rows = { dest_ip: maybe(host()), status: maybe(oneOf(STATUSES)), hours: hours(), timeRange: timeRange() };
+const rows = {
+  dest_ip: maybe(host()).describe('The host of the destination, without a port'),
+  status: maybe(oneOf(STATUSES)),
+  hours: hours(),
+  timeRange: timeRange(),
+};
 const users = { user: user(), username: user() };
 const paging = {
   page: pageNumber(),
@@ -70,7 +75,7 @@ const paging = {
   limit: upToMax(),
   sort_by: maybe(oneOf(SORT_NAMES).transform((name): Sort => SORTS[name])),
   sort_dir: maybe(oneOf(['asc', 'desc'])),
-  cursor: queryText(MAX_CURSOR_BYTES),
+  cursor: cursorText(),
 };
 const window = { window_hours: hours(), timeRange: timeRange() };
 
@@ -85,7 +90,7 @@ export const violationsQuery = only({ timeRange: timeRange(), page: pageNumber()
 export const statsQuery = only(window);
 export const peaksQuery = only({
   scope: z.preprocess((value) => (value === '' ? 'total' : value), oneOf(PEAK_SCOPES)).default('total'),
-  name: user(),
+  name: user().describe('Whose: a user, or a group (kind:name)'),
   top: upToMax(),
   ...window,
 });
