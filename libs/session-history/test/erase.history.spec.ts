@@ -85,7 +85,7 @@ function life(user: string, count: number, startMs = NOON): HistoryEvent[] {
           { scope: 'ip', key: '192.0.2.77', max: 1, active: 1 },
         ],
         count: 3,
-        rule: '',
+        rule: `acl ${user}`,
         decision: '',
         sourceIp: '192.0.2.77',
         sourcePort: 5060,

@@ -147,7 +147,7 @@ export class CommandFeedService implements OnModuleDestroy {
 
   /** A key that is gone or says another thing ends its streams. Who has another right comes back, and is judged anew. */
   private endRefused(): void {
-    for (const [stream, caller] of this.callers) if (!isStillKnown(this.config, caller)) stream.end();
+    for (const [stream, caller] of this.callers) if (!isStillKnown(this.config, caller)) stream.end('key-changed');
   }
 
   private endAll(): void {

@@ -25,8 +25,9 @@ const REST_MS = { least: 20, most: 5_000 };
 /** How soon a client that lost its connection should come back, milliseconds. */
 const RECONNECT = 'retry: 1000\n\n';
 
-/** The gateway goes away: come back, which leads to another one. */
-const LEAVE = 'event: reconnect\ndata: {"reason":"draining"}\n\n';
+/** The last event. `draining`: the gateway stops, come back, which leads to another one. `key-changed`: come back, and be judged anew. */
+export type LeaveReason = 'draining' | 'key-changed';
+const leave = (reason: LeaveReason) => `event: reconnect\ndata: ${JSON.stringify({ reason })}\n\n`;
 
 const HEADERS = {
   'Content-Type': 'text/event-stream; charset=utf-8',
@@ -78,10 +79,10 @@ export class CommandStream {
     this.onWake();
   }
 
-  /** Tells the client to come back, to another gateway, and ends the response. */
-  end(): void {
+  /** Tells the client to come back, and why, and ends the response. */
+  end(reason: LeaveReason = 'draining'): void {
     this.close();
-    if (!this.out.writableEnded) this.out.end(LEAVE);
+    if (!this.out.writableEnded) this.out.end(leave(reason));
   }
 
   private get closed(): boolean {

@@ -19,7 +19,7 @@ export const COMMANDS = {
   stream: {
     summary: 'Streams the commands of the node as server-sent events',
     description:
-      'Each is `event: terminate` with the command as `data`; one that is not acknowledged comes again. `event: reconnect` is the last event of a gateway that stops: connect to another one.',
+      'Each is `event: terminate` with the command as `data`; one that is not acknowledged comes again. `event: reconnect` is the last event, with its reason: `draining`, the gateway stops, connect to another one; `key-changed`, the key was taken away or says another thing now.',
     answers: { 200: { media: ['text/event-stream'], says: 'The commands' } },
     problems: ['invalid-request', 'method-not-allowed', 'too-many-requests', 'store-unavailable'],
   },

@@ -89,6 +89,19 @@ auth: { keys: [{ id: n, role: node, hash: '${newKey().hash}' }] }
     expect(callers.map((caller) => isStillKnown(config, caller))).toEqual([true, false, false]);
   });
 
+  it('keeps its keys where the file has lost all of them, as one does that was cut off', async () => {
+    const key = newKey();
+    const { config, reload } = await start(`auth: { keys: [{ id: n, role: node, hash: '${key.hash}' }] }`);
+    await write('limits: { max_sessions_per_user: 2 }');
+    reload.reload('SIGHUP');
+    expect(config.limits).toMatchObject({ maxSessionsPerUser: 2 });
+    expect(config.auth.keys.map(({ id }) => id)).toEqual(['n']);
+    expect(() => authenticate(config, { authorization: undefined, tenant: undefined })).toThrow();
+    expect(logged.filter(({ level }) => level === 'warn').map(({ message }) => message)).toEqual([
+      'The keys stay until a restart: without any, everybody on this machine would be let in',
+    ]);
+  });
+
   it('knows that without keys nobody is let in any more once there are some', async () => {
     const { config, reload } = await start('limits: {}');
     const caller = authenticate(config, { authorization: undefined, tenant: undefined });

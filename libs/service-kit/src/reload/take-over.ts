@@ -25,8 +25,12 @@ export function takeOver(config: BerthConfig, next: BerthConfig): string[] {
     const { limits, sessions, tombstoneMs, identity } = top;
     Object.assign(config, { limits, sessions, tombstoneMs, identity });
   }
+  // A file that was cut off, by a full disk perhaps, must not open the service to everybody on this machine.
+  const losesAll = config.auth.keys.length > 0 && next.auth.keys.length === 0;
+  if (losesAll) held.push('The keys stay until a restart: without any, everybody on this machine would be let in');
+  const keys = losesAll ? config.auth.keys : next.auth.keys;
   // A key that says the same stays the same object: by that its open streams are told from those of a key that is gone.
-  config.auth.keys = next.auth.keys.map((key) => config.auth.keys.find((old) => isDeepStrictEqual(old, key)) ?? key);
+  config.auth.keys = keys.map((key) => config.auth.keys.find((old) => isDeepStrictEqual(old, key)) ?? key);
   config.logging.level = next.logging.level;
   config.http.tls = tlsOver(config.http.tls, next.http.tls);
   takeOverFiles(config.redis.tls, next.redis.tls);

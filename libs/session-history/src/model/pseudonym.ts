@@ -23,9 +23,15 @@ export function pseudonymised(row: SessionRow, pseudonym: string): SessionRow {
     correlation_id: null,
     metadata: null,
     note: '',
+    acl_rule_matched: mentions(row.acl_rule_matched, row.user) ? null : row.acl_rule_matched,
     limits: row.limits === null ? null : withoutNames(row.limits, pseudonym),
     event_id: eventId(row, id),
   };
+}
+
+/** A server may name its rules after people. */
+function mentions(text: string | null, user: string): boolean {
+  return text !== null && text.toLowerCase().includes(user.toLowerCase());
 }
 
 /** A refusal that named no session has its event's id as its own, and goes on having one id. */

@@ -9,7 +9,10 @@ export function theirs(user: string, rules: IdentityRules): IsTheirs {
   return (fields) => {
     const session = sessionOf(fields['session']);
     const id = session?.id ?? fields['sessionId'];
-    const isNamed = [fields['user'], fields['fromUser'], session?.user].includes(user) || isFrom(fields, user, rules);
+    const isNamed =
+      [fields['user'], fields['fromUser'], session?.user].includes(user) ||
+      isFrom(fields, user, rules) ||
+      heldBy(fields['sessions']).some((held) => isFrom(held, user, rules));
     if (isNamed && id !== undefined && id !== '') sessions.add(id);
     return isNamed || (fields['user'] === undefined && id !== undefined && sessions.has(id));
   };
@@ -24,10 +27,23 @@ function isFrom(
   return identified.ok && identified.user === user;
 }
 
+/** What a list of a node says of each session. */
+function heldBy(json: string | undefined): Record<string, string>[] {
+  const list = parsed(json);
+  if (!Array.isArray(list)) return [];
+  return (list as ({ user?: unknown } | null)[]).flatMap((held) =>
+    typeof held?.user === 'string' ? [{ user: held.user }] : [],
+  );
+}
+
 function sessionOf(json: string | undefined): { id?: string; user?: unknown } | null {
-  if (json === undefined) return null;
+  return parsed(json) as { id?: string; user?: unknown } | null;
+}
+
+/** Null for what is no JSON. */
+function parsed(json: string | undefined): unknown {
   try {
-    return JSON.parse(json) as { id?: string; user?: unknown } | null;
+    return json === undefined ? null : JSON.parse(json);
   } catch {
     return null;
   }
