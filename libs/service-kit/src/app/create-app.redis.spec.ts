@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { connect, type AddressInfo } from 'node:net';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -17,6 +18,7 @@ import { createLogger } from '../logging/logger.js';
 import { parseBody, unknownFields } from '../problems/parse-body.js';
 import { CONFIG } from '../tokens.js';
 import { BodyLimit, createApp } from './create-app.js';
+import { stopGracefully } from './graceful-stop.js';
 
 const bodySchema = z.object({ sessionId: z.string().optional(), ttlSeconds: z.int().min(1).optional() });
 
@@ -363,5 +365,17 @@ describe('without keys', () => {
     expect((await ask('default')).json()).toMatchObject({ caller: { tenant: 'default', id: 'local' } });
     expect((await ask('nobody')).statusCode).toBe(403);
     expect((await ask('__proto__')).statusCode).toBe(403);
+  });
+});
+
+describe('a stop', () => {
+  it('does not wait for who has connected and says nothing', async () => {
+    const stopped = await start(redis);
+    await stopped.listen(0, '127.0.0.1');
+    const silent = connect((stopped.getHttpServer().address() as AddressInfo).port, '127.0.0.1');
+    await once(silent, 'connect');
+    const closed = once(silent.resume(), 'close');
+    await stopGracefully(stopped, 600_000);
+    await closed;
   });
 });

@@ -21,6 +21,7 @@ import { registerBodyParsers } from './body-parser.js';
 import { BrokenHttp } from './broken-http.js';
 import { closePolitely } from './polite-close.js';
 import { ServiceKitModule } from './service-kit.module.js';
+import { watchConnections } from './silent-connections.js';
 
 const BODY_LIMIT_BYTES = 64 * 1024;
 /** An id of 256 bytes, every byte percent-encoded, with room to say in our own words that one is too long. */
@@ -75,6 +76,7 @@ export async function createApp(module: Type, options: AppOptions): Promise<Nest
   });
   const server = adapter.getInstance();
   broken.watch(adapter.getHttpServer());
+  watchConnections(adapter.getHttpServer());
   registerBodyParsers(server);
   server.addHook('onRoute', (route) => {
     const { bodyLimit } = (route.config ?? {}) as { bodyLimit?: number };

@@ -3,10 +3,14 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ReadinessChecks } from '../health/readiness.js';
 import type { Logger } from '../logging/logger.js';
 import { LOGGER } from '../tokens.js';
+import { closeSilentConnections } from './silent-connections.js';
 import { StopSteps } from './stop-steps.js';
 
 /** Requests that last longer than this are cut off: orchestrators commonly kill after 30 s. */
 const DRAIN_MS = 10_000;
+
+/** For who has just connected to say something. */
+const FIRST_WORD_MS = 1_000;
 
 /** Is not ready any more, and ends the work that nobody's request waits for; resolves when that has ended. Serves all the same. */
 export async function drain(app: NestFastifyApplication, steps: StopSteps): Promise<void> {
@@ -34,9 +38,11 @@ export async function stopGracefully(
   });
   // A connection becomes idle when its last request is answered, and would stay open for the next one.
   const sweep = setInterval(() => void whatArrivedIsRead().then(() => server.closeIdleConnections()), 20);
+  const silent = setTimeout(() => closeSilentConnections(server), FIRST_WORD_MS);
   const cut = setTimeout(() => server.closeAllConnections(), drainMs);
   await drained;
   clearInterval(sweep);
+  clearTimeout(silent);
   clearTimeout(cut);
   await workEnded;
   await app.close();
