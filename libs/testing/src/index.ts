@@ -18,3 +18,4 @@ export { startRedis, type RedisServer, type RedisServerOptions } from './redis-s
 export { startSentinel, type RedisSentinel, type RedisSentinelOptions } from './redis-sentinel.js';
 export { migrateSlot, type SlotMigration } from './slot-migration.js';
 export { describeWith, findTool } from './tools.js';
+export { wildRequests, type WildRequest } from './wild-requests.js';
