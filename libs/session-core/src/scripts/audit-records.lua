@@ -4,6 +4,7 @@
 
 local placed = { groups = {}, runs = {} }
 local user_names, user_ids, user_starts = {}, {}, {}
+local placing -- the number of the record that is being looked at
 local function place_in(of, name, id, start)
   local members = of[name]
   if not members then
@@ -14,22 +15,38 @@ local function place_in(of, name, id, start)
   members[1][n], members[2][n] = id, start
 end
 
--- The live session in a packed record, without making a table of it: a third of the time. False where there is none at first sight.
+-- The live session in a packed record, without making a table of it: a third of the time. False where there is none at first sight; raises an
+-- error for what cannot be decoded.
 local function place_packed(id, packed)
-  local read, _, version, state, _, user, node, epoch, _, _, _, _, groups = pcall(cmsgpack.unpack_limit, packed, 11, 7)
-  if not read or version ~= 1 or state ~= RESERVED and state ~= ACTIVE or type(user) ~= 'string' or type(node) ~= 'string'
+  local _, version, state, _, user, node, epoch, _, _, _, _, groups = cmsgpack.unpack_limit(packed, 11, 7)
+  if version ~= 1 or state ~= RESERVED and state ~= ACTIVE or type(user) ~= 'string' or type(node) ~= 'string'
     or type(epoch) ~= 'number' or type(groups) ~= 'table' then return false end
   local start = struct.unpack(START, packed)
   if user ~= '' then
     local n = #user_names + 1
     user_names[n], user_ids[n], user_starts[n] = user, id, start
   end
-  for _, group in ipairs(groups) do place_in(placed.groups, group, id, start) end
+  if groups[1] then
+    for _, group in ipairs(groups) do place_in(placed.groups, group, id, start) end
+  end
   if node ~= '' then
-    placed.runs[node] = placed.runs[node] or {}
-    place_in(placed.runs[node], epoch, id, start)
+    local runs = placed.runs[node]
+    if not runs then
+      runs = {}
+      placed.runs[node] = runs
+    end
+    local ids = runs[epoch]
+    if ids then ids[#ids + 1] = id else runs[epoch] = { id } end
   end
   return true
+end
+
+-- Places all of a page from this one on; returns at the first that is none, with its number. One `pcall` serves many records.
+local function place_from(first, ids, packed)
+  for i = first, #ids do
+    placing = i
+    if not packed[i] or not place_packed(ids[i], packed[i]) then return i end
+  end
 end
 
 -- A session that has to be in the set of a user or a group, and what that set says of it.
@@ -52,8 +69,10 @@ local function check_users()
   for i, user in ipairs(user_names) do
     local set = key('user_sessions:', user)
     local score = redis.pcall('ZSCORE', set, user_ids[i])
-    if type(score) == 'table' then score = read_index('ZSCORE', set, user_ids[i]) end
-    check_score(score, USERS, user, set, user_ids[i], user_starts[i])
+    if not score or tonumber(score) ~= user_starts[i] then
+      if type(score) == 'table' then score = read_index('ZSCORE', set, user_ids[i]) end
+      check_score(score, USERS, user, set, user_ids[i], user_starts[i])
+    end
   end
   check_listed(USERS, user_names, 'user_sessions:')
   user_names, user_ids, user_starts = {}, {}, {}
@@ -114,18 +133,21 @@ end
 local function check_records(ids)
   if #ids == 0 then return end
   local packed = redis.call('MGET', unpack(record_keys(ids)))
-  for i, id in ipairs(ids) do
-    if not packed[i] or not place_packed(id, packed[i]) then
-      local kind = stray_kind(record_of(id))
-      if (kind == 'gone' or kind == 'ended') and not redis.call('ZSCORE', SUSPECTS, id) then
-        commands[#commands + 1] = { 'ZADD', SUSPECTS, now_text, id }
-      end
+  local from = 1
+  while from <= #ids do
+    local is_decoded, odd = pcall(place_from, from, ids, packed)
+    if not is_decoded then odd = placing end
+    if not odd then break end
+    local kind = stray_kind(record_of(ids[odd]))
+    if (kind == 'gone' or kind == 'ended') and not redis.call('ZSCORE', SUSPECTS, ids[odd]) then
+      commands[#commands + 1] = { 'ZADD', SUSPECTS, now_text, ids[odd] }
     end
+    from = odd + 1
   end
   check_users()
   check_groups()
   for node, epochs in pairs(placed.runs) do
-    for epoch, members in pairs(epochs) do check_run(node, epoch, members[1]) end
+    for epoch, members in pairs(epochs) do check_run(node, epoch, members) end
   end
   placed = { groups = {}, runs = {} }
 end
