@@ -42,6 +42,8 @@ interface Name {
   beaten: boolean;
   present: number;
   lost: boolean;
+  /** It was lost when a session began its present run, and nobody has looked since: shards that hold nothing of that run still know it as lost. */
+  returning: boolean;
   spokeMs: number;
 }
 
@@ -65,7 +67,8 @@ export class RunsWorld {
     private readonly tenant: TenantRef,
   ) {
     this.r = new Reconciling(books, tenant);
-    for (const name of NAMES) this.names.set(name, { beaten: false, present: 0, lost: false, spokeMs: 0 });
+    for (const name of NAMES)
+      this.names.set(name, { beaten: false, present: 0, lost: false, returning: false, spokeMs: 0 });
   }
 
   async run(step: RunStep): Promise<void> {
@@ -94,7 +97,7 @@ export class RunsWorld {
       case 'forget': {
         const node = NAMES[step.node]!;
         await this.r.nodes.forget(this.tenant, node, 'ops');
-        Object.assign(this.of(node), { beaten: false, present: 0, lost: false });
+        Object.assign(this.of(node), { beaten: false, present: 0, lost: false, returning: false });
         for (const { id, ...session } of this.held.values()) if (session.node === node) this.held.delete(id);
         break;
       }
@@ -137,7 +140,8 @@ export class RunsWorld {
     }
     const refused = this.isRefused(node, run);
     const decision = await ask();
-    // A shard that has not heard of a newer run yet takes a session of the old one, which is over with the next look.
+    // A shard that has not heard of a newer run yet takes a session of the old one, which is over with the next look; where the old one was
+    // lost, it refuses until then what names no run.
     if (refused && decision.kind === 'stale-epoch') return;
     if (decision.kind !== 'admitted') throw new Error(`${id} of ${node} on ${run} was ${decision.kind}`);
     this.hold({ id, node, epoch: decision.session.epoch, user });
@@ -230,13 +234,13 @@ export class RunsWorld {
     const silentMs = this.books.clock.nowMs - name.spokeMs;
     if (view === undefined) {
       expect(silentMs).toBeGreaterThan(LEASE_MS);
-      Object.assign(name, { beaten: false, present: 0, lost: false });
+      Object.assign(name, { beaten: false, present: 0, lost: false, returning: false });
       return;
     }
     expect(view.epoch).toBe(name.present);
     if (silentMs <= LEASE_MS) expect(view.state).toBe('live');
     if (silentMs > LEASE_MS + SWEEP_MS) expect(view.state).toBe('lost');
-    name.lost = view.state === 'lost';
+    Object.assign(name, { lost: view.state === 'lost', returning: false });
   }
 
   private async onBooks(shard: number): Promise<Held[]> {
@@ -250,13 +254,21 @@ export class RunsWorld {
   private hold(session: Held): void {
     this.held.set(session.id, session);
     const { node, epoch } = session;
-    const { beaten, present } = this.of(node);
-    if (beaten && epoch !== null && epoch > present) this.begin(node, epoch);
+    const { beaten, present, lost, returning } = this.of(node);
+    if (!beaten || epoch === null || epoch <= present) return;
+    this.begin(node, epoch);
+    this.of(node).returning = lost || returning;
   }
 
   /** A run speaks: it is the present one, and has its lease. */
   private begin(node: string, epoch: number): void {
-    Object.assign(this.of(node), { beaten: true, present: epoch, lost: false, spokeMs: this.books.clock.nowMs });
+    Object.assign(this.of(node), {
+      beaten: true,
+      present: epoch,
+      lost: false,
+      returning: false,
+      spokeMs: this.books.clock.nowMs,
+    });
   }
 
   private largestNoted(node: string): number {
@@ -269,8 +281,8 @@ export class RunsWorld {
   }
 
   private isRefused(node: string, run: number): boolean {
-    const { beaten, present, lost } = this.of(node);
-    return beaten && (run === 0 ? lost : run < present || (run === present && lost));
+    const { beaten, present, lost, returning } = this.of(node);
+    return beaten && (run === 0 ? lost || returning : run < present || (run === present && lost));
   }
 
   private isOver({ node, epoch }: Held): boolean {
