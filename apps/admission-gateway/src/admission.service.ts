@@ -30,7 +30,9 @@ import { TenantsRepository } from './tenants.repository.js';
 /** May this session start? */
 @Injectable()
 export class AdmissionService implements OnModuleDestroy {
-  private readonly underWay = new Set<Promise<OwnedDecision>>();
+  /** A number, and no `Set` of promises: see `ifUndelivered`. */
+  private underWay = 0;
+  private onNoneUnderWay: () => void = () => {};
 
   constructor(
     private readonly tenants: TenantsRepository,
@@ -48,10 +50,9 @@ export class AdmissionService implements OnModuleDestroy {
     const { ref, store, nodes } = this.tenants.named(caller.tenant);
     await assertMaySpeakForSession(caller, store, ref, request);
     const stopTimer = this.metrics.startAdmission();
-    const deciding = store.admit(ref, request);
-    this.underWay.add(deciding);
+    this.underWay += 1;
     try {
-      const owned = await deciding;
+      const owned = await store.admit(ref, request);
       this.record(request, owned.decision);
       if (owned.decision.kind === 'stale-epoch') await nodes.refused(ref, request);
       return owned;
@@ -59,8 +60,9 @@ export class AdmissionService implements OnModuleDestroy {
       this.metrics.admission('failed', error instanceof StoreUnavailableError ? 'store-unavailable' : 'internal-error');
       throw error;
     } finally {
-      this.underWay.delete(deciding);
       stopTimer();
+      this.underWay -= 1;
+      if (this.underWay === 0) this.onNoneUnderWay();
     }
   }
 
@@ -83,7 +85,7 @@ export class AdmissionService implements OnModuleDestroy {
    * when whoever asked has seen them) what nobody could be told is taken back, and only then may Redis be closed.
    */
   async onModuleDestroy(): Promise<void> {
-    await Promise.allSettled(this.underWay);
+    if (this.underWay > 0) await new Promise<void>((resolve) => (this.onNoneUnderWay = resolve));
     await setImmediate();
     await this.tenants.closeWithdrawals();
   }

@@ -220,12 +220,13 @@ export class SessionStore {
     mode: AdmitOptions['mode'],
   ): Promise<Decision> {
     const context = this.context(tenant, shardOf(tenant, request.user));
-    const options = { token, mode, tombstoneMs: tombstoneOf(this.options, tenant) };
+    const tombstoneMs = tombstoneOf(this.options, tenant);
     const asking = async () => {
       let { epoch } = request;
       for (let tries = 0; tries < MOST_TRIES; tries++) {
         const groups = this.parents.expand(tenant.name, request);
-        const decision = await admit(context, { ...request, epoch }, { ...options, groups });
+        const asked = epoch === request.epoch ? request : { ...request, epoch };
+        const decision = await admit(context, asked, { token, mode, tombstoneMs, groups });
         if (decision.kind === 'regroup') this.parents.learn(tenant.name, groups, decision.parents);
         else if (decision.kind === 'no-limits') await this.limits.publish(tenant);
         else if (decision.kind === 'join') ({ epoch } = decision);

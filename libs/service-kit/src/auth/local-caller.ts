@@ -39,11 +39,14 @@ export function foreignCaller(config: Pick<BerthConfig, 'auth'>, request: Incomi
 
 /** Whom the request is for: the target where it is a whole URL, else `Host` (RFC 9112 3.2.2). Null without one, and where there are several. */
 function hostOf({ url = '', headers, rawHeaders }: IncomingMessage): string | null {
-  const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host').length;
+  let hosts = 0;
+  for (let index = 0; index < rawHeaders.length; index += 2) if (isHost(rawHeaders[index]!)) hosts += 1;
   if (hosts !== 1 || headers.host === undefined) return null;
   const target = ABSOLUTE_TARGET.exec(url);
   return target === null ? headers.host : (target[1] ?? '');
 }
+
+const isHost = (name: string) => name.length === 4 && name.toLowerCase() === 'host';
 
 function isLoopbackAuthority(authority: string): boolean {
   const host = AUTHORITY.exec(authority)?.[1];

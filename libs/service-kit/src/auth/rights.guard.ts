@@ -13,6 +13,10 @@ interface Needed {
 
 const UNNAMED: Needed = { roles: ['admin'], bound: 'nothing' };
 
+const NEEDED = Object.fromEntries(
+  Object.entries(RIGHTS).map(([name, { bound }]) => [name, { roles: rolesWith(name as Right), bound }]),
+) as Record<Right, Needed>;
+
 const RIGHT = 'berth.right';
 
 /** Which right a call of this controller or method needs. Without it only an `admin` whose key is not bound to nodes may. */
@@ -35,10 +39,7 @@ export class RightsGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     const right = rightOf(context.getHandler(), context.getClass());
     if (right === 'open') return true;
-    assertHas(
-      principalOf(context),
-      right === undefined ? UNNAMED : { roles: rolesWith(right), bound: RIGHTS[right].bound },
-    );
+    assertHas(principalOf(context), right === undefined ? UNNAMED : NEEDED[right]);
     return true;
   }
 }

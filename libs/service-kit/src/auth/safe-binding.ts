@@ -1,4 +1,4 @@
-import { BlockList, isIP } from 'node:net';
+import { BlockList, isIPv4, isIPv6 } from 'node:net';
 
 import type { BerthConfig } from '../config/berth.config.js';
 import { ConfigError } from '../config/config.error.js';
@@ -18,7 +18,7 @@ export function assertSafeBinding(config: Pick<BerthConfig, 'host' | 'auth' | 'f
 
 export function isLoopback(host: string): boolean {
   const address = host.replace(/^\[|\]$/g, '');
-  const family = isIP(address);
-  if (family === 0) return address.toLowerCase() === 'localhost';
-  return loopback.check(address, family === 4 ? 'ipv4' : 'ipv6');
+  // Without the list, whose checks make native objects: without keys every request is judged, which was 5 % of a gateway's CPU.
+  if (isIPv4(address)) return address.startsWith('127.');
+  return isIPv6(address) ? loopback.check(address, 'ipv6') : address.toLowerCase() === 'localhost';
 }

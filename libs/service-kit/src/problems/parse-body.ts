@@ -97,8 +97,9 @@ function collect(schema: z.ZodType, value: unknown, path: string, found: string[
   if (!(inner instanceof z.ZodObject) || inner.def.catchall !== undefined || Array.isArray(value)) return;
   const shape = inner.shape as Record<string, z.ZodType>;
   for (const [key, item] of Object.entries(value)) {
-    const at = path === '' ? shortened(key) : `${path}.${shortened(key)}`;
     const field = Object.hasOwn(shape, key) ? shape[key] : undefined;
+    if (field !== undefined && typeof item !== 'object') continue;
+    const at = path === '' ? shortened(key) : `${path}.${shortened(key)}`;
     if (field !== undefined) collect(field, item, at, found);
     else if (found.length < MAX_REPORTED) found.push(at);
   }

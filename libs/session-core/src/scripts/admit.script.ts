@@ -48,9 +48,9 @@ export interface Regroup {
 export async function admit(
   context: ShardContext,
   asked: AdmissionRequest,
-  { token, tombstoneMs, mode, groups = asked.groups.map((group) => ({ group, parent: '' })) }: AdmitOptions,
+  { token, tombstoneMs, mode, groups = asked.groups.map(withinNone) }: AdmitOptions,
 ): Promise<AdmitReply> {
-  const request = { ...asked, groups: groups.map(({ group }) => group) };
+  const request = groups.length === 0 ? asked : { ...asked, groups: groups.map(({ group }) => group) };
   const { sessionId, attempt, user, node } = request;
   const keys = keysOf(context);
   const wanted = [keys.session(sessionId), keys.userSessions(user)];
@@ -73,6 +73,8 @@ export async function admit(
   ];
   return readDecision(new ReplyReader(await script.inShard(context, args, wanted)), context.tenant, request);
 }
+
+const withinNone = (group: string): GroupWithin => ({ group, parent: '' });
 
 function readDecision(reply: ReplyReader, tenant: string, request: AdmissionRequest): AdmitReply {
   const { sessionId } = request;
@@ -159,18 +161,15 @@ function newSession(tenant: string, request: AdmissionRequest, startedAtMs: numb
 
 /** Max and active of the user, the total and each group: the user's always, the others where there is such a limit. */
 function readCounts(counts: unknown[], { user, groups }: AdmissionRequest): LimitState[] {
-  const named: Pick<LimitState, 'scope' | 'key'>[] = [
-    { scope: 'user', key: user },
-    { scope: 'total', key: '*' },
-    ...groups.map((group) => ({ scope: 'group' as const, key: group })),
-  ];
-  const states = named.map((limit, i) => ({
-    ...limit,
-    max: Math.max(0, integer(counts[2 * i])),
-    active: integer(counts[2 * i + 1]),
-  }));
-  const shown = states.filter(({ scope, max }) => (scope === 'user' ? user !== '' : max > 0));
-  return inOrder(shown);
+  const shown: LimitState[] = [];
+  const read = (at: number, scope: LimitState['scope'], key: string) => {
+    const max = Math.max(0, integer(counts[2 * at]));
+    if (scope === 'user' ? user !== '' : max > 0) shown.push({ scope, key, max, active: integer(counts[2 * at + 1]) });
+  };
+  read(0, 'user', user);
+  read(1, 'total', '*');
+  groups.forEach((group, i) => read(2 + i, 'group', group));
+  return shown.length > 1 ? inOrder(shown) : shown;
 }
 
 /** In the order in which a refusal is named. */
@@ -224,5 +223,11 @@ export function eventSession(request: AdmissionRequest): string {
     maxDurationMs: policy.maxDurationMs || null,
     ...facts,
   };
-  return JSON.stringify(Object.fromEntries(Object.entries(said).filter(([, value]) => value !== null)));
+  return JSON.stringify(withoutNulls(said));
+}
+
+function withoutNulls(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const present: Record<string, unknown> = {};
+  for (const name in fields) if (fields[name] !== null) present[name] = fields[name];
+  return present;
 }
