@@ -14,7 +14,8 @@ export function dataDirFrom(env) {
  * wrong with it, as an app would say it.
  */
 export async function readSettings(env) {
-  const { assertSafeBinding, loadConfig } = await import('#service-kit');
+  const { loadConfig } = await import('#config');
+  const { assertSafeBinding } = await import('#service-kit');
   const config = loadConfig({ env });
   assertSafeBinding(config);
   const apps = [

@@ -12,7 +12,7 @@ interface Promised {
 
 const ADMIT = 'libs/session-core/src/scripts/admit.redis.spec.ts';
 const NODES = 'test/e2e/nodes.e2e.spec.ts';
-const GALLERY = 'test/config';
+const GALLERY = 'libs/config/test/gallery';
 
 /** What the README promises beyond its commands, which worked-examples.e2e.spec.ts runs. */
 const PROMISES: Promised[] = [

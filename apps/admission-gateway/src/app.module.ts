@@ -1,15 +1,7 @@
 import { Module } from '@nestjs/common';
 
-import {
-  ApiModule,
-  CONFIG,
-  LOGGER,
-  PulseService,
-  REDIS,
-  TenantRegistryService,
-  type BerthConfig,
-  type Logger,
-} from '#service-kit';
+import type { BerthConfig } from '#config';
+import { ApiModule, CONFIG, LOGGER, PulseService, REDIS, TenantRegistryService, type Logger } from '#service-kit';
 import type { StoreClient } from '#session-core';
 import { StoresModule } from '#session-wire';
 

@@ -2,13 +2,13 @@ import { hostname } from 'node:os';
 
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 
+import type { BerthConfig } from '#config';
 import {
   CONFIG,
   ConfigReload,
   LOGGER,
   ReadinessChecks,
   TenantRegistryService,
-  type BerthConfig,
   type CheckResult,
   type Logger,
 } from '#service-kit';

@@ -1,4 +1,5 @@
-import { logLimitExceeded, type BerthConfig, type Logger, type ProblemCode } from '#service-kit';
+import type { BerthConfig } from '#config';
+import { logLimitExceeded, type Logger, type ProblemCode } from '#service-kit';
 import { LIMIT_SCOPES, type LimitScope, type LimitState, type Rejected } from '#session-core';
 
 /** How a refusal is told: by its code, and by the entry of the section `sip` that says what the SIP caller hears. */

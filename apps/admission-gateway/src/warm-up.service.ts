@@ -4,12 +4,12 @@ import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy }
 import { HttpAdapterHost, ModuleRef } from '@nestjs/core';
 import type { FastifyInstance } from 'fastify';
 
+import type { BerthConfig } from '#config';
 import {
   CONFIG,
   LOGGER,
   ReadinessChecks,
   StoreHealth,
-  type BerthConfig,
   type CheckResult,
   type Logger,
   type Principal,

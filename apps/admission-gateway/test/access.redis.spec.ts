@@ -1,14 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 
-import {
-  newKey,
-  operationsOfApp,
-  RIGHTS,
-  rolesWith,
-  type DeclaredOperation,
-  type NewKey,
-  type Role,
-} from '#service-kit';
+import type { Role } from '#config';
+import { newKey, operationsOfApp, RIGHTS, rolesWith, type DeclaredOperation, type NewKey } from '#service-kit';
 import { startRedis, type RedisServer } from '#testing';
 
 import { AppModule } from '../src/app.module.js';

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { afterAll } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
-import { createApp, createLogger, loadConfig, type BerthConfig } from '#service-kit';
+import { loadConfig, type BerthConfig } from '#config';
+import { createApp, createLogger } from '#service-kit';
 import type { RedisServer } from '#testing';
 
 import { AnswerWatch } from '../../../libs/service-kit/test/answer-watch.js';

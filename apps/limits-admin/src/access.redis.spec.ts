@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 
-import { loadConfig, operationsOfApp, RIGHTS, rolesWith, type DeclaredOperation, type Right } from '#service-kit';
+import { loadConfig } from '#config';
+import { operationsOfApp, RIGHTS, rolesWith, type DeclaredOperation, type Right } from '#service-kit';
 import { eventually, startRedis, type RedisServer } from '#testing';
 
 import { AppModule } from './app.module.js';

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 
-import { loadConfig } from '#service-kit';
+import { loadConfig } from '#config';
 import { Audits, shardKeys } from '#session-core';
 import { startRedis, type RedisServer } from '#testing';
 

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { CONFIG, Metrics, type BerthConfig } from '#service-kit';
+import type { BerthConfig } from '#config';
+import { CONFIG, Metrics } from '#service-kit';
 import { Audits, Books, NodesStore, type NodeCounts, type UserCount } from '#session-core';
 
 import { Tenants } from './tenants.service.js';

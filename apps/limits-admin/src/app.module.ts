@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 
-import { ApiModule, CONFIG, REDIS, type BerthConfig } from '#service-kit';
+import type { BerthConfig } from '#config';
+import { ApiModule, CONFIG, REDIS } from '#service-kit';
 import { Audits, Books, DeadLettersStore, Traces, type StoreClient } from '#session-core';
 import { StoresModule } from '#session-wire';
 

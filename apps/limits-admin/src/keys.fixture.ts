@@ -1,4 +1,5 @@
-import { newKey, type AuthKey, type Role } from '#service-kit';
+import type { AuthKey, Role } from '#config';
+import { newKey } from '#service-kit';
 
 const ROLES = ['node', 'viewer', 'operator', 'admin'] as const satisfies readonly Role[];
 

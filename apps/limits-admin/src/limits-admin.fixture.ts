@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { afterAll } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
-import { createApp, createLogger, loadConfig, type BerthConfig } from '#service-kit';
+import { loadConfig, type BerthConfig } from '#config';
+import { createApp, createLogger } from '#service-kit';
 import {
   SessionStore,
   type AdmissionRequest,

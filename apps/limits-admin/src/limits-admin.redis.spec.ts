@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 
-import { loadConfig, newKey, type BerthConfig, type NewKey, type Role } from '#service-kit';
+import { loadConfig, type BerthConfig, type Role } from '#config';
+import { newKey, type NewKey } from '#service-kit';
 import { eventually, startRedis, type RedisServer } from '#testing';
 
 import { type Admin, Fleet, startAdmin } from './limits-admin.fixture.js';

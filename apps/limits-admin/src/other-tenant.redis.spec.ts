@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 
-import { loadConfig, operationsOfApp, type DeclaredOperation } from '#service-kit';
+import { loadConfig } from '#config';
+import { operationsOfApp, type DeclaredOperation } from '#service-kit';
 import { inboxKeys, tenantKeys } from '#session-core';
 import { eventually, startRedis, type RedisServer } from '#testing';
 

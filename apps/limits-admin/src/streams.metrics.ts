@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 
 import { groupLag, type GroupLag } from '#event-streams';
-import { CONFIG, Metrics, REDIS, type BerthConfig } from '#service-kit';
+import type { BerthConfig } from '#config';
+import { CONFIG, Metrics, REDIS } from '#service-kit';
 import { historyKeys, INBOX_STREAMS, inboxKeys, outboxOf, type StoreClient } from '#session-core';
 
 const INBOX = Array.from({ length: INBOX_STREAMS }, (_, number) => inboxKeys.events(number));

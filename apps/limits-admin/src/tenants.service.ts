@@ -1,13 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import {
-  CONFIG,
-  ProblemException,
-  TenantRegistryService,
-  type BerthConfig,
-  type Principal,
-  type TenantConfig,
-} from '#service-kit';
+import type { BerthConfig, TenantConfig } from '#config';
+import { CONFIG, ProblemException, TenantRegistryService, type Principal } from '#service-kit';
 import { canonicalUser, InvalidInputError, type LimitKey } from '#session-core';
 
 import type { SettingsChange } from './limits/layer-edits.js';

@@ -1,15 +1,7 @@
 import { Module } from '@nestjs/common';
 
-import {
-  CONFIG,
-  LOGGER,
-  PulseService,
-  REDIS,
-  RedisMemory,
-  TenantRegistryService,
-  type BerthConfig,
-  type Logger,
-} from '#service-kit';
+import type { BerthConfig } from '#config';
+import { CONFIG, LOGGER, PulseService, REDIS, RedisMemory, TenantRegistryService, type Logger } from '#service-kit';
 import { OUTBOX_BOUNDS, type StoreClient } from '#session-core';
 import { StoresModule } from '#session-wire';
 

@@ -3,7 +3,8 @@ import { setTimeout as elapsed } from 'node:timers/promises';
 
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 
-import { CONFIG, REDIS, TenantRegistryService, type BerthConfig, type EndsFirst } from '#service-kit';
+import type { BerthConfig } from '#config';
+import { CONFIG, REDIS, TenantRegistryService, type EndsFirst } from '#service-kit';
 import { auditKeys, Audits, Lease, type StoreClient } from '#session-core';
 
 import { ReaperReportService } from './reaper-report.service.js';

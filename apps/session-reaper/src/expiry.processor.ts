@@ -3,7 +3,8 @@ import { setTimeout as elapsed } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { Worker } from 'bullmq';
 
-import { CONFIG, LOGGER, type BerthConfig, type EndsFirst, type Logger } from '#service-kit';
+import type { BerthConfig } from '#config';
+import { CONFIG, LOGGER, type EndsFirst, type Logger } from '#service-kit';
 import { QUEUE_PREFIX } from '#session-core';
 
 import { EXPIRY_QUEUE, ExpiryQueue, type ExpiryJobData, type ExpiryJobName } from './expiry.queue.js';

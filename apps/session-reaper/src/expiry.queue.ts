@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Queue } from 'bullmq';
 
-import { closeRedis, CONFIG, connectRedis, logConnection, LOGGER, type BerthConfig, type Logger } from '#service-kit';
+import type { BerthConfig } from '#config';
+import { closeRedis, CONFIG, connectRedis, logConnection, LOGGER, type Logger } from '#service-kit';
 import { QUEUE_PREFIX } from '#session-core';
 
 export const EXPIRY_QUEUE = 'expiry';

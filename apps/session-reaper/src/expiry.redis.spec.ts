@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
-import { createApp, createLogger, loadConfig } from '#service-kit';
+import { loadConfig } from '#config';
+import { createApp, createLogger } from '#service-kit';
 import { shardKeys, type StoreClient } from '#session-core';
 import {
   describeWith,

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 
-import { createApp, createLogger, loadConfig } from '#service-kit';
+import { loadConfig } from '#config';
+import { createApp, createLogger } from '#service-kit';
 import { SessionStore, shardKeys } from '#session-core';
 import { describeWith, eventually, startRedis, type RedisServer } from '#testing';
 

@@ -1,7 +1,8 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
-import { createApp, createLogger, loadConfig, operationsOfApp } from '#service-kit';
+import { loadConfig } from '#config';
+import { createApp, createLogger, operationsOfApp } from '#service-kit';
 import { shardKeys } from '#session-core';
 import { eventually, startRedis, type RedisServer } from '#testing';
 

@@ -2,7 +2,8 @@ import { setImmediate as commandsWritten } from 'node:timers/promises';
 
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 
-import { CONFIG, TenantRegistryService, watchIntervalMs, type BerthConfig, type EndsFirst } from '#service-kit';
+import type { BerthConfig } from '#config';
+import { CONFIG, TenantRegistryService, watchIntervalMs, type EndsFirst } from '#service-kit';
 import { NodesStore } from '#session-core';
 
 import { InboxLagService } from './inbox/inbox-lag.service.js';

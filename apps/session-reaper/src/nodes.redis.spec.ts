@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 
-import { createApp, createLogger, loadConfig, type BerthConfig } from '#service-kit';
+import { loadConfig, type BerthConfig } from '#config';
+import { createApp, createLogger } from '#service-kit';
 import { NodesStore, Pulses, type NodePolicy } from '#session-core';
 import { describeWith, eventually, startRedis, type RedisServer } from '#testing';
 

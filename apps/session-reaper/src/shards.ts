@@ -1,4 +1,4 @@
-import type { BerthConfig } from '#service-kit';
+import type { BerthConfig } from '#config';
 import { shardNumbers, type TenantRef } from '#session-core';
 
 /** One shard of a tenant. `key` is its name in jobs and log lines. */

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { CONFIG, TenantRegistryService, type BerthConfig } from '#service-kit';
+import type { BerthConfig } from '#config';
+import { CONFIG, TenantRegistryService } from '#service-kit';
 import { SessionStore, type TenantRef } from '#session-core';
 
 import { ReaperReportService } from './reaper-report.service.js';

@@ -1,6 +1,7 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 
-import { CONFIG, type BerthConfig, type EndsFirst } from '#service-kit';
+import type { BerthConfig } from '#config';
+import { CONFIG, type EndsFirst } from '#service-kit';
 
 import { ExpiryQueue } from './expiry.queue.js';
 import { UPKEEP_INTERVAL_MS } from './shard-sweep.service.js';

@@ -17,25 +17,6 @@ export type { Operation as DeclaredOperation } from './operations/operations.js'
 export { RIGHTS, rolesWith, type BoundKeys, type Right } from './auth/rights.js';
 export { assertSafeBinding } from './auth/safe-binding.js';
 export {
-  policyFor,
-  type AuthKey,
-  type BerthConfig,
-  type HistoryConfig,
-  type IdentityConfig,
-  type LogLevel,
-  type RedisConfig,
-  type RedisTls,
-  type Role,
-  type SipAnswer,
-  type TenantConfig,
-  type WebhookConfig,
-} from './config/berth.config.js';
-export { ConfigError } from './config/config.error.js';
-export { type Environment } from './config/environment.config.js';
-export { loadConfig, type ConfigSource } from './config/load-config.js';
-export { parseRedisUrl, type RedisAddress, type RedisMode, type RedisNodeAddress } from './config/redis-address.js';
-export { configReference } from './config/reference.js';
-export {
   ReadinessChecks,
   type CheckResult,
   type CheckStatus,
@@ -69,7 +50,6 @@ export {
 } from './logging/events.js';
 export { createLogger, type Logger } from './logging/logger.js';
 export { NestLogger } from './logging/nest-logger.js';
-export { parseDurationMs } from './config/duration.js';
 export { Metrics } from './metrics/metrics.service.js';
 export { parseBody, parseQuery, unknownFields } from './problems/parse-body.js';
 export { ProblemFilter, type ProblemFilterOptions } from './problems/problem.filter.js';

@@ -3,7 +3,8 @@ import { Controller, Get, Module, Param, Post } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { z } from 'zod';
 
-import { createApp, createLogger, loadConfig, Needs, Operation, ProblemException, Tag } from '#service-kit';
+import { loadConfig } from '#config';
+import { createApp, createLogger, Needs, Operation, ProblemException, Tag } from '#service-kit';
 import { startRedis, type RedisServer } from '#testing';
 
 import { AnswerWatch } from './answer-watch.js';

@@ -1,6 +1,6 @@
 import { uuidv7 } from 'uuidv7';
 
-import { policyFor, type TenantConfig } from '#service-kit';
+import { policyFor, type TenantConfig } from '#config';
 import {
   groupParts,
   identify,

@@ -1,4 +1,5 @@
-import { parseBody, ProblemException, type ProblemCode, type TenantConfig } from '#service-kit';
+import type { TenantConfig } from '#config';
+import { parseBody, ProblemException, type ProblemCode } from '#service-kit';
 import { canonicalUser, InvalidInputError, type SessionRef } from '#session-core';
 
 import { admissionRequest } from './admission.mapper.js';

@@ -1,4 +1,4 @@
-import type { TenantConfig } from '#service-kit';
+import type { TenantConfig } from '#config';
 import { canonicalUser, InvalidInputError, type SnapshotPart } from '#session-core';
 
 import type { SnapshotBody } from './nodes.schema.js';

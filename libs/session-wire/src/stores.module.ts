@@ -1,6 +1,7 @@
 import { Global, Module, type DynamicModule } from '@nestjs/common';
 
-import { CONFIG, LOGGER, REDIS, StoreHealth, type BerthConfig, type Logger } from '#service-kit';
+import type { BerthConfig } from '#config';
+import { CONFIG, LOGGER, REDIS, StoreHealth, type Logger } from '#service-kit';
 import { CommandsStore, LimitsStore, NodesStore, SessionStore, SnapshotsStore, type StoreClient } from '#session-core';
 
 import { openStores, type Stores } from './stores.js';

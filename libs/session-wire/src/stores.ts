@@ -1,4 +1,5 @@
-import { policyFor, type BerthConfig, type Logger } from '#service-kit';
+import { policyFor, type BerthConfig } from '#config';
+import type { Logger } from '#service-kit';
 import {
   CommandsStore,
   NodesStore,

@@ -1,4 +1,4 @@
-import type { BerthConfig, TenantConfig } from '#service-kit';
+import type { BerthConfig, TenantConfig } from '#config';
 import type { NodesStore, SessionStore, SnapshotsStore, TenantRef } from '#session-core';
 
 /** A tenant and the ways to its books. */

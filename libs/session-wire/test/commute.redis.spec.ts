@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { loadConfig, policyFor } from '#service-kit';
+import { loadConfig, policyFor } from '#config';
 import { NodesStore, SessionStore, SnapshotsStore } from '#session-core';
 import { describeWith, startRedis, type RedisServer, inForm } from '#testing';
 

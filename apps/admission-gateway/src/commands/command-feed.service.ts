@@ -2,6 +2,7 @@ import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyReply } from 'fastify';
 
+import type { BerthConfig } from '#config';
 import {
   assertMaySpeakForNode,
   CONFIG,
@@ -11,7 +12,6 @@ import {
   LOGGER,
   ProblemException,
   ReadinessChecks,
-  type BerthConfig,
   type Logger,
   type Principal,
 } from '#service-kit';

@@ -1,3 +1,4 @@
+import type { BerthConfig } from '#config';
 import {
   mayReadOf,
   ProblemException,
@@ -5,7 +6,6 @@ import {
   problemType,
   rfc3339,
   sessionView,
-  type BerthConfig,
   type Principal,
   type ProblemCode,
 } from '#service-kit';

@@ -1,4 +1,4 @@
-import type { TenantConfig } from '#service-kit';
+import type { TenantConfig } from '#config';
 import { canonicalUser, InvalidInputError, type SessionRef } from '#session-core';
 import { sessionId } from '#session-wire';
 

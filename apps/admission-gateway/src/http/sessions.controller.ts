@@ -1,6 +1,7 @@
 import { Body, Controller, Delete, Get, Inject, Param, Post, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 
+import type { BerthConfig } from '#config';
 import {
   Caller,
   CONFIG,
@@ -14,7 +15,6 @@ import {
   Tag,
   unknownFields,
   unreadableView,
-  type BerthConfig,
   type Principal,
 } from '#service-kit';
 import type { Decision, SessionRef } from '#session-core';

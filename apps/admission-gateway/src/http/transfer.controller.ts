@@ -1,5 +1,6 @@
 import { Body, Controller, Inject, Param, Post, Query } from '@nestjs/common';
 
+import type { BerthConfig } from '#config';
 import {
   Caller,
   CONFIG,
@@ -10,7 +11,6 @@ import {
   sessionView,
   Tag,
   unknownFields,
-  type BerthConfig,
   type Principal,
 } from '#service-kit';
 import { hintQuery } from '#session-wire';

@@ -1,4 +1,5 @@
-import { ProblemException, type BerthConfig, type TenantConfig } from '#service-kit';
+import type { BerthConfig, TenantConfig } from '#config';
+import { ProblemException } from '#service-kit';
 import { canonicalUser, InvalidInputError, type Session, type TransferOutcome } from '#session-core';
 
 import { problemOfDecision } from './decision.mapper.js';

@@ -1,5 +1,6 @@
 import { Body, Controller, Inject, Param, Post, Put } from '@nestjs/common';
 
+import type { BerthConfig } from '#config';
 import {
   BodyLimit,
   Caller,
@@ -11,7 +12,6 @@ import {
   rfc3339,
   Tag,
   unknownFields,
-  type BerthConfig,
   type Principal,
 } from '#service-kit';
 import { heartbeatBody, snapshotBody } from '#session-wire';

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 
-import { loadConfig } from '#service-kit';
+import { loadConfig } from '#config';
 import { inboxKeys, shardKeys } from '#session-core';
 import { describeWith, startRedis, type RedisServer } from '#testing';
 

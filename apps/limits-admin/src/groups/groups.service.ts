@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 
-import type { TenantConfig } from '#service-kit';
+import type { TenantConfig } from '#config';
 import {
   ancestorsOf,
   Books,

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Redis } from 'ioredis';
 
-import { ReadinessChecks, type HistoryConfig } from '#service-kit';
+import type { HistoryConfig } from '#config';
+import { ReadinessChecks } from '#service-kit';
 import { OUTBOX_BOUNDS, shardKeys } from '#session-core';
 import { eventually, freePort, startRedis, type RedisServer } from '#testing';
 

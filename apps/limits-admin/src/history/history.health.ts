@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 
 import { groupBehindMs } from '#event-streams';
-import { CONFIG, Metrics, ReadinessChecks, REDIS, type BerthConfig, type CheckResult } from '#service-kit';
+import type { BerthConfig } from '#config';
+import { CONFIG, Metrics, ReadinessChecks, REDIS, type CheckResult } from '#service-kit';
 import { historyKeys, OUTBOX_BOUNDS, outboxOf, type OutboxStream, type StoreClient } from '#session-core';
 
 import { History } from './history.service.js';

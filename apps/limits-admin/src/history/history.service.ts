@@ -2,7 +2,8 @@ import { setTimeout as elapsed } from 'node:timers/promises';
 
 import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 
-import { CONFIG, LOGGER, ProblemException, type BerthConfig, type HistoryConfig, type Logger } from '#service-kit';
+import type { BerthConfig, HistoryConfig } from '#config';
+import { CONFIG, LOGGER, ProblemException, type Logger } from '#service-kit';
 import type { TenantRef } from '#session-core';
 import { HistoryDatabase, HistoryUnavailableError, type HistoryOptions } from '#session-history';
 

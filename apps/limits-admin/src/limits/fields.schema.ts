@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-import { parseDurationMs } from '#service-kit';
+import { parseDurationMs } from '#config';
 import { LIMIT_ACTIONS, limitTarget, readWholeNumber } from '#session-core';
 
 const MAX_LIMIT = 1_000_000_000;

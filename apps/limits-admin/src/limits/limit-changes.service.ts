@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { CONFIG, type BerthConfig, type Principal, type TenantConfig } from '#service-kit';
+import type { BerthConfig, TenantConfig } from '#config';
+import { CONFIG, type Principal } from '#service-kit';
 import { limitTarget, type EffectiveLimits, type LimitKey, type LimitOrigin, type LimitsLayer } from '#session-core';
 
 import type { OnLower } from './fields.schema.js';

@@ -2,7 +2,8 @@ import { hostname } from 'node:os';
 
 import { Inject, Injectable } from '@nestjs/common';
 
-import { LOGGER, type Logger, type Principal, type TenantConfig } from '#service-kit';
+import type { TenantConfig } from '#config';
+import { LOGGER, type Logger, type Principal } from '#service-kit';
 import {
   effectiveLimits,
   LimitsConflictError,

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 
-import { loadConfig } from '#service-kit';
+import { loadConfig } from '#config';
 import { eventually, startRedis, type RedisServer } from '#testing';
 
 import { Admin, encoded, Fleet, startAdmin } from '../limits-admin.fixture.js';

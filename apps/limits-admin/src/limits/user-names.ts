@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 
-import type { TenantConfig } from '#service-kit';
+import type { TenantConfig } from '#config';
 import { Books, userOfCalls, type EffectiveLimits, type LimitKey } from '#session-core';
 
 import { Tenants } from '../tenants.service.js';

@@ -1,17 +1,8 @@
 import { Body, Controller, Inject, Post, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 
-import {
-  Caller,
-  CONFIG,
-  ifUndelivered,
-  Needs,
-  Operation,
-  parseBody,
-  Tag,
-  type BerthConfig,
-  type Principal,
-} from '#service-kit';
+import type { BerthConfig } from '#config';
+import { Caller, CONFIG, ifUndelivered, Needs, Operation, parseBody, Tag, type Principal } from '#service-kit';
 
 import { warningsOf } from '../limits/warnings.js';
 import { Tenants } from '../tenants.service.js';

@@ -5,7 +5,7 @@ import type { Redis } from 'ioredis';
 
 import { freePort, eventually, startRedis, type RedisServer } from '#testing';
 
-import { loadConfig } from '#service-kit';
+import { loadConfig } from '#config';
 import { Admin, DEFAULT_TENANT, Fleet, startAdmin } from '../limits-admin.fixture.js';
 import { Replay } from './simulate.js';
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 
-import { closeRedis, connectRedis, loadConfig, whenReady, type BerthConfig, type TenantConfig } from '#service-kit';
+import { loadConfig, type BerthConfig, type TenantConfig } from '#config';
+import { closeRedis, connectRedis, whenReady } from '#service-kit';
 import { identityText, isSameIdentity, Rekey, TenantsStore, type Registration, type StoreClient } from '#session-core';
 
 import { reportLines } from './rekey-report.js';

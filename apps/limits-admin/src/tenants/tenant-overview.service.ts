@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 
-import type { TenantConfig } from '#service-kit';
+import type { TenantConfig } from '#config';
 import { Books, effectiveLimits, NodesStore } from '#session-core';
 
 import { LimitsService } from '../limits/limits.service.js';

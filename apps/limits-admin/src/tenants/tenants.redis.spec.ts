@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 
-import { loadConfig, newKey, type BerthConfig, type NewKey } from '#service-kit';
+import { loadConfig, type BerthConfig } from '#config';
+import { newKey, type NewKey } from '#service-kit';
 import { startRedis, type RedisServer } from '#testing';
 
 import { Admin, Fleet, startAdmin } from '../limits-admin.fixture.js';

@@ -1,13 +1,7 @@
 import { Injectable } from '@nestjs/common';
 
-import {
-  rfc3339,
-  sessionView,
-  unreadableView,
-  type SessionView,
-  type TenantConfig,
-  type UnreadableView,
-} from '#service-kit';
+import type { TenantConfig } from '#config';
+import { rfc3339, sessionView, unreadableView, type SessionView, type UnreadableView } from '#service-kit';
 import { Books, type LimitState, type UserCount } from '#session-core';
 
 import { pageInTurns } from '../in-turns.js';

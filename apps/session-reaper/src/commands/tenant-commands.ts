@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { CONFIG, TenantRegistryService, type BerthConfig } from '#service-kit';
+import type { BerthConfig } from '#config';
+import { CONFIG, TenantRegistryService } from '#service-kit';
 import { CommandsStore, type TenantRef } from '#session-core';
 
 /** The tenants of the configuration, each with what its nodes must still do. */

@@ -3,17 +3,8 @@ import { setTimeout as elapsed } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 
 import { StreamsServer, trimStream, type EntryResult, type StreamEntry, type StreamsObserver } from '#event-streams';
-import {
-  CONFIG,
-  connectRedis,
-  LOGGER,
-  problemOf,
-  PROBLEMS,
-  REDIS,
-  type BerthConfig,
-  type EndsFirst,
-  type Logger,
-} from '#service-kit';
+import type { BerthConfig } from '#config';
+import { CONFIG, connectRedis, LOGGER, problemOf, PROBLEMS, REDIS, type EndsFirst, type Logger } from '#service-kit';
 import {
   BerthError,
   deadLetterTenant,

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { CONFIG, TenantRegistryService, type BerthConfig } from '#service-kit';
+import type { BerthConfig } from '#config';
+import { CONFIG, TenantRegistryService } from '#service-kit';
 import { NodesStore, SessionStore, SnapshotsStore } from '#session-core';
 import { booksOfTenants, type TenantBooks } from '#session-wire';
 

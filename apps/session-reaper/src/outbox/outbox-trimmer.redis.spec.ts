@@ -4,7 +4,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { Redis } from 'ioredis';
 
 import { StreamsServer } from '#event-streams';
-import { createLogger, loadConfig, RedisMemory } from '#service-kit';
+import { loadConfig } from '#config';
+import { createLogger, RedisMemory } from '#service-kit';
 import { historyKeys, shardKeys } from '#session-core';
 import { eventually, startRedis, type RedisServer } from '#testing';
 

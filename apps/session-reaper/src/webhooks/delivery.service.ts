@@ -3,15 +3,8 @@ import { setTimeout as elapsed } from 'node:timers/promises';
 
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 
-import {
-  CONFIG,
-  LOGGER,
-  maySpeakFor,
-  type BerthConfig,
-  type EndsFirst,
-  type Logger,
-  type WebhookConfig,
-} from '#service-kit';
+import type { BerthConfig, WebhookConfig } from '#config';
+import { CONFIG, LOGGER, maySpeakFor, type EndsFirst, type Logger } from '#service-kit';
 import { shardNumbers, StoreUnavailableError, type Command, type CommandsStore, type TenantRef } from '#session-core';
 
 import { CommandsMetrics } from '../commands/commands.metrics.js';

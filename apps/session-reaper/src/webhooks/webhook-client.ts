@@ -3,7 +3,8 @@ import { request as tlsRequest } from 'node:https';
 
 import { Inject, Injectable } from '@nestjs/common';
 
-import { CONFIG, type BerthConfig, type WebhookConfig } from '#service-kit';
+import type { BerthConfig, WebhookConfig } from '#config';
+import { CONFIG } from '#service-kit';
 
 import { assertPublicIfAddress, publicLookup } from './public-address.js';
 import { signature } from './signature.js';

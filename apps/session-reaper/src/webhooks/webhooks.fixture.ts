@@ -3,7 +3,8 @@ import type { AddressInfo } from 'node:net';
 
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
-import { createApp, createLogger, loadConfig, type WebhookConfig } from '#service-kit';
+import { loadConfig, type WebhookConfig } from '#config';
+import { createApp, createLogger } from '#service-kit';
 import { CommandsStore, SessionStore, type Command, type StoreClient } from '#session-core';
 
 import { AppModule } from '../app.module.js';

@@ -4,7 +4,7 @@ import { setTimeout as elapsed } from 'node:timers/promises';
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 
-import type { WebhookConfig } from '#service-kit';
+import type { WebhookConfig } from '#config';
 import { eventually, startRedis, type RedisServer } from '#testing';
 
 import { Commander, Hook, json, obedient, SECRET, startReaper, TENANT, type Reaper } from './webhooks.fixture.js';

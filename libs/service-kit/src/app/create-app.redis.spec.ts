@@ -6,14 +6,13 @@ import { Body, Controller, Delete, Get, HttpCode, Inject, Module, Param, Post } 
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { z } from 'zod';
 
+import { type BerthConfig, loadConfig } from '#config';
 import { asStoreError } from '#session-core';
 import { startRedis, type RedisServer } from '#testing';
 
 import { newKey } from '../auth/authenticate.js';
 import type { Principal } from '../auth/principal.js';
 import { Caller, Needs } from '../auth/rights.guard.js';
-import type { BerthConfig } from '../config/berth.config.js';
-import { loadConfig } from '../config/load-config.js';
 import { createLogger } from '../logging/logger.js';
 import { parseBody, unknownFields } from '../problems/parse-body.js';
 import { CONFIG } from '../tokens.js';

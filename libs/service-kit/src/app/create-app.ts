@@ -5,11 +5,12 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
 import type { Server } from 'node:https';
 
+import type { BerthConfig } from '#config';
+
 import { AuthFailures } from '../auth/auth-failures.service.js';
 import { authenticate, KeyRefused } from '../auth/authenticate.js';
 import { uncertifiedCaller } from '../auth/client-certificate.js';
 import { foreignCaller } from '../auth/local-caller.js';
-import type { BerthConfig } from '../config/berth.config.js';
 import { ReadinessChecks } from '../health/readiness.js';
 import type { Logger } from '../logging/logger.js';
 import { NestLogger } from '../logging/nest-logger.js';

@@ -11,6 +11,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { Controller, Get, Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
+import { ConfigFiles, readConfig } from '#config';
 import {
   describeWith,
   eventually,
@@ -24,8 +25,6 @@ import {
 
 import { newKey } from '../auth/authenticate.js';
 import { Needs } from '../auth/rights.guard.js';
-import { ConfigFiles } from '../config/config-files.js';
-import { readConfig } from '../config/load-config.js';
 import { createLogger } from '../logging/logger.js';
 import { ConfigReload } from '../reload/config-reload.service.js';
 import { createApp } from './create-app.js';

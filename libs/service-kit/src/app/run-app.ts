@@ -1,11 +1,9 @@
 import type { Type } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
+import { type BerthConfig, ConfigError, ConfigFiles, readConfig } from '#config';
+
 import { assertSafeBinding } from '../auth/safe-binding.js';
-import type { BerthConfig } from '../config/berth.config.js';
-import { ConfigFiles } from '../config/config-files.js';
-import { ConfigError } from '../config/config.error.js';
-import { readConfig } from '../config/load-config.js';
 import { ConfigReload } from '../reload/config-reload.service.js';
 import { createLogger, withoutCredentials, type Logger } from '../logging/logger.js';
 import { MetricsPort } from '../metrics/metrics-port.js';

@@ -1,10 +1,11 @@
 import { Global, Module, type DynamicModule } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 
+import type { BerthConfig } from '#config';
+
 import { AuthFailures } from '../auth/auth-failures.service.js';
 import { AuthMetrics } from '../auth/auth.metrics.js';
 import { RightsGuard } from '../auth/rights.guard.js';
-import type { BerthConfig } from '../config/berth.config.js';
 import { HealthModule } from '../health/health.module.js';
 import { StoreHealth } from '../health/store-health.service.js';
 import type { Logger } from '../logging/logger.js';

@@ -2,9 +2,9 @@ import type { IncomingMessage } from 'node:http';
 
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 
+import type { BerthConfig } from '#config';
 import { Attempts, type StoreClient } from '#session-core';
 
-import type { BerthConfig } from '../config/berth.config.js';
 import type { Logger } from '../logging/logger.js';
 import { ProblemException } from '../problems/problem.js';
 import { CONFIG, LOGGER, REDIS } from '../tokens.js';

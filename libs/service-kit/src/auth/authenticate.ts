@@ -1,6 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 
-import type { AuthKey, BerthConfig } from '../config/berth.config.js';
+import type { AuthKey, BerthConfig } from '#config';
+
 import { ProblemException } from '../problems/problem.js';
 import type { Principal } from './principal.js';
 

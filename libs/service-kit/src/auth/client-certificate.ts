@@ -2,7 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 
-import type { BerthConfig } from '../config/berth.config.js';
+import type { BerthConfig } from '#config';
+
 import { ProblemException } from '../problems/problem.js';
 
 const NOTHING_WRONG = '';

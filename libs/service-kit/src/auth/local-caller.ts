@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 
-import type { BerthConfig } from '../config/berth.config.js';
+import type { BerthConfig } from '#config';
+
 import { ProblemException } from '../problems/problem.js';
 import { isLoopback } from './safe-binding.js';
 

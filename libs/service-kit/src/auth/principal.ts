@@ -1,4 +1,4 @@
-import type { Role } from '../config/berth.config.js';
+import type { Role } from '#config';
 
 /** Who calls: the key, or without keys anybody on this machine. */
 export interface Principal {

@@ -1,9 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIPv4 } from 'node:net';
 
+import { parseNetwork } from '#config';
 import { canonicalAddress, rateAddress } from '#session-core';
-
-import { parseNetwork } from '../config/network.js';
 
 /** Where a request comes from, as far as that is certain. */
 export class RequestSources {

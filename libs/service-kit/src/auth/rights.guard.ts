@@ -1,7 +1,8 @@
 import { createParamDecorator, Injectable, SetMetadata, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 
-import type { Role } from '../config/berth.config.js';
+import type { Role } from '#config';
+
 import { ProblemException } from '../problems/problem.js';
 import type { Principal } from './principal.js';
 import { RIGHTS, rolesWith, type BoundKeys, type Right } from './rights.js';

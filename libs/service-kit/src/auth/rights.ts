@@ -1,4 +1,4 @@
-import type { Role } from '../config/berth.config.js';
+import type { Role } from '#config';
 
 /** What a key that is bound to nodes (`auth.keys.nodes`) gets of a call: all of it, what is of its nodes, or nothing. */
 export type BoundKeys = 'all' | 'their nodes' | 'nothing';

@@ -1,7 +1,6 @@
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
 
-import type { BerthConfig } from '../config/berth.config.js';
-import { ConfigError } from '../config/config.error.js';
+import { type BerthConfig, ConfigError } from '#config';
 
 const loopback = new BlockList();
 loopback.addSubnet('127.0.0.0', 8, 'ipv4');

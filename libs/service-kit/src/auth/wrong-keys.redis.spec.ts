@@ -3,11 +3,10 @@ import { Controller, Get, Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Redis } from 'ioredis';
 
+import { type BerthConfig, loadConfig } from '#config';
 import { eventually, startRedis, startRedisCluster, type RedisServer } from '#testing';
 
 import { createApp } from '../app/create-app.js';
-import type { BerthConfig } from '../config/berth.config.js';
-import { loadConfig } from '../config/load-config.js';
 import { createLogger } from '../logging/logger.js';
 import { newKey } from './authenticate.js';
 import { Needs } from './rights.guard.js';

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Cluster, Redis } from 'ioredis';
 
+import { loadConfig } from '#config';
 import { eventually, startRedis, type RedisServer } from '#testing';
 
-import { loadConfig } from '../config/load-config.js';
 import { connectRedis } from '../redis/connect-redis.js';
 import { closeRedis, whenReady } from '../redis/redis-lifecycle.js';
 import { memoryCheck } from './memory-check.js';

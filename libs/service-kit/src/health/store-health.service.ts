@@ -1,5 +1,6 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 
+import type { BerthConfig } from '#config';
 import {
   Probes,
   shardNumbers,
@@ -9,7 +10,6 @@ import {
   type TenantRef,
 } from '#session-core';
 
-import type { BerthConfig } from '../config/berth.config.js';
 import type { Logger } from '../logging/logger.js';
 import { pulseTimes } from '../pulse/pulse-times.js';
 import { TenantRegistryService } from '../tenants/tenant-registry.service.js';

@@ -1,6 +1,6 @@
 import type { SecureContextOptions, TlsOptions } from 'node:tls';
 
-import type { HttpTls } from '../config/berth.config.js';
+import type { HttpTls } from '#config';
 
 /** Sooner than a stop cuts off requests, so that who connects and says nothing does not hold it up. */
 const HANDSHAKE_TIMEOUT_MS = 5_000;

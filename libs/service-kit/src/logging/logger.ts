@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 
 import { pino, type DestinationStream, type Logger } from 'pino';
 
-import type { BerthConfig } from '../config/berth.config.js';
+import type { BerthConfig } from '#config';
 
 export type { Logger } from 'pino';
 

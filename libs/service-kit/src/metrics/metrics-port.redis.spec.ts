@@ -7,13 +7,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
+import { type BerthConfig, ConfigError, loadConfig } from '#config';
 import { freePort, startRedis, type RedisServer } from '#testing';
 
 import { createApp } from '../app/create-app.js';
 import { newKey } from '../auth/authenticate.js';
-import type { BerthConfig } from '../config/berth.config.js';
-import { ConfigError } from '../config/config.error.js';
-import { loadConfig } from '../config/load-config.js';
 import { createLogger } from '../logging/logger.js';
 import { MetricsPort } from './metrics-port.js';
 

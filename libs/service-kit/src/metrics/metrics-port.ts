@@ -1,12 +1,12 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { fastify, type FastifyInstance } from 'fastify';
 
+import { type BerthConfig, ConfigError } from '#config';
+
 import { BrokenHttp } from '../app/broken-http.js';
 import { portTaken } from '../app/port-holder.js';
 import { foreignCaller } from '../auth/local-caller.js';
 import { isLoopback } from '../auth/safe-binding.js';
-import type { BerthConfig } from '../config/berth.config.js';
-import { ConfigError } from '../config/config.error.js';
 import type { Logger } from '../logging/logger.js';
 import { ProblemException } from '../problems/problem.js';
 import { ProblemFilter } from '../problems/problem.filter.js';

@@ -1,6 +1,7 @@
 import { afterEach, expect, it, jest } from '@jest/globals';
 
-import { loadConfig } from '../config/load-config.js';
+import { loadConfig } from '#config';
+
 import { createLogger } from '../logging/logger.js';
 import { Metrics } from './metrics.service.js';
 

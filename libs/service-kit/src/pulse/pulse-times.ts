@@ -1,4 +1,4 @@
-import type { BerthConfig } from '../config/berth.config.js';
+import type { BerthConfig } from '#config';
 
 const LONGEST_INTERVAL_MS = 1_000;
 

@@ -1,8 +1,8 @@
 import type { OnApplicationBootstrap, OnModuleDestroy } from '@nestjs/common';
 
+import type { BerthConfig } from '#config';
 import { Pulses, type StoreClient, type TenantRef } from '#session-core';
 
-import type { BerthConfig } from '../config/berth.config.js';
 import type { Logger } from '../logging/logger.js';
 import type { TenantRegistryService } from '../tenants/tenant-registry.service.js';
 import { pulseTimes } from './pulse-times.js';

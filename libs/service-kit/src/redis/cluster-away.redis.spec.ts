@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 
+import { loadConfig } from '#config';
 import { SessionStore, StoreUnavailableError } from '#session-core';
 
-import { loadConfig } from '../config/load-config.js';
 import { closeRedis } from './redis-lifecycle.js';
 import { connectRedis } from './connect-redis.js';
 

@@ -3,9 +3,9 @@ import type { Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Cluster, type Redis } from 'ioredis';
 
+import { loadConfig } from '#config';
 import { eventually, startRedis, startRedisCluster, type RedisServer } from '#testing';
 
-import { loadConfig } from '../config/load-config.js';
 import { connectRedis, type RedisPurpose } from './connect-redis.js';
 import { closeRedis, whenReady } from './redis-lifecycle.js';
 

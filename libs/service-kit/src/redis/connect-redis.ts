@@ -2,7 +2,8 @@ import type { ConnectionOptions } from 'node:tls';
 
 import { Redis, type Cluster, type RedisOptions } from 'ioredis';
 
-import type { RedisConfig, RedisTls, SentinelAccess } from '../config/berth.config.js';
+import type { RedisConfig, RedisTls, SentinelAccess } from '#config';
+
 import { limitAnswers } from './answer-deadlines.js';
 import { batchWrites } from './batch-writes.js';
 import { DeadlineCluster, type ClusterSettings } from './deadline-cluster.js';

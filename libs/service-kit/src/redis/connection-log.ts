@@ -1,6 +1,6 @@
+import type { RedisConfig } from '#config';
 import { storeFaultOf } from '#session-core';
 
-import type { RedisConfig } from '../config/berth.config.js';
 import type { Logger } from '../logging/logger.js';
 
 export interface ConnectionLog {

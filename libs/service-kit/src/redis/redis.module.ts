@@ -1,7 +1,8 @@
 import { Global, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import type { Cluster, Redis } from 'ioredis';
 
-import type { BerthConfig } from '../config/berth.config.js';
+import type { BerthConfig } from '#config';
+
 import type { Logger } from '../logging/logger.js';
 import { CONFIG, LOGGER, REDIS } from '../tokens.js';
 import { connectRedis } from './connect-redis.js';

@@ -5,10 +5,9 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import type { Cluster, Redis } from 'ioredis';
 
+import { ConfigFiles, readConfig } from '#config';
 import { describeWith, eventually, freePort, makeAuthority, startRedis, type RedisServer } from '#testing';
 
-import { ConfigFiles } from '../config/config-files.js';
-import { readConfig } from '../config/load-config.js';
 import { createLogger } from '../logging/logger.js';
 import { ConfigReload } from '../reload/config-reload.service.js';
 import { connectRedis } from './connect-redis.js';

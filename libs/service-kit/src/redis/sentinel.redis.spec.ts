@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import type { Cluster, Redis } from 'ioredis';
 
+import { loadConfig } from '#config';
 import { storeFaultOf } from '#session-core';
 import {
   describeWith,
@@ -18,7 +19,6 @@ import {
   type RedisServer,
 } from '#testing';
 
-import { loadConfig } from '../config/load-config.js';
 import { createLogger } from '../logging/logger.js';
 import { connectRedis, type RedisPurpose } from './connect-redis.js';
 import { logConnection } from './connection-log.js';

@@ -1,14 +1,22 @@
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 
+import {
+  type BerthConfig,
+  ConfigError,
+  ConfigFiles,
+  type ConfigReading,
+  type ConfigSource,
+  type Digests,
+  changedSettings,
+  digestsNow,
+  isTakenOver,
+  readConfig,
+  takeOver,
+} from '#config';
+
 import { assertSafeBinding } from '../auth/safe-binding.js';
-import type { BerthConfig } from '../config/berth.config.js';
-import { ConfigFiles, digestsNow, type Digests } from '../config/config-files.js';
-import { ConfigError } from '../config/config.error.js';
-import { readConfig, type ConfigReading, type ConfigSource } from '../config/load-config.js';
 import type { Logger } from '../logging/logger.js';
 import { CONFIG, LOGGER } from '../tokens.js';
-import { changedSettings, isTakenOver } from './changed-settings.js';
-import { takeOver } from './take-over.js';
 
 /** A change is seen after this, and taken over when it is still the same at the next look: within 10 s on a busy machine, too. */
 const LOOK_EVERY_MS = 2_000;

@@ -4,14 +4,11 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
+import { type BerthConfig, ConfigFiles, changedSettings, isTakenOver, readConfig } from '#config';
 import { eventually } from '#testing';
 
 import { authenticate, isStillKnown, newKey } from '../auth/authenticate.js';
-import type { BerthConfig } from '../config/berth.config.js';
-import { ConfigFiles } from '../config/config-files.js';
-import { readConfig } from '../config/load-config.js';
 import { createLogger } from '../logging/logger.js';
-import { changedSettings, isTakenOver } from './changed-settings.js';
 import { ConfigReload } from './config-reload.service.js';
 
 let dir: string;

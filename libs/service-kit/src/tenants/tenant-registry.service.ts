@@ -2,6 +2,7 @@ import { setTimeout as elapsed } from 'node:timers/promises';
 
 import { Inject, Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 
+import type { BerthConfig, TenantConfig } from '#config';
 import {
   identityText,
   isSameIdentity,
@@ -12,7 +13,6 @@ import {
   type TenantOpening,
 } from '#session-core';
 
-import type { BerthConfig, TenantConfig } from '../config/berth.config.js';
 import { ReadinessChecks, type CheckResult } from '../health/readiness.js';
 import type { Logger } from '../logging/logger.js';
 import { CONFIG, LOGGER, REDIS } from '../tokens.js';

@@ -1,6 +1,7 @@
 import { Controller, Get, Param, Query } from '@nestjs/common';
 
-import { Caller, Needs, Operation, parseQuery, Tag, type Principal, type TenantConfig } from '#service-kit';
+import type { TenantConfig } from '#config';
+import { Caller, Needs, Operation, parseQuery, Tag, type Principal } from '#service-kit';
 import type { HistoryQuery } from '#session-history';
 
 import { Tenants } from '../../tenants.service.js';

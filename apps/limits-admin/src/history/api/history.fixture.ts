@@ -1,4 +1,4 @@
-import type { HistoryConfig } from '#service-kit';
+import type { HistoryConfig } from '#config';
 import { HistoryDatabase, historyEvent, type HistoryEvent } from '#session-history';
 
 import { type Admin, startAdmin, type AdminOptions } from '../../limits-admin.fixture.js';

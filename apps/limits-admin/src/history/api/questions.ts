@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 
-import { parseDurationMs, type Principal } from '#service-kit';
+import { parseDurationMs } from '#config';
+import type { Principal } from '#service-kit';
 import { InvalidInputError } from '#session-core';
 import type { HistoryFilter, HistoryQuery } from '#session-history';
 

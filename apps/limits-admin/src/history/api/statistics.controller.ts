@@ -1,6 +1,7 @@
 import { Controller, Get, Query } from '@nestjs/common';
 
-import { Caller, Needs, Operation, parseQuery, rfc3339, Tag, type Principal, type TenantConfig } from '#service-kit';
+import type { TenantConfig } from '#config';
+import { Caller, Needs, Operation, parseQuery, rfc3339, Tag, type Principal } from '#service-kit';
 import { InvalidInputError } from '#session-core';
 import type { PeakOf } from '#session-history';
 

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 
-import { policyFor, type TenantConfig } from '#service-kit';
+import { policyFor, type TenantConfig } from '#config';
 import { Books } from '#session-core';
 
 import { Clock } from '../../clock.js';

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 
-import type { BerthConfig } from '#service-kit';
+import type { BerthConfig } from '#config';
 import { HistoryDatabase, type HistoryEvent } from '#session-history';
 import { startRedis, type RedisServer } from '#testing';
 

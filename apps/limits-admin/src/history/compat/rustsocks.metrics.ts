@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Counter, Histogram } from 'prom-client';
 
-import { CONFIG, Metrics, type BerthConfig } from '#service-kit';
+import type { BerthConfig } from '#config';
+import { CONFIG, Metrics } from '#service-kit';
 import { Books } from '#session-core';
 import type { RowChange } from '#session-history';
 

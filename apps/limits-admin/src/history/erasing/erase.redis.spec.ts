@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 
-import type { HistoryConfig } from '#service-kit';
+import type { HistoryConfig } from '#config';
 import { DeadLettersStore, historyKeys, inboxKeys, shardKeys } from '#session-core';
 import { eventually, startPostgres, startRedis, type PostgresServer, type RedisServer } from '#testing';
 

@@ -2,16 +2,8 @@ import { setTimeout as elapsed } from 'node:timers/promises';
 
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 
-import {
-  CONFIG,
-  LOGGER,
-  ProblemException,
-  REDIS,
-  type BerthConfig,
-  type Logger,
-  type Principal,
-  type TenantConfig,
-} from '#service-kit';
+import type { BerthConfig, TenantConfig } from '#config';
+import { CONFIG, LOGGER, ProblemException, REDIS, type Logger, type Principal } from '#service-kit';
 import { Books, inboxKeys, outboxOf, Traces, type StoreClient } from '#session-core';
 import type { Erased, Erasure } from '#session-history';
 

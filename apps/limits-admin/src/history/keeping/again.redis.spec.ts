@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 
-import { loadConfig } from '#service-kit';
+import { loadConfig } from '#config';
 import { historyKeys, shardKeys } from '#session-core';
 import { eventually, startRedis, type RedisServer } from '#testing';
 

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 
-import { loadConfig } from '#service-kit';
+import { loadConfig } from '#config';
 import { historyAddress, HistoryDatabase, type HistoryAddress } from '#session-history';
 
 import { backUp, check, restore, type Say } from './history-keeping.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 
-import { loadConfig } from '#service-kit';
+import { loadConfig } from '#config';
 import { historyAddress, HistoryDatabase } from '#session-history';
 import { eventually, freePort, startPostgres, startRedis, type RedisServer } from '#testing';
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import Libsql from 'libsql';
 
-import type { HistoryConfig } from '#service-kit';
+import type { HistoryConfig } from '#config';
 import { HistoryDatabase } from '#session-history';
 import { eventually, startRedis, type RedisServer } from '#testing';
 

@@ -2,7 +2,8 @@ import { setTimeout as elapsed } from 'node:timers/promises';
 
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 
-import { LOGGER, type EndsFirst, type HistoryConfig, type Logger } from '#service-kit';
+import type { HistoryConfig } from '#config';
+import { LOGGER, type EndsFirst, type Logger } from '#service-kit';
 
 import { Clock } from '../../clock.js';
 import { History } from '../history.service.js';

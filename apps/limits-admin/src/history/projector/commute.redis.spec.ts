@@ -7,7 +7,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import fc from 'fast-check';
 import type { Redis } from 'ioredis';
 
-import { createLogger, loadConfig } from '#service-kit';
+import { loadConfig } from '#config';
+import { createLogger } from '#service-kit';
 import { historyKeys, SessionStore, shardKeys } from '#session-core';
 import type { SessionRow } from '#session-history';
 import { booksOfTenants, EventInbox, openStores } from '#session-wire';

@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Redis } from 'ioredis';
 
-import { createLogger, loadConfig } from '#service-kit';
+import { loadConfig } from '#config';
+import { createLogger } from '#service-kit';
 import { Books } from '#session-core';
 import { eventually, startRedis, type RedisServer } from '#testing';
 

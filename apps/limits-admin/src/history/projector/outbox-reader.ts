@@ -1,5 +1,6 @@
 import { StreamsServer, type EntryResult, type StreamEntry, type StreamsObserver } from '#event-streams';
-import { connectRedis, type HistoryConfig, type RedisConfig } from '#service-kit';
+import type { HistoryConfig, RedisConfig } from '#config';
+import { connectRedis } from '#service-kit';
 import { deadLetterTenant, historyKeys, inboxKeys, InvalidInputError } from '#session-core';
 import { historyEvent, type HistoryEvent } from '#session-history';
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
 
-import type { HistoryConfig } from '#service-kit';
+import type { HistoryConfig } from '#config';
 import { Audits, historyKeys, inboxKeys, shardKeys } from '#session-core';
 import { eventually, startRedis, type RedisServer } from '#testing';
 

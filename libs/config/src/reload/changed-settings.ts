@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 
-import { fileSchema, type FileSettings } from '../config/schema/file.schema.js';
+import { fileSchema, type FileSettings } from '../schema/file.schema.js';
 
 /**
  * What a process takes over while it runs, by key. `identity.anonymous` and those of the guide's block are limits; PEM files are read for

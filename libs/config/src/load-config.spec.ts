@@ -4,7 +4,6 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
-import { assertSafeBinding } from '../auth/safe-binding.js';
 import { policyFor, type TenantConfig } from './berth.config.js';
 import type { Environment } from './environment.config.js';
 import { loadConfig } from './load-config.js';
@@ -248,20 +247,4 @@ describe('tenants', () => {
     expect(policy('ssh', 'ssh').idleMs).toBe(300_000);
     expect(policy('default', 'ssh').idleMs).toBe(3_600_000);
   });
-});
-
-describe('the address that is served', () => {
-  const key = `auth: { keys: [{ id: a, hash: "sha256:${'0'.repeat(64)}", role: admin }] }`;
-
-  it.each(['127.0.0.1', '127.9.9.9', '::1', '[::1]', 'localhost'])('%s needs no keys', (host) => {
-    expect(() => assertSafeBinding(load('', { BERTH_HOST: host }))).not.toThrow();
-  });
-
-  it.each(['0.0.0.0', '::', '192.0.2.1', 'berth.example', '127.0.0.1.example', '128.0.0.1'])(
-    '%s needs keys',
-    (host) => {
-      expect(() => assertSafeBinding(load('', { BERTH_HOST: host }))).toThrow(/auth\.keys is empty/);
-      expect(() => assertSafeBinding(load(key, { BERTH_HOST: host }))).not.toThrow();
-    },
-  );
 });

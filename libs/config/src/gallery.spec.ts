@@ -6,7 +6,7 @@ import { describe, expect, it } from '@jest/globals';
 import { ConfigError } from './config.error.js';
 import { loadConfig } from './load-config.js';
 
-const GALLERY = join(import.meta.dirname, '../../../../test/config');
+const GALLERY = join(import.meta.dirname, '../test/gallery');
 const files = readdirSync(GALLERY).filter((name) => /^(bad|good)-/.test(name));
 
 /** `# env: NAME=value` sets a variable; `#! line` is a line of the message that has to come, in order. */

@@ -9,7 +9,7 @@ import { isSecret, settingEntries } from './setting-paths.js';
 
 describe('the reference of the configuration', () => {
   it('is up to date; `npm run build && node scripts/config-reference.mjs` writes it', () => {
-    const committed = readFileSync(join(import.meta.dirname, '../../../../docs/configuration.md'), 'utf8');
+    const committed = readFileSync(join(import.meta.dirname, '../../../docs/configuration.md'), 'utf8');
     expect(committed).toBe(configReference());
   });
 

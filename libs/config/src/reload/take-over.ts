@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 import { isSameIdentity } from '#session-core';
 
-import type { BerthConfig, HttpTls, RedisTls, TenantConfig } from '../config/berth.config.js';
+import type { BerthConfig, HttpTls, RedisTls, TenantConfig } from '../berth.config.js';
 
 /**
  * Puts into `config`, which every part of the process holds, what may change while it runs: limits, session policies, keys, the level of the
