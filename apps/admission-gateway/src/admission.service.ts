@@ -2,16 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 
-import {
-  assertMaySpeakForNode,
-  assertMaySpeakForSession,
-  LOGGER,
-  logSessionCreated,
-  logTerminatedOldest,
-  peerOf,
-  type Logger,
-  type Principal,
-} from '#service-kit';
+import { assertMaySpeakForNode, assertMaySpeakForSession, LOGGER, type Logger, type Principal } from '#service-kit';
 import {
   StoreUnavailableError,
   type AdmissionRequest,
@@ -21,6 +12,7 @@ import {
   type OwnedDecision,
   type Rejected,
 } from '#session-core';
+import { logSessionCreated, logTerminatedOldest, peerOf } from '#session-wire';
 
 import { assertMayAskFor } from './emergency.js';
 import { GatewayMetrics } from './gateway.metrics.js';

@@ -1,6 +1,7 @@
 import type { BerthConfig } from '#config';
-import { logLimitExceeded, type Logger, type ProblemCode } from '#service-kit';
+import type { Logger, ProblemCode } from '#service-kit';
 import { LIMIT_SCOPES, type LimitScope, type LimitState, type Rejected } from '#session-core';
+import { logLimitExceeded } from '#session-wire';
 
 /** How a refusal is told: by its code, and by the entry of the section `sip` that says what the SIP caller hears. */
 export interface Refusal {

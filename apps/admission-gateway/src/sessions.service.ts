@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { assertMaySpeakForSession, LOGGER, logSessionRemoved, peerOf, type Logger, type Principal } from '#service-kit';
+import { assertMaySpeakForSession, LOGGER, type Logger, type Principal } from '#service-kit';
 import type { EndOutcome, EndRequest, FoundSession, SessionOutcome, SessionRef, TrafficTotals } from '#session-core';
+import { logSessionRemoved, peerOf } from '#session-wire';
 
 import { GatewayMetrics } from './gateway.metrics.js';
 import { TenantsRepository } from './tenants.repository.js';

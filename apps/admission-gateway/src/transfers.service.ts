@@ -1,17 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import {
-  assertMaySpeakForNode,
-  assertMaySpeakForSession,
-  LOGGER,
-  logSessionAuthenticated,
-  logSessionTransferred,
-  logTerminatedOldest,
-  peerOf,
-  type Logger,
-  type Principal,
-} from '#service-kit';
-import type { SessionRef, Transferred, TransferOutcome, TransferTarget } from '#session-core';
+import { assertMaySpeakForNode, assertMaySpeakForSession, LOGGER, type Logger, type Principal } from '#service-kit';
+import type { SessionRef, TransferOutcome, Transferred, TransferTarget } from '#session-core';
+import { logSessionAuthenticated, logSessionTransferred, logTerminatedOldest, peerOf } from '#session-wire';
 
 import { GatewayMetrics } from './gateway.metrics.js';
 import { isOvershot, logRefusal, refusalOf } from './refusal.js';

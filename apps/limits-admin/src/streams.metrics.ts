@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { groupLag, type GroupLag } from '#event-streams';
 import type { BerthConfig } from '#config';
+import { groupLag, type GroupLag } from '#event-streams';
 import { CONFIG, Metrics, REDIS } from '#service-kit';
 import { historyKeys, INBOX_STREAMS, inboxKeys, outboxOf, type StoreClient } from '#session-core';
 

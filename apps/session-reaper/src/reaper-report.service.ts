@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { LOGGER, logIdleSessionTerminated, logSessionRemoved, peerOf, type Logger } from '#service-kit';
+import { LOGGER, type Logger } from '#service-kit';
 import { StoreUnavailableError, type AuditFindings, type EndedSession, type Sweep } from '#session-core';
+import { logIdleSessionTerminated, logSessionRemoved, peerOf } from '#session-wire';
 
 import { ReaperMetrics, type PassTrigger } from './reaper.metrics.js';
 

@@ -25,29 +25,7 @@ export {
 } from './health/readiness.js';
 export { RedisMemory } from './health/redis-memory.js';
 export { StoreHealth } from './health/store-health.service.js';
-export {
-  rfc3339,
-  rfc3339OrNull,
-  sessionView,
-  unreadableView,
-  type SessionView,
-  type UnreadableView,
-} from './http/session.view.js';
 export { ifUndelivered } from './http/undelivered.js';
-export {
-  logIdleSessionTerminated,
-  logLimitExceeded,
-  logSessionAuthenticated,
-  logSessionCreated,
-  logSessionKilled,
-  logSessionRemoved,
-  logSessionTransferred,
-  logTerminatedOldest,
-  peerOf,
-  type LimitExceededEvent,
-  type SessionEvent,
-  type TerminatedOldestEvent,
-} from './logging/events.js';
 export { createLogger, type Logger } from './logging/logger.js';
 export { NestLogger } from './logging/nest-logger.js';
 export { Metrics } from './metrics/metrics.service.js';

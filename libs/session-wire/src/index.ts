@@ -5,6 +5,28 @@ export type { RawEvent } from './event-fields.js';
 export { EVENT_TYPES } from './events.schema.js';
 export * from './fields.schema.js';
 export { heartbeatBody, nodeName, snapshotBody, type HeartbeatBody, type SnapshotBody } from './nodes.schema.js';
+export {
+  logIdleSessionTerminated,
+  logLimitExceeded,
+  logSessionAuthenticated,
+  logSessionCreated,
+  logSessionKilled,
+  logSessionRemoved,
+  logSessionTransferred,
+  logTerminatedOldest,
+  peerOf,
+  type LimitExceededEvent,
+  type SessionEvent,
+  type TerminatedOldestEvent,
+} from './session-log.js';
+export {
+  rfc3339,
+  rfc3339OrNull,
+  sessionView,
+  unreadableView,
+  type SessionView,
+  type UnreadableView,
+} from './session.view.js';
 export * from './sessions.schema.js';
 export { snapshotPart } from './snapshot.mapper.js';
 export { openStores, type Stores, type StoresOptions } from './stores.js';

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 
 import { loadConfig, policyFor } from '#config';
 import { NodesStore, SessionStore, SnapshotsStore } from '#session-core';
-import { describeWith, startRedis, type RedisServer, inForm } from '#testing';
+import { describeWith, inForm, startRedis, type RedisServer } from '#testing';
 
 import { admissionRequest } from '../src/admission.mapper.js';
 import { EventInbox } from '../src/event-inbox.js';

@@ -1,15 +1,7 @@
 import type { BerthConfig } from '#config';
-import {
-  mayReadOf,
-  ProblemException,
-  PROBLEMS,
-  problemType,
-  rfc3339,
-  sessionView,
-  type Principal,
-  type ProblemCode,
-} from '#service-kit';
+import { mayReadOf, ProblemException, PROBLEMS, problemType, type Principal, type ProblemCode } from '#service-kit';
 import type { Admitted, Decision, LimitState, Rejected } from '#session-core';
+import { rfc3339, sessionView } from '#session-wire';
 
 import { refusalOf } from '../refusal.js';
 

@@ -10,11 +10,8 @@ import {
   Operation,
   parseBody,
   parseQuery,
-  rfc3339OrNull,
-  sessionView,
   Tag,
   unknownFields,
-  unreadableView,
   type Principal,
 } from '#service-kit';
 import type { Decision, SessionRef } from '#session-core';
@@ -27,6 +24,9 @@ import {
   endBody,
   endQuery,
   hintQuery,
+  rfc3339OrNull,
+  sessionView,
+  unreadableView,
   type EndBody,
 } from '#session-wire';
 

@@ -8,12 +8,11 @@ import {
   Operation,
   parseBody,
   parseQuery,
-  sessionView,
   Tag,
   unknownFields,
   type Principal,
 } from '#service-kit';
-import { hintQuery } from '#session-wire';
+import { hintQuery, sessionView } from '#session-wire';
 
 import { TenantsRepository } from '../tenants.repository.js';
 import { TransfersService } from '../transfers.service.js';

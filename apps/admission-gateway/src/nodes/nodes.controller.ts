@@ -9,12 +9,11 @@ import {
   Operation,
   parseBody,
   parseQuery,
-  rfc3339,
   Tag,
   unknownFields,
   type Principal,
 } from '#service-kit';
-import { heartbeatBody, snapshotBody } from '#session-wire';
+import { heartbeatBody, rfc3339, snapshotBody } from '#session-wire';
 
 import { warningsOf } from '../http/warnings.js';
 import { NODES } from './nodes.operations.js';

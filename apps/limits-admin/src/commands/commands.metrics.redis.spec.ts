@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 
-import { CommandsStore } from '#session-core';
 import { loadConfig } from '#config';
+import { CommandsStore } from '#session-core';
 import { eventually, startRedis, type RedisServer } from '#testing';
 
 import { Fleet, startAdmin, type Admin } from '../limits-admin.fixture.js';

@@ -7,12 +7,12 @@ import {
   Operation,
   parseQuery,
   ProblemException,
-  rfc3339,
   Tag,
   type Logger,
   type Principal,
 } from '#service-kit';
 import { DeadLettersStore, type DeadLetter } from '#session-core';
+import { rfc3339 } from '#session-wire';
 
 import { DEAD_LETTERS } from './dead-letters.operations.js';
 import { deadLettersQuery } from './dead-letters.schema.js';

@@ -1,6 +1,7 @@
 import { Body, Controller, Delete, Get, Param, Post, Put, Query } from '@nestjs/common';
 
-import { Caller, Needs, Operation, parseBody, parseQuery, rfc3339, Tag, type Principal } from '#service-kit';
+import { Caller, Needs, Operation, parseBody, parseQuery, Tag, type Principal } from '#service-kit';
+import { rfc3339 } from '#session-wire';
 
 import { changeBody, temporaryLimitBody } from '../limits/fields.schema.js';
 import { groupLimit } from '../limits/in-force.js';

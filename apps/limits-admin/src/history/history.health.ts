@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { groupBehindMs } from '#event-streams';
 import type { BerthConfig } from '#config';
+import { groupBehindMs } from '#event-streams';
 import { CONFIG, Metrics, ReadinessChecks, REDIS, type CheckResult } from '#service-kit';
 import { historyKeys, OUTBOX_BOUNDS, outboxOf, type OutboxStream, type StoreClient } from '#session-core';
 

@@ -1,16 +1,7 @@
 import { Body, Controller, Delete, Get, Param, Post, Put, Query } from '@nestjs/common';
 
-import {
-  Caller,
-  Needs,
-  Operation,
-  parseBody,
-  parseQuery,
-  ProblemException,
-  rfc3339,
-  Tag,
-  type Principal,
-} from '#service-kit';
+import { Caller, Needs, Operation, parseBody, parseQuery, ProblemException, Tag, type Principal } from '#service-kit';
+import { rfc3339 } from '#session-wire';
 
 import { Tenants } from '../tenants.service.js';
 import { changeBody, temporaryLimitBody } from './fields.schema.js';

@@ -1,4 +1,3 @@
-import { rfc3339 } from '#service-kit';
 import {
   type EffectiveLimits,
   type LimitKey,
@@ -9,6 +8,7 @@ import {
   type Reserve,
   type TemporaryLimit,
 } from '#session-core';
+import { rfc3339 } from '#session-wire';
 
 import { without } from './layer.js';
 import type { CurrentLimits } from './limits.service.js';

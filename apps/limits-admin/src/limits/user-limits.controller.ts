@@ -1,6 +1,7 @@
 import { Body, Controller, Delete, Param, Post, Put } from '@nestjs/common';
 
-import { Caller, Needs, Operation, parseBody, rfc3339, Tag, type Principal } from '#service-kit';
+import { Caller, Needs, Operation, parseBody, Tag, type Principal } from '#service-kit';
+import { rfc3339 } from '#session-wire';
 
 import { Tenants } from '../tenants.service.js';
 import { changeBody, temporaryLimitBody } from './fields.schema.js';

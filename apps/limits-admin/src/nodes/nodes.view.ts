@@ -1,5 +1,5 @@
-import { rfc3339, rfc3339OrNull } from '#service-kit';
 import type { Fuse, NodeView, SnapshotProgress } from '#session-core';
+import { rfc3339, rfc3339OrNull } from '#session-wire';
 
 /** A node as the API shows it: `sessions` by the books, `claimedSessions` by its own count; and how far its newest snapshot has come. */
 export function nodeView(

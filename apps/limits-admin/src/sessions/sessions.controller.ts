@@ -8,12 +8,11 @@ import {
   parseBody,
   parseQuery,
   ProblemException,
-  sessionView,
   Tag,
-  unreadableView,
   type Principal,
 } from '#service-kit';
 import { Books, InvalidInputError } from '#session-core';
+import { sessionView, unreadableView } from '#session-wire';
 
 import { Tenants } from '../tenants.service.js';
 import { SESSIONS } from './sessions.operations.js';

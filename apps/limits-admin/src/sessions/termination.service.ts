@@ -1,15 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import {
-  assertMaySpeakForSession,
-  LOGGER,
-  logSessionKilled,
-  mayReadOf,
-  Metrics,
-  peerOf,
-  type Logger,
-  type Principal,
-} from '#service-kit';
+import { assertMaySpeakForSession, LOGGER, mayReadOf, Metrics, type Logger, type Principal } from '#service-kit';
 import {
   Books,
   SessionStore,
@@ -21,6 +12,7 @@ import {
   type SessionRef,
   type TenantRef,
 } from '#session-core';
+import { logSessionKilled, peerOf } from '#session-wire';
 
 /** Ended side by side; each is one script of its own, so that no other call waits for more than one. */
 const BATCH = 100;

@@ -3,9 +3,9 @@ import { request, type Server } from 'node:http';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { Redis } from 'ioredis';
 
+import { loadConfig } from '#config';
 import { freePort, eventually, startRedis, type RedisServer } from '#testing';
 
-import { loadConfig } from '#config';
 import { Admin, DEFAULT_TENANT, Fleet, startAdmin } from '../limits-admin.fixture.js';
 import { Replay } from './simulate.js';
 

@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 
 import type { TenantConfig } from '#config';
-import { rfc3339, sessionView, unreadableView, type SessionView, type UnreadableView } from '#service-kit';
 import { Books, type LimitState, type UserCount } from '#session-core';
+import { rfc3339, sessionView, unreadableView, type SessionView, type UnreadableView } from '#session-wire';
 
 import { pageInTurns } from '../in-turns.js';
 import { userLimit } from '../limits/in-force.js';

@@ -2,8 +2,8 @@ import { setTimeout as elapsed } from 'node:timers/promises';
 
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 
-import { StreamsServer, trimStream, type EntryResult, type StreamEntry, type StreamsObserver } from '#event-streams';
 import type { BerthConfig } from '#config';
+import { StreamsServer, trimStream, type EntryResult, type StreamEntry, type StreamsObserver } from '#event-streams';
 import { CONFIG, connectRedis, LOGGER, problemOf, PROBLEMS, REDIS, type EndsFirst, type Logger } from '#service-kit';
 import {
   BerthError,

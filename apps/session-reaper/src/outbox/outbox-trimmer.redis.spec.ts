@@ -3,8 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Redis } from 'ioredis';
 
-import { StreamsServer } from '#event-streams';
 import { loadConfig } from '#config';
+import { StreamsServer } from '#event-streams';
 import { createLogger, RedisMemory } from '#service-kit';
 import { historyKeys, shardKeys } from '#session-core';
 import { eventually, startRedis, type RedisServer } from '#testing';

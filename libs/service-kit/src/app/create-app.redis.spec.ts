@@ -6,7 +6,7 @@ import { Body, Controller, Delete, Get, HttpCode, Inject, Module, Param, Post } 
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { z } from 'zod';
 
-import { type BerthConfig, loadConfig } from '#config';
+import { loadConfig, type BerthConfig } from '#config';
 import { asStoreError } from '#session-core';
 import { startRedis, type RedisServer } from '#testing';
 

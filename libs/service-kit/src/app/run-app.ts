@@ -1,7 +1,7 @@
 import type { Type } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
-import { type BerthConfig, ConfigError, ConfigFiles, readConfig } from '#config';
+import { ConfigError, ConfigFiles, readConfig, type BerthConfig } from '#config';
 
 import { assertSafeBinding } from '../auth/safe-binding.js';
 import { ConfigReload } from '../reload/config-reload.service.js';

@@ -1,6 +1,6 @@
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
 
-import { type BerthConfig, ConfigError } from '#config';
+import { ConfigError, type BerthConfig } from '#config';
 
 const loopback = new BlockList();
 loopback.addSubnet('127.0.0.0', 8, 'ipv4');

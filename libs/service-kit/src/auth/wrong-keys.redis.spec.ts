@@ -3,7 +3,7 @@ import { Controller, Get, Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Redis } from 'ioredis';
 
-import { type BerthConfig, loadConfig } from '#config';
+import { loadConfig, type BerthConfig } from '#config';
 import { eventually, startRedis, startRedisCluster, type RedisServer } from '#testing';
 
 import { createApp } from '../app/create-app.js';

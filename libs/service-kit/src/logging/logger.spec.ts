@@ -1,6 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { logLimitExceeded, logSessionCreated, logTerminatedOldest, peerOf } from './events.js';
 import { createLogger, withoutCredentials } from './logger.js';
 import { NestLogger } from './nest-logger.js';
 
@@ -14,56 +13,18 @@ function logTo(lines: Line[], logging: Parameters<typeof createLogger>[0]['loggi
 }
 
 describe('the log', () => {
-  it('has one line an event: time, level as a word, message, fields', () => {
+  it('has one line an event: time, level as a word, app, message, fields', () => {
     const lines: Line[] = [];
-    logLimitExceeded(logTo(lines, PLAIN), {
-      username: 'alice',
-      currentSessions: 5,
-      maxSessions: 5,
-      action: 'reject',
-      callId: 'abc123',
-      scope: 'user',
-      key: 'alice',
-    });
+    logTo(lines, PLAIN).warn({ shard: 3 }, 'Shard is away');
     expect(lines).toEqual([
       {
         timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
-        level: 'info',
+        level: 'warn',
         app: 'test',
-        message: 'Session limit exceeded',
-        username: 'alice',
-        current_sessions: 5,
-        max_sessions: 5,
-        action: 'reject',
-        call_id: 'abc123',
-        scope: 'user',
+        message: 'Shard is away',
+        shard: 3,
       },
     ]);
-  });
-
-  it('uses the words that dashboards match on', () => {
-    const lines: Line[] = [];
-    const logger = logTo(lines, PLAIN);
-    logSessionCreated(logger, {
-      sessionId: 's',
-      user: 'alice',
-      peer: peerOf({ sourceIp: '192.0.2.1', sourcePort: 5060 }),
-    });
-    logTerminatedOldest(logger, { username: 'bob', terminatedSession: 'old', newCallId: 'new' });
-    expect(lines).toMatchObject([
-      { message: 'Session created', session_id: 's', user: 'alice', peer: '192.0.2.1:5060' },
-      {
-        message: 'Terminated oldest session for new call',
-        username: 'bob',
-        terminated_session: 'old',
-        new_call_id: 'new',
-      },
-    ]);
-  });
-
-  it('writes addresses of IPv6 in brackets', () => {
-    expect(peerOf({ sourceIp: '2001:db8::1', sourcePort: 5060 })).toBe('[2001:db8::1]:5060');
-    expect(peerOf({ sourceIp: null, sourcePort: null })).toBeNull();
   });
 
   it('hides user names behind keyed hashes, the same for the same user and key', () => {

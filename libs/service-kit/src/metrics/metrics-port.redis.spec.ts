@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
-import { type BerthConfig, ConfigError, loadConfig } from '#config';
+import { ConfigError, loadConfig, type BerthConfig } from '#config';
 import { freePort, startRedis, type RedisServer } from '#testing';
 
 import { createApp } from '../app/create-app.js';

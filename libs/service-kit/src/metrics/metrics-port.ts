@@ -1,7 +1,7 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { fastify, type FastifyInstance } from 'fastify';
 
-import { type BerthConfig, ConfigError } from '#config';
+import { ConfigError, type BerthConfig } from '#config';
 
 import { BrokenHttp } from '../app/broken-http.js';
 import { portTaken } from '../app/port-holder.js';

@@ -1,17 +1,17 @@
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 
 import {
-  type BerthConfig,
+  changedSettings,
   ConfigError,
   ConfigFiles,
-  type ConfigReading,
-  type ConfigSource,
-  type Digests,
-  changedSettings,
   digestsNow,
   isTakenOver,
   readConfig,
   takeOver,
+  type BerthConfig,
+  type ConfigReading,
+  type ConfigSource,
+  type Digests,
 } from '#config';
 
 import { assertSafeBinding } from '../auth/safe-binding.js';

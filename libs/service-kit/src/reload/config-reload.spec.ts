@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
-import { type BerthConfig, ConfigFiles, changedSettings, isTakenOver, readConfig } from '#config';
+import { changedSettings, ConfigFiles, isTakenOver, readConfig, type BerthConfig } from '#config';
 import { eventually } from '#testing';
 
 import { authenticate, isStillKnown, newKey } from '../auth/authenticate.js';

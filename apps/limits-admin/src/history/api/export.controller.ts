@@ -10,11 +10,11 @@ import {
   Needs,
   Operation,
   parseQuery,
-  rfc3339,
   Tag,
   type Logger,
   type Principal,
 } from '#service-kit';
+import { rfc3339 } from '#session-wire';
 
 import { Tenants } from '../../tenants.service.js';
 import { History } from '../history.service.js';

@@ -1,6 +1,6 @@
-import { rfc3339 } from '#service-kit';
-import type { Gap, HistoryPage, SessionRow, Violation, ViolationPage } from '#session-history';
 import { LIMIT_SCOPES } from '#session-core';
+import type { Gap, HistoryPage, SessionRow, Violation, ViolationPage } from '#session-history';
+import { rfc3339 } from '#session-wire';
 
 /** A row of history as JSON has it. */
 export function rowView(row: SessionRow) {

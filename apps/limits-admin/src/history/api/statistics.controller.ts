@@ -1,9 +1,10 @@
 import { Controller, Get, Query } from '@nestjs/common';
 
 import type { TenantConfig } from '#config';
-import { Caller, Needs, Operation, parseQuery, rfc3339, Tag, type Principal } from '#service-kit';
+import { Caller, Needs, Operation, parseQuery, Tag, type Principal } from '#service-kit';
 import { InvalidInputError } from '#session-core';
 import type { PeakOf } from '#session-history';
+import { rfc3339 } from '#session-wire';
 
 import { Tenants } from '../../tenants.service.js';
 import { History } from '../history.service.js';

@@ -1,5 +1,5 @@
-import { StreamsServer, type EntryResult, type StreamEntry, type StreamsObserver } from '#event-streams';
 import type { HistoryConfig, RedisConfig } from '#config';
+import { StreamsServer, type EntryResult, type StreamEntry, type StreamsObserver } from '#event-streams';
 import { connectRedis } from '#service-kit';
 import { deadLetterTenant, historyKeys, inboxKeys, InvalidInputError } from '#session-core';
 import { historyEvent, type HistoryEvent } from '#session-history';

@@ -3,8 +3,8 @@ import { setTimeout as elapsed } from 'node:timers/promises';
 
 import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 
-import type { StreamsObserver, StreamsServer } from '#event-streams';
 import type { BerthConfig } from '#config';
+import type { StreamsObserver, StreamsServer } from '#event-streams';
 import { CONFIG, LOGGER, REDIS, TenantRegistryService, type EndsFirst, type Logger } from '#service-kit';
 import { Books, historyKeys, Lease, outboxOf, StoreUnavailableError, type StoreClient } from '#session-core';
 

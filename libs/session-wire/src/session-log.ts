@@ -1,6 +1,5 @@
+import type { Logger } from '#service-kit';
 import type { LimitAction, LimitScope } from '#session-core';
-
-import type { Logger } from './logger.js';
 
 /** What a line about a session names. `peer` is the source as `address:port`, or null. */
 export interface SessionEvent {
