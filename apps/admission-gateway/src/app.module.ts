@@ -1,9 +1,17 @@
 import { Module } from '@nestjs/common';
 
 import type { BerthConfig } from '#config';
-import { ApiModule, CONFIG, LOGGER, PulseService, REDIS, TenantRegistryService, type Logger } from '#service-kit';
+import {
+  ApiModule,
+  CONFIG,
+  LOGGER,
+  PulseService,
+  REDIS,
+  StoresModule,
+  TenantRegistryService,
+  type Logger,
+} from '#service-kit';
 import type { StoreClient } from '#session-core';
-import { StoresModule } from '#session-wire';
 
 import { AdmissionService } from './admission.service.js';
 import { CommandsModule } from './commands/commands.module.js';

@@ -11,9 +11,9 @@ import {
   TenantRegistryService,
   type CheckResult,
   type Logger,
+  type TenantBooks,
 } from '#service-kit';
 import { effectiveLimits, limitProblems, type LimitsLayer } from '#session-core';
-import type { TenantBooks } from '#session-wire';
 
 import { TenantsRepository } from './tenants.repository.js';
 

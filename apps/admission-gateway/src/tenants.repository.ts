@@ -1,9 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 
 import type { BerthConfig } from '#config';
-import { CONFIG, TenantRegistryService } from '#service-kit';
+import { booksOfTenants, CONFIG, TenantRegistryService, type TenantBooks } from '#service-kit';
 import { NodesStore, SessionStore, SnapshotsStore } from '#session-core';
-import { booksOfTenants, type TenantBooks } from '#session-wire';
 
 /** The configured tenants. A caller's tenant is one of them: authentication refuses every other. */
 @Injectable()

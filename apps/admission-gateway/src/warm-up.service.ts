@@ -13,9 +13,9 @@ import {
   type CheckResult,
   type Logger,
   type Principal,
+  type TenantBooks,
 } from '#service-kit';
 import { shardNumbers, shardOf } from '#session-core';
-import type { TenantBooks } from '#session-wire';
 
 import { SessionsController } from './http/sessions.controller.js';
 import { LimitsPublisherService } from './limits-publisher.service.js';

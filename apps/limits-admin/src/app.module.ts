@@ -1,9 +1,8 @@
 import { Module } from '@nestjs/common';
 
 import type { BerthConfig } from '#config';
-import { ApiModule, CONFIG, REDIS } from '#service-kit';
+import { ApiModule, CONFIG, REDIS, StoresModule } from '#service-kit';
 import { Audits, Books, DeadLettersStore, Traces, type StoreClient } from '#session-core';
-import { StoresModule } from '#session-wire';
 
 import { AdminMetrics } from './admin.metrics.js';
 import { Clock } from './clock.js';

@@ -1,9 +1,17 @@
 import { Module } from '@nestjs/common';
 
 import type { BerthConfig } from '#config';
-import { CONFIG, LOGGER, PulseService, REDIS, RedisMemory, TenantRegistryService, type Logger } from '#service-kit';
+import {
+  CONFIG,
+  LOGGER,
+  PulseService,
+  REDIS,
+  RedisMemory,
+  StoresModule,
+  TenantRegistryService,
+  type Logger,
+} from '#service-kit';
 import { OUTBOX_BOUNDS, type StoreClient } from '#session-core';
-import { StoresModule } from '#session-wire';
 
 import { AuditService } from './audit.service.js';
 import { CommandsModule } from './commands/commands.module.js';

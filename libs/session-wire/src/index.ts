@@ -1,8 +1,14 @@
 export { admissionRequest, admissionWarnings } from './admission.mapper.js';
 export * from './answers.schema.js';
-export { EventInbox, type Arrival, type EventResult } from './event-inbox.js';
-export type { RawEvent } from './event-fields.js';
-export { EVENT_TYPES } from './events.schema.js';
+export { typedFields, type RawEvent } from './event-fields.js';
+export {
+  EVENT_SCHEMAS,
+  EVENT_TYPES,
+  isEventType,
+  isFromTheFuture,
+  type EventOf,
+  type EventType,
+} from './events.schema.js';
 export * from './fields.schema.js';
 export { heartbeatBody, nodeName, snapshotBody, type HeartbeatBody, type SnapshotBody } from './nodes.schema.js';
 export {
@@ -29,6 +35,3 @@ export {
 } from './session.view.js';
 export * from './sessions.schema.js';
 export { snapshotPart } from './snapshot.mapper.js';
-export { openStores, type Stores, type StoresOptions } from './stores.js';
-export { StoresModule } from './stores.module.js';
-export { booksOfTenants, type TenantBooks } from './tenant-books.js';

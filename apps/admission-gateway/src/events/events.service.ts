@@ -2,7 +2,8 @@ import { Injectable } from '@nestjs/common';
 import { uuidv7 } from 'uuidv7';
 
 import { assertMaySpeakForNode, assertMaySpeakForSession, problemOf, type Principal } from '#service-kit';
-import { EventInbox, type EventResult, type RawEvent } from '#session-wire';
+import { EventInbox, type EventResult } from '#session-inbox';
+import type { RawEvent } from '#session-wire';
 
 import { assertMayAskFor } from '../emergency.js';
 import { TenantsRepository } from '../tenants.repository.js';

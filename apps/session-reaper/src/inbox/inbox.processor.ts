@@ -13,7 +13,8 @@ import {
   StoreUnavailableError,
   type StoreClient,
 } from '#session-core';
-import { EVENT_TYPES, EventInbox, type RawEvent } from '#session-wire';
+import { EventInbox } from '#session-inbox';
+import { EVENT_TYPES, type RawEvent } from '#session-wire';
 
 import { InboxMetrics } from './inbox.metrics.js';
 import { InboxTenants } from './inbox.tenants.js';

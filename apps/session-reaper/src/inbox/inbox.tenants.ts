@@ -1,9 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 
 import type { BerthConfig } from '#config';
-import { CONFIG, TenantRegistryService } from '#service-kit';
+import { booksOfTenants, CONFIG, TenantRegistryService, type TenantBooks } from '#service-kit';
 import { NodesStore, SessionStore, SnapshotsStore } from '#session-core';
-import { booksOfTenants, type TenantBooks } from '#session-wire';
 
 /** The tenants of the configuration with the ways to their books. */
 @Injectable()

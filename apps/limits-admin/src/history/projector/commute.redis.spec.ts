@@ -8,10 +8,10 @@ import fc from 'fast-check';
 import type { Redis } from 'ioredis';
 
 import { loadConfig } from '#config';
-import { createLogger } from '#service-kit';
+import { booksOfTenants, createLogger, openStores } from '#service-kit';
 import { historyKeys, SessionStore, shardKeys } from '#session-core';
 import type { SessionRow } from '#session-history';
-import { booksOfTenants, EventInbox, openStores } from '#session-wire';
+import { EventInbox } from '#session-inbox';
 import { eventually, startRedis, type RedisServer } from '#testing';
 
 import { DEFAULT_TENANT, startAdmin, type Admin } from '../../limits-admin.fixture.js';

@@ -1,5 +1,4 @@
 import { policyFor, type BerthConfig } from '#config';
-import type { Logger } from '#service-kit';
 import {
   CommandsStore,
   NodesStore,
@@ -9,6 +8,8 @@ import {
   type DecisionObserver,
   type StoreClient,
 } from '#session-core';
+
+import type { Logger } from '../logging/logger.js';
 
 /** The ways to the books of all tenants of the configuration. */
 export interface Stores {

@@ -1,9 +1,11 @@
 import { Global, Module, type DynamicModule } from '@nestjs/common';
 
 import type { BerthConfig } from '#config';
-import { CONFIG, LOGGER, REDIS, StoreHealth, type Logger } from '#service-kit';
 import { CommandsStore, LimitsStore, NodesStore, SessionStore, SnapshotsStore, type StoreClient } from '#session-core';
 
+import { StoreHealth } from '../health/store-health.service.js';
+import type { Logger } from '../logging/logger.js';
+import { CONFIG, LOGGER, REDIS } from '../tokens.js';
 import { openStores, type Stores } from './stores.js';
 
 export interface StoresModuleOptions {

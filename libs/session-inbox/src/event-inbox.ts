@@ -1,12 +1,17 @@
 import type { TenantConfig } from '#config';
-import { parseBody, ProblemException, type ProblemCode } from '#service-kit';
+import { parseBody, ProblemException, type ProblemCode, type TenantBooks } from '#service-kit';
 import { canonicalUser, InvalidInputError, type SessionRef } from '#session-core';
-
-import { admissionRequest } from './admission.mapper.js';
-import { typedFields, type RawEvent } from './event-fields.js';
-import { EVENT_SCHEMAS, isEventType, isFromTheFuture, type EventOf, type EventType } from './events.schema.js';
-import { snapshotPart } from './snapshot.mapper.js';
-import type { TenantBooks } from './tenant-books.js';
+import {
+  admissionRequest,
+  EVENT_SCHEMAS,
+  isEventType,
+  isFromTheFuture,
+  snapshotPart,
+  typedFields,
+  type EventOf,
+  type EventType,
+  type RawEvent,
+} from '#session-wire';
 
 /** How an event came: what its sender's clock says never counts. */
 export interface Arrival {

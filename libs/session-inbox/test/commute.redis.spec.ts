@@ -3,11 +3,10 @@ import fc from 'fast-check';
 
 import { loadConfig, policyFor } from '#config';
 import { NodesStore, SessionStore, SnapshotsStore } from '#session-core';
+import { admissionBody, admissionRequest } from '#session-wire';
 import { describeWith, inForm, startRedis, type RedisServer } from '#testing';
 
-import { admissionRequest } from '../src/admission.mapper.js';
 import { EventInbox } from '../src/event-inbox.js';
-import { admissionBody } from '../src/sessions.schema.js';
 
 const NOW_MS = 1_800_000_000_000;
 const SESSIONS = ['a', 'b', 'c d/%'];

@@ -1,0 +1,1 @@
+export { EventInbox, type Arrival, type EventResult } from './event-inbox.js';
