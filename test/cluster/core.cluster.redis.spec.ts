@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { HOUR_MS } from '#basics';
 import {
   Books,
   SessionStore,
@@ -10,7 +11,6 @@ import {
 } from '#session-core';
 import { eventually, migrateSlot, startRedisCluster, type RedisCluster } from '#testing';
 
-const HOUR_MS = 3_600_000;
 /** These tests are about what is decided, not how fast: seven servers and a burst share two cores. */
 const PATIENT_MS = 10_000;
 

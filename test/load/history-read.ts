@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 
+import { HOUR_MS } from '#basics';
 import { HistoryDatabase, type ExportFormat, type HistoryQuery } from '#session-history';
 import { startProcess } from '#testing';
 
@@ -12,7 +13,6 @@ import { percentile } from './rounds.js';
 
 const ROWS = 5_000_000;
 const ROUNDS = 15;
-const HOUR_MS = 3_600_000;
 const EXPORTED_ROWS = 500_000;
 
 /** Statistics, pages and export over 5,000,000 rows of 90 days in one SQLite file, about 5 GB that are removed afterwards. */

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 
+import { pause } from '#basics';
 import type { BerthConfig } from '#config';
 import {
   CONFIG,
@@ -138,17 +139,4 @@ export class LimitsPublisherService implements OnApplicationBootstrap, OnModuleD
       'The limits of this file replaced different ones of another process; give all processes the same file',
     );
   }
-}
-
-/** Ends early, without an error, when aborted. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done);
-  });
 }

@@ -1,9 +1,8 @@
-import { setTimeout as elapsed } from 'node:timers/promises';
-
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { HttpAdapterHost, ModuleRef } from '@nestjs/core';
 import type { FastifyInstance } from 'fastify';
 
+import { pause } from '#basics';
 import type { BerthConfig } from '#config';
 import {
   CONFIG,
@@ -71,7 +70,7 @@ export class WarmUpService implements OnApplicationBootstrap, OnModuleDestroy {
   private async warmUntilDone(): Promise<void> {
     const { signal } = this.stopping;
     while (!this.isWarm && !signal.aborted) {
-      await elapsed(RETRY_MS, undefined, { signal }).catch(() => {});
+      await pause(RETRY_MS, signal);
       if (!signal.aborted) await this.tryOnce();
     }
   }

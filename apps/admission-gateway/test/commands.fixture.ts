@@ -1,6 +1,7 @@
 import { request, type ClientRequest, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
+import { redisNow } from '#basics';
 import { SessionStore, type EndReason, type StoreClient } from '#session-core';
 import { eventually } from '#testing';
 
@@ -42,10 +43,7 @@ export async function command(
 
 /** So that no two commands are of the same age. */
 async function nextMillisecond(client: StoreClient): Promise<void> {
-  const milliseconds = async () => {
-    const [seconds, micros] = await client.time();
-    return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
-  };
+  const milliseconds = async () => Math.floor(await redisNow(client));
   const before = await milliseconds();
   while ((await milliseconds()) === before);
 }

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 
+import { redisNow } from '#basics';
 import { REDIS } from '#service-kit';
 import { StoreUnavailableError, type StoreClient } from '#session-core';
 
@@ -8,11 +9,11 @@ import { StoreUnavailableError, type StoreClient } from '#session-core';
 export class Clock {
   constructor(@Inject(REDIS) private readonly client: StoreClient) {}
 
-  /** Milliseconds. Throws StoreUnavailableError when Redis does not say. */
+  /** Whole milliseconds. Throws StoreUnavailableError when Redis does not say. */
   async nowMs(): Promise<number> {
-    const [seconds, microseconds] = await this.client.time().catch((cause: unknown) => {
+    const nowMs = await redisNow(this.client).catch((cause: unknown) => {
       throw new StoreUnavailableError('Redis did not tell the time', { cause });
     });
-    return Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000);
+    return Math.floor(nowMs);
   }
 }

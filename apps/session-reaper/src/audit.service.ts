@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as elapsed } from 'node:timers/promises';
 
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 
+import { pause } from '#basics';
 import type { BerthConfig } from '#config';
 import { CONFIG, REDIS, TenantRegistryService, type EndsFirst } from '#service-kit';
 import { auditKeys, Audits, Lease, type StoreClient } from '#session-core';
@@ -62,7 +62,7 @@ export class AuditService implements OnApplicationBootstrap, OnModuleDestroy, En
   private async run(): Promise<void> {
     while (!this.stopping.signal.aborted) {
       if (await this.isMine()) await Promise.all(this.lanes().map((shards) => this.lane(shards)));
-      await this.pause(LOOK_AGAIN_MS);
+      await pause(LOOK_AGAIN_MS, this.stopping.signal);
     }
   }
 
@@ -94,7 +94,7 @@ export class AuditService implements OnApplicationBootstrap, OnModuleDestroy, En
       if (piece.kind === 'done') this.report.audited(tenant.name, shard, piece.found);
       // Where the server cannot say how long it took, the whole wait counts.
       const tookMs = piece.tookMs > 0 ? Math.max(piece.tookMs, LEAST_MS) : performance.now() - askedAt;
-      await this.pause(tookMs * (1 / SHARE - 1));
+      await pause(tookMs * (1 / SHARE - 1), this.stopping.signal);
       if (piece.kind === 'done') return;
     }
   }
@@ -105,9 +105,5 @@ export class AuditService implements OnApplicationBootstrap, OnModuleDestroy, En
     const isMine = await this.lease.take(LEASE_MS).catch(() => false);
     this.heldUntil = isMine ? now + LEASE_MS : -Infinity;
     return isMine;
-  }
-
-  private async pause(ms: number): Promise<void> {
-    await elapsed(ms, undefined, { signal: this.stopping.signal }).catch(() => {});
   }
 }

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
+import { HOUR_MS } from '#basics';
 import { loadConfig } from '#config';
 import { createApp, createLogger } from '#service-kit';
 import { shardKeys, type StoreClient } from '#session-core';
@@ -22,7 +23,6 @@ import { ShardSweepService } from './shard-sweep.service.js';
 const SWEEP_MS = 200;
 /** Long enough that something happens before it is worked off. */
 const BACKLOG = inForm({ short: 6_000, long: 20_000 });
-const HOUR_MS = 3_600_000;
 
 type LogLine = { level: string; message: string; [field: string]: unknown };
 

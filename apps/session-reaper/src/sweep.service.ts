@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import pMap from 'p-map';
 
 import type { BerthConfig } from '#config';
 import { CONFIG, TenantRegistryService } from '#service-kit';
@@ -9,8 +10,8 @@ import type { PassTrigger } from './reaper.metrics.js';
 import { ShardSweepService } from './shard-sweep.service.js';
 import { allShards, type ShardRef } from './shards.js';
 
-/** So many shards are swept side by side: the backlog of one must not hold up the others. */
-const LANES = 8;
+/** Shards that are swept side by side: the backlog of one must not hold up the others. */
+const MAX_SHARDS_AT_ONCE = 8;
 
 /** Entries of each kind in one call: half a millisecond of Redis at most. */
 const UPKEEP_BATCH = 200;
@@ -47,7 +48,7 @@ export class SweepService {
       ...Array.from(this.shards.values(), (ref) => () => this.upkeep(ref)),
       ...this.tenants.map((tenant) => () => this.repairLimits(tenant)),
     ];
-    const succeeded = await this.inLanes(tasks);
+    const succeeded = await this.allOf(tasks);
     if (!succeeded) return;
     this.lastPassAtMs = performance.now();
     this.report.passDone(trigger, this.lastPassAtMs - startedAtMs);
@@ -60,7 +61,7 @@ export class SweepService {
   async lookAfter(): Promise<void> {
     if (this.lookingAfter) return;
     this.lookingAfter = true;
-    const succeeded = await this.inLanes([
+    const succeeded = await this.allOf([
       ...Array.from(this.shards.values(), (ref) => () => this.upkeep(ref)),
       ...Array.from(this.shards.values(), (ref) => () => this.repairHandovers(ref)),
       ...this.tenants.map((tenant) => () => this.repairLimits(tenant)),
@@ -72,7 +73,7 @@ export class SweepService {
   /** Sweeps one shard; one that this process does not know is left to those that do. Never rejects. */
   async shard(key: string): Promise<void> {
     const ref = this.shards.get(key);
-    if (ref !== undefined) await this.inLanes([() => this.sweep(ref)]);
+    if (ref !== undefined) await this.allOf([() => this.sweep(ref)]);
   }
 
   /** Lets the sweeps in hand come to an end soon, and new ones do nothing. */
@@ -104,20 +105,18 @@ export class SweepService {
     await this.store.limits.repair(tenant);
   }
 
-  private async inLanes(tasks: (() => Promise<void>)[]): Promise<boolean> {
-    const waiting = tasks.values();
-    let succeeded = true;
-    const lane = async () => {
-      for (const task of waiting) {
-        try {
-          await task();
-        } catch (error) {
-          succeeded = false;
-          this.report.sweepFailed(error);
-        }
+  /** Whether all succeeded. One that fails is reported, and keeps no other from its turn. */
+  private async allOf(tasks: (() => Promise<void>)[]): Promise<boolean> {
+    const run = async (task: () => Promise<void>) => {
+      try {
+        await task();
+        return true;
+      } catch (error) {
+        this.report.sweepFailed(error);
+        return false;
       }
     };
-    await Promise.all(Array.from({ length: LANES }, lane));
-    return succeeded;
+    const succeeded = await pMap(tasks, run, { concurrency: MAX_SHARDS_AT_ONCE });
+    return succeeded.every(Boolean);
   }
 }

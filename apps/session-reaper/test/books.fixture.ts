@@ -1,3 +1,5 @@
+import pMap from 'p-map';
+
 import { SessionStore, shardKeys, type SessionPolicy, type SessionState, type StoreClient } from '#session-core';
 
 /** An event of the outbox, as its fields. */
@@ -59,14 +61,11 @@ export class TestBooks {
   /** Admits many, each of a user of its own; all are due `dueInMs` from now, however long the admitting takes. */
   async admitMany(count: number, dueInMs: number): Promise<void> {
     const due = performance.now() + dueInMs;
-    const numbers = Array.from({ length: count }, (_, number) => number).values();
-    const lane = async () => {
-      for (const number of numbers) {
-        const maxDurationMs = Math.max(1, Math.round(due - performance.now()));
-        await this.admit(`call-${number}`, { user: `user-${number}`, maxDurationMs });
-      }
+    const admit = async (_: unknown, number: number) => {
+      const maxDurationMs = Math.max(1, Math.round(due - performance.now()));
+      await this.admit(`call-${number}`, { user: `user-${number}`, maxDurationMs });
     };
-    await Promise.all(Array.from({ length: 64 }, lane));
+    await pMap(Array.from({ length: count }), admit, { concurrency: 64 });
   }
 
   async renew(sessionId: string): Promise<string> {

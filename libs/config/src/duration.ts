@@ -1,4 +1,6 @@
-const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+import { DAY_MS, HOUR_MS, MINUTE_MS } from '#basics';
+
+const UNIT_MS = { ms: 1, s: 1_000, m: MINUTE_MS, h: HOUR_MS, d: DAY_MS } as const;
 
 /** Ten years: longer than any session, and far below the largest number that Redis keeps exactly as a score. */
 export const MAX_DURATION_MS = 3_650 * UNIT_MS.d;

@@ -1,12 +1,13 @@
 import { join } from 'node:path';
 
+import { DAY_MS, HOUR_MS } from '#basics';
+
 import type { HistoryConfig } from './berth.config.js';
 import type { EnvironmentSettings } from './environment.config.js';
 import type { FileSettings } from './schema/file.schema.js';
 
 type Storage = FileSettings['history']['storage'];
 
-const HOUR_MS = 3_600_000;
 const EXPECTED = 'sqlite://<file>, postgres://user:password@host/database or memory:';
 const EXPECTED_POSTGRES =
   'postgres://user:password@host[:port]/database, special characters of user and password as %xx';
@@ -43,7 +44,7 @@ export function resolveHistory(
     url: storage === 'memory' ? 'memory:' : (url ?? fileUrl(join(dataDir, 'history.db'))),
     batchSize: history.batch_size,
     batchIntervalMs: history.batch_interval_ms,
-    retentionMs: history.retention_days * 24 * HOUR_MS,
+    retentionMs: history.retention_days * DAY_MS,
     cleanupIntervalMs: history.cleanup_interval_hours * HOUR_MS,
     statsWindowHours: history.stats_window_hours,
     erase: history.erase,

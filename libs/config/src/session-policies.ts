@@ -1,9 +1,8 @@
+import { DAY_MS, HOUR_MS } from '#basics';
 import type { SessionPolicy } from '#session-core';
 
 import { PROTOCOL, type ProtocolPolicy, type SessionsSection } from './schema/sessions.schema.js';
 
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
 const RESERVATION_MS = 180_000;
 
 export const DEFAULT_TOMBSTONE_MS = 60_000;

@@ -1,8 +1,6 @@
-import type { Cluster, Redis } from 'ioredis';
+import type { RedisClient } from '#basics';
 
 import { ClosedError, messageOf, NoAnswerError } from './errors.js';
-
-export type RedisClient = Redis | Cluster;
 
 /** Opens a connection of its own; whoever calls it closes what it returns. */
 export type Connect = () => RedisClient;

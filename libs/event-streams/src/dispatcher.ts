@@ -1,3 +1,5 @@
+import pMap from 'p-map';
+
 import type { EntryResult, StreamEntry } from './entry.js';
 import { DeadLetterError, messageOf } from './errors.js';
 
@@ -40,18 +42,12 @@ export class Dispatcher {
 
   async dispatch(entries: readonly StreamEntry[]): Promise<Map<StreamEntry, EntryResult>> {
     const results = new Map<StreamEntry, EntryResult>();
-    const tasks = this.calls(entries, results);
-    const work = async () => {
-      for (let call = tasks.pop(); call !== undefined; call = tasks.pop()) {
-        const outcome = await answer(call);
-        for (const [entry, result] of outcome) results.set(entry, result);
-      }
-    };
-    await Promise.all(Array.from({ length: Math.min(this.concurrency, tasks.length) }, work));
+    const outcomes = await pMap(this.calls(entries, results), answer, { concurrency: this.concurrency });
+    for (const [entry, result] of outcomes.flat()) results.set(entry, result);
     return results;
   }
 
-  /** What to call, the last one first; what cannot be handled gets its result here. */
+  /** What to call; what cannot be handled gets its result here. */
   private calls(entries: readonly StreamEntry[], results: Map<StreamEntry, EntryResult>): Call[] {
     const calls: Call[] = [];
     const fresh = new Map<StreamBatchHandler, Call>();
@@ -70,7 +66,7 @@ export class Dispatcher {
       calls.push(call);
       if (entry.deliveries === 1) fresh.set(handler, call);
     }
-    return calls.toReversed();
+    return calls;
   }
 
   private handlerOf({ fields }: StreamEntry): StreamBatchHandler | { deadLetter: string } {

@@ -1,8 +1,9 @@
-import type { RedisClient } from './connection.js';
-import { timeOf } from './entry.js';
-import { Script } from './script.js';
+import type { RedisClient } from '#basics';
 
-const script = new Script('group-lag');
+import { timeOf } from './entry.js';
+import { loadScript } from './script.js';
+
+const script = loadScript('group-lag');
 
 type Reply = [unread: number, exact: number, pending: number, oldestUnread: string, oldestPending: string, now: string];
 
@@ -24,7 +25,7 @@ export interface GroupLag {
 
 /** The lag of a group in one stream; null when the stream or the group is not there. Rejects with what ioredis rejects with. */
 export async function groupLag(client: RedisClient, stream: string, group: string): Promise<GroupLag | null> {
-  const reply = (await script.run(client, [stream], [group])) as Reply | [];
+  const reply = (await script.runForText(client, [stream], [group])) as Reply | [];
   if (reply.length === 0) return null;
   const [unread, exact, pending, oldestUnread, oldestPending, now] = reply;
   const ages = [oldestUnread, oldestPending].map((id) => ageOf(id, Number(now)));

@@ -1,12 +1,14 @@
-import type { Connection, RedisClient } from './connection.js';
+import type { RedisClient, RedisScript } from '#basics';
+
+import type { Connection } from './connection.js';
 import { readReply, toEntry, type RawEntry, type StreamEntry } from './entry.js';
 import { messageOf } from './errors.js';
 import { groupsKey, slotTag } from './keys.js';
-import { Script } from './script.js';
+import { loadScript } from './script.js';
 
-const registerScript = new Script('register-group');
-const pruneScript = new Script('prune-consumers');
-const deadLetterScript = new Script('dead-letter');
+const registerScript = loadScript('register-group');
+const pruneScript = loadScript('prune-consumers');
+const deadLetterScript = loadScript('dead-letter');
 
 /** Entries that came back to this consumer: those that are still in the stream, and the ids of those that were trimmed away. */
 export interface Redelivery {
@@ -141,8 +143,8 @@ export class GroupStream {
     return this.commands.run((client) => client.call(command, args));
   }
 
-  private script(script: Script, keys: string[], args: (string | number)[]): Promise<unknown> {
-    return this.commands.run((client) => script.run(client, keys, args));
+  private script(script: RedisScript, keys: string[], args: (string | number)[]): Promise<unknown> {
+    return this.commands.run((client) => script.runForText(client, keys, args));
   }
 }
 

@@ -1,4 +1,4 @@
-export type { Connect, RedisClient } from './connection.js';
+export type { Connect } from './connection.js';
 export type { StreamBatchHandler } from './dispatcher.js';
 export type { EntryResult, StreamEntry } from './entry.js';
 export {

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { BackOff, backOffMs, pause } from '#basics';
 
 import { Connection } from './connection.js';
 import { readReply, toEntry } from './entry.js';
@@ -9,8 +9,7 @@ import type { Tell } from './observer.js';
 import type { ResolvedOptions } from './options.js';
 import type { Settlement } from './settlement.js';
 
-const FIRST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 2_000;
+const AFTER_A_FAILURE = { firstMs: 50, maxMs: 2_000 };
 
 /**
  * Reads the streams of one slot, one batch after the other: what this consumer still has pending, what dead consumers left, then
@@ -25,7 +24,7 @@ export class ReadLoop {
   private retryAt = Infinity;
   private waiting = 0;
   private retries = 0;
-  private failures = 0;
+  private readonly backOff = new BackOff(AFTER_A_FAILURE);
   private failedAt = 0;
   private readonly known = new Set<GroupStream>();
 
@@ -65,7 +64,7 @@ export class ReadLoop {
     if (Date.now() >= this.tendAt) await this.tend();
     if (Date.now() >= this.retryAt) await this.settleOwnPending();
     if (this.waiting < this.options.batch) await this.readNew();
-    else await this.pause(this.retryAt - Date.now());
+    else await pause(this.retryAt - Date.now(), this.stopping.signal);
   }
 
   private async recover(): Promise<void> {
@@ -113,7 +112,8 @@ export class ReadLoop {
   private expectRetries(count: number): void {
     if (count === 0) return;
     this.waiting += count;
-    const pauseMs = Math.min(this.options.retryMs * 2 ** this.retries, this.options.claimIdleMs / 2);
+    const { retryMs, claimIdleMs } = this.options;
+    const pauseMs = backOffMs({ firstMs: retryMs, maxMs: claimIdleMs / 2 }, this.retries + 1);
     if (this.retryAt === Infinity) this.retryAt = Date.now() + pauseMs;
   }
 
@@ -167,28 +167,21 @@ export class ReadLoop {
   }
 
   private worked(): void {
-    if (this.failures > 0 && !this.stopping.signal.aborted) {
+    if (this.backOff.failures > 0 && !this.stopping.signal.aborted) {
       this.tell('recovered', { streams: this.names(), afterMs: Date.now() - this.failedAt });
     }
-    this.failures = 0;
+    this.backOff.succeeded();
   }
 
   /** A lost group is made again at once; after anything else there is a pause, longer each time. */
   private async failed(error: unknown): Promise<void> {
     this.recovering = true;
     if (isGroupLost(error) || this.stopping.signal.aborted) return;
-    if (this.failures === 0) {
+    if (this.backOff.failures === 0) {
       this.failedAt = Date.now();
       this.tell('readFailed', { streams: this.names(), error });
     }
-    await this.pause(Math.min(FIRST_PAUSE_MS * 2 ** this.failures, LONGEST_PAUSE_MS));
-    this.failures += 1;
-  }
-
-  /** Ends early when the loop is stopped. */
-  private async pause(ms: number): Promise<void> {
-    const { signal } = this.stopping;
-    await sleep(Math.max(0, ms), undefined, { signal }).catch(() => {});
+    await this.backOff.pause(this.stopping.signal);
   }
 
   private names(): string[] {

@@ -1,10 +1,11 @@
-import type { RedisClient } from './connection.js';
+import type { RedisClient } from '#basics';
+
 import { InvalidOptionsError } from './errors.js';
 import { groupsKey } from './keys.js';
 import { teller, type GroupLoss, type StreamsObserver } from './observer.js';
-import { Script } from './script.js';
+import { loadScript } from './script.js';
 
-const script = new Script('trim');
+const script = loadScript('trim');
 
 type Reply = [behind: number, cut: number, more: number, agedOut: string[], losses: (string | number)[], short: number];
 
@@ -56,7 +57,7 @@ export async function trimStream(client: RedisClient, stream: string, options: T
   const total: Trimmed = { behind: 0, cut: 0, losses: [], short: false, agedOut: [] };
   try {
     for (let more = 1; more === 1;) {
-      const reply = await script.run(client, [stream, groupsKey(stream)], args);
+      const reply = await script.runForText(client, [stream, groupsKey(stream)], args);
       const [behind, cut, again, agedOut, losses, short] = reply as Reply;
       total.behind += behind;
       total.cut += cut;

@@ -1,3 +1,5 @@
+import { DAY_MS } from '#basics';
+
 import { InvalidInputError } from './errors.js';
 import { shardKeys, shardNumbers, tenantKeys, type TenantRef } from './keys.js';
 import { Lease } from './lease.js';
@@ -25,7 +27,7 @@ export interface CommandedNode {
 }
 
 /** A command that nobody acknowledged is repeated for so long; its tombstone is gone then, too. */
-export const COMMAND_LIFE_MS = 86_400_000;
+export const COMMAND_LIFE_MS = DAY_MS;
 
 /** Redis takes 0.2 ms for a page of so many. */
 const PAGE = 250;

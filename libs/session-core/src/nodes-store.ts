@@ -1,3 +1,5 @@
+import { DAY_MS } from '#basics';
+
 import { StoreUnavailableError } from './errors.js';
 import { futureEpoch } from './future-epoch.js';
 import { shardKeys, shardNumbers, tenantKeys, type TenantRef } from './keys.js';
@@ -34,7 +36,7 @@ export interface NodesStoreOptions {
 }
 
 /** A lost node is remembered for as long as its sessions can be restored: the longest tombstone. */
-const FORGET_AFTER_MS = 86_400_000;
+const FORGET_AFTER_MS = DAY_MS;
 
 /** One that held nothing when it was lost is remembered for so many leases: it may be starting again. */
 const FORGET_IDLE_AFTER_LEASES = 4;

@@ -1,20 +1,22 @@
+import { backOffMs } from '#basics';
+
 import type { TenantRef } from './keys.js';
 import { withdraw, type Withdrawal } from './scripts/withdraw.script.js';
 import type { ShardContext } from './scripts/script.js';
 import { withDeadline } from './store-call.js';
 
-const FIRST_RETRY_MS = 100;
-const LONGEST_RETRY_MS = 5_000;
+const RETRY = { firstMs: 100, maxMs: 5_000 };
 
-/** More are not kept: their places are freed as after the death of this process. */
-const MOST_PENDING = 100_000;
+/** More are not kept: their slots are freed as after the death of this process. */
+const MAX_PENDING = 100_000;
 
 /**
  * Admissions whose answer was lost, each taken back again and again until that has worked.
  *
- * They live in this process: if it dies first, the session's reservation, maximum duration or node frees the place.
+ * They live in this process: if it dies first, the session's reservation, maximum duration or node frees the slot.
  */
 export class Withdrawals {
+  /** One each, and no signal for all of them: a signal looks through all who listen to it whenever one more does. */
   private readonly timers = new Set<NodeJS.Timeout>();
   private readonly running = new Set<Promise<void>>();
   private closed = false;
@@ -30,8 +32,8 @@ export class Withdrawals {
   }
 
   add(tenant: TenantRef, shard: number, withdrawal: Withdrawal): void {
-    if (this.pending >= MOST_PENDING) return;
-    this.start(this.contextOf(tenant, shard), withdrawal, FIRST_RETRY_MS);
+    if (this.pending >= MAX_PENDING) return;
+    this.start(this.contextOf(tenant, shard), withdrawal, 0);
   }
 
   /** Lets what is under way finish, and gives up what waits for a retry. */
@@ -42,26 +44,29 @@ export class Withdrawals {
     await Promise.all(this.running);
   }
 
-  private start(context: ShardContext, withdrawal: Withdrawal, retryMs: number): void {
-    const run = this.attempt(context, withdrawal, retryMs).finally(() => this.running.delete(run));
+  private start(context: ShardContext, withdrawal: Withdrawal, failures: number): void {
+    const run = this.attempt(context, withdrawal, failures).finally(() => this.running.delete(run));
     this.running.add(run);
   }
 
-  private async attempt(context: ShardContext, withdrawal: Withdrawal, retryMs: number): Promise<void> {
+  private async attempt(context: ShardContext, withdrawal: Withdrawal, failures: number): Promise<void> {
     try {
       await withDeadline(this.deadlineMs, async () => await withdraw(context, withdrawal));
     } catch {
-      // Whatever it was, the place may be taken: there is nothing better to do than to try again.
-      this.retry(context, withdrawal, retryMs);
+      // Whatever it was, the slot may be taken: there is nothing better to do than to try again.
+      this.retry(context, withdrawal, failures + 1);
     }
   }
 
-  private retry(context: ShardContext, withdrawal: Withdrawal, retryMs: number): void {
+  private retry(context: ShardContext, withdrawal: Withdrawal, failures: number): void {
     if (this.closed) return;
-    const timer = setTimeout(() => {
-      this.timers.delete(timer);
-      this.start(context, withdrawal, Math.min(retryMs * 2, LONGEST_RETRY_MS));
-    }, retryMs);
+    const timer = setTimeout(
+      () => {
+        this.timers.delete(timer);
+        this.start(context, withdrawal, failures);
+      },
+      backOffMs(RETRY, failures),
+    );
     timer.unref();
     this.timers.add(timer);
   }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach } from '@jest/globals';
+import { DAY_MS } from '#basics';
 import { startRedis, type RedisServer } from '#testing';
 import type { Redis } from 'ioredis';
 import { shardKeys, tenantKeys, type TenantRef } from '../src/keys.js';
@@ -6,7 +7,6 @@ import type { AdmissionRequest, Admitted } from '../src/model/decision.js';
 import { SessionStore } from '../src/session-store.js';
 import { strict } from './strict-client.js';
 
-export const DAY_MS = 86_400_000;
 export const tenant: TenantRef = { name: 'default', shards: 1 };
 export const keys = shardKeys(tenant, 0);
 

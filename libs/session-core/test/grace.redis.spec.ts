@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { DAY_MS, HOUR_MS } from '#basics';
 import { Pulses } from '../src/pulses.js';
-import { admitted, DAY_MS, keys, request, tenant, useBooks } from './fixture.js';
+import { admitted, keys, request, tenant, useBooks } from './fixture.js';
 
 const GRACE_MS = 15_000;
 const STALE_MS = 5_000;
-const HOUR_MS = 3_600_000;
 
 const books = useBooks();
 let steadyMs: number;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
+import { HOUR_MS } from '#basics';
 import { keys, request, tenant } from './fixture.js';
 import { EMERGENCY, from, useLimits } from './limits.fixture.js';
 
-const HOUR_MS = 3_600_000;
 const ADDRESS = '192.0.2.10';
 
 describe('the admissions of an address within an hour', () => {

@@ -1,8 +1,8 @@
+import { HOUR_MS } from '#basics';
+
 import type { LimitState, Rate } from '../src/model/limit.js';
 import type { LimitsLayer } from '../src/model/limits-document.js';
 import type { Caller } from './limits.model.js';
-
-const HOUR_MS = 3_600_000;
 
 /** What has been admitted lately, as plain lists: of each address, and how far ahead the calls of users and groups are paid for. */
 export class RatesModel {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
+import { HOUR_MS } from '#basics';
 import { eventually } from '#testing';
 import { keys, request, tenant } from './fixture.js';
 import { EMERGENCY, useLimits } from './limits.fixture.js';
 
-const HOUR_MS = 3_600_000;
 const WEST = { groups: ['trunk:west'] };
 
 /** Slow enough that no key of a test expires by the clock of Redis, which is not the test's. */

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { HOUR_MS } from '#basics';
 import { InvalidInputError } from '../src/errors.js';
 import { shardKeys, shardOf, tenantKeys } from '../src/keys.js';
 import type { AdmissionRequest } from '../src/model/decision.js';
@@ -7,7 +8,6 @@ import { NodesStore } from '../src/nodes-store.js';
 import { keys, request, streamOf, tenant, useBooks } from './fixture.js';
 import { BEAT_MS, entry, EPOCH, LEASE_MS, NODE, POLICY, Reconciling } from './snapshot.fixture.js';
 
-const HOUR_MS = 3_600_000;
 const FUTURE = Number.MAX_SAFE_INTEGER;
 
 const books = useBooks();

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { DAY_MS } from '#basics';
 import { tenantKeys } from '../src/keys.js';
 import type { NodePolicy } from '../src/model/node.js';
 import { NodesStore } from '../src/nodes-store.js';
@@ -20,7 +21,6 @@ const POLICY: NodePolicy = {
   onReturn: 'over_admit',
 };
 const EPOCH = 1_763_700_000_000;
-const DAY_MS = 86_400_000;
 
 const books = useBooks();
 let nodes: NodesStore;

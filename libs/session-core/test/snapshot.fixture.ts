@@ -1,10 +1,11 @@
+import { DAY_MS } from '#basics';
 import { NodesStore } from '../src/nodes-store.js';
 import { Pulses } from '../src/pulses.js';
 import type { TenantRef } from '../src/keys.js';
 import type { NodePolicy } from '../src/model/node.js';
 import type { SnapshotEntry, SnapshotOutcome, SnapshotPart } from '../src/model/snapshot.js';
 import { SnapshotsStore, type SnapshotsStoreOptions } from '../src/snapshots-store.js';
-import { DAY_MS, tenant, TestClock, type Books } from './fixture.js';
+import { tenant, TestClock, type Books } from './fixture.js';
 
 export const LEASE_MS = 15_000;
 export const BEAT_MS = 5_000;

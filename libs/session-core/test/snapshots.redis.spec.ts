@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { DAY_MS } from '#basics';
 import { shardKeys, tenantKeys } from '../src/keys.js';
 import { admit } from '../src/scripts/admit.script.js';
-import { admitted, DAY_MS, keys, request, sessionKeys, streamOf, tenant, useBooks } from './fixture.js';
+import { admitted, keys, request, sessionKeys, streamOf, tenant, useBooks } from './fixture.js';
 import { entry, EPOCH, NODE, POLICY, Reconciling, SIP } from './snapshot.fixture.js';
 
 const books = useBooks();

@@ -1,9 +1,10 @@
 import { expect, it } from '@jest/globals';
 
+import { HOUR_MS } from '#basics';
+
 import { historyEvent } from '../src/index.js';
 import { describeDatabases } from './databases.fixture.js';
 
-const HOUR_MS = 3_600_000;
 const T0 = Date.UTC(2026, 10, 20, 10);
 
 /** As the trimmer leaves it in the stream. */

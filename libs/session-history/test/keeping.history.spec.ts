@@ -5,13 +5,14 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import Libsql from 'libsql';
 
+import { DAY_MS } from '#basics';
+
 import { backUpFile, HistoryDatabase, restoreFile } from '../src/index.js';
 import { describeDatabases } from './databases.fixture.js';
 import { plainStats } from './plain.fixture.js';
 import { allRows, closed } from './rows.fixture.js';
 import { World, type Happening } from './world.fixture.js';
 
-const DAY_MS = 86_400_000;
 const START = Date.now() - 10 * DAY_MS;
 const world = (count: number, gapMs: number) =>
   new World(START).run(

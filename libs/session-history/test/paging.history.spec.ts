@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
+import { HOUR_MS } from '#basics';
 import { inForm } from '#testing';
 
 import { sortNamed, type HistoryEvent, type HistoryQuery, type SessionRow } from '../src/index.js';
@@ -7,7 +8,6 @@ import { describeDatabases } from './databases.fixture.js';
 import { allRows } from './rows.fixture.js';
 import { happening, World } from './world.fixture.js';
 
-const HOUR_MS = 3_600_000;
 const START = Date.now() - 4 * 24 * HOUR_MS;
 const keyOf = ({ session_id, start_time }: SessionRow) => `${start_time} ${session_id}`;
 

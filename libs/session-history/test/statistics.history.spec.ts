@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
+import { HOUR_MS } from '#basics';
 import { inForm } from '#testing';
 
 import { historyEvent, type HistoryDatabase, type Stats } from '../src/index.js';
@@ -8,7 +9,6 @@ import { isSession, plainStats, sum } from './plain.fixture.js';
 import { allRows } from './rows.fixture.js';
 import { deliveries, happening, TENANTS, World } from './world.fixture.js';
 
-const HOUR_MS = 3_600_000;
 /** Worlds end about now, so that windows reach from some hours to some days back. */
 const START = Date.now() - 6 * 24 * HOUR_MS;
 

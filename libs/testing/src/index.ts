@@ -5,6 +5,7 @@ export { eventually, type EventuallyOptions } from './eventually.js';
 export { inForm, type Forms } from './forms.js';
 export { freePort } from './free-port.js';
 export { httpsRequest, type HttpsAnswer } from './https-request.js';
+export { keepAlives } from './keep-alives.js';
 export {
   startProcess,
   type ExitStatus,

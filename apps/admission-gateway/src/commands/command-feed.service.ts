@@ -2,6 +2,7 @@ import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyReply } from 'fastify';
 
+import { pause } from '#basics';
 import type { BerthConfig } from '#config';
 import {
   assertMaySpeakForNode,
@@ -134,7 +135,7 @@ export class CommandFeedService implements OnModuleDestroy {
       // A server that stops waits for its streams, which would never end by themselves.
       if (this.stopped || !this.host.httpAdapter.getHttpServer().listening) this.endAll();
       await Promise.all([...this.feeds.values()].map((feed) => this.look(feed)));
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      await pause(LOOK_MS);
     }
     this.looking = false;
   }

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
-import { setTimeout as elapsed } from 'node:timers/promises';
 
+import { pause } from '#basics';
 import { Repetition, StoreUnavailableError, type Command } from '#session-core';
 
 import { commandEvent } from './command.mapper.js';
@@ -139,7 +139,7 @@ export class CommandStream {
   }
 
   private async rest(leastMs: number, mostMs: number): Promise<void> {
-    await elapsed(leastMs, undefined, { signal: this.closing.signal }).catch(() => {});
+    await pause(leastMs, this.closing.signal);
     if (this.woken || this.closed || mostMs <= leastMs) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, mostMs - leastMs);

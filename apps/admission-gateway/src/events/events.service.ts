@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import pMap from 'p-map';
 import { uuidv7 } from 'uuidv7';
 
 import { assertMaySpeakForNode, assertMaySpeakForSession, problemOf, type Principal } from '#service-kit';
@@ -8,8 +9,8 @@ import type { RawEvent } from '#session-wire';
 import { assertMayAskFor } from '../emergency.js';
 import { TenantsRepository } from '../tenants.repository.js';
 
-/** So many sessions of one call are worked on at once. */
-const LANES = 32;
+/** Of one call. */
+const MAX_SESSIONS_AT_ONCE = 32;
 
 /** Applies what servers publish over HTTP, at once. */
 @Injectable()
@@ -29,13 +30,7 @@ export class EventsService {
     const inOrder = async (indices: readonly number[]) => {
       for (const index of indices) results[index] = await this.applyOne(caller, events[index] ?? {});
     };
-    for (const sessions of stretches(events)) {
-      const waiting = sessions.values();
-      const lane = async () => {
-        for (const indices of waiting) await inOrder(indices);
-      };
-      await Promise.all(Array.from({ length: Math.min(LANES, sessions.length) }, lane));
-    }
+    for (const sessions of stretches(events)) await pMap(sessions, inOrder, { concurrency: MAX_SESSIONS_AT_ONCE });
     return results;
   }
 

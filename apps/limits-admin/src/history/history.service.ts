@@ -2,6 +2,7 @@ import { setTimeout as elapsed } from 'node:timers/promises';
 
 import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 
+import { BackOff, pause } from '#basics';
 import type { BerthConfig, HistoryConfig } from '#config';
 import { CONFIG, LOGGER, ProblemException, type Logger } from '#service-kit';
 import type { TenantRef } from '#session-core';
@@ -9,8 +10,7 @@ import { HistoryDatabase, HistoryUnavailableError, type HistoryOptions } from '#
 
 import { holdingsOf, lastHoldings, missingIn, unknownHoldings, type Holdings } from './missing.js';
 
-const FIRST_RETRY_MS = 200;
-const LONGEST_RETRY_MS = 5_000;
+const RETRY = { firstMs: 200, maxMs: 5_000 };
 const LOOK_EVERY_MS = 1_000;
 /** Of so many looks one also asks how much there is. */
 const HOLDINGS_EVERY = 10;
@@ -106,7 +106,7 @@ export class History implements OnModuleInit, OnApplicationShutdown {
   private async watch(): Promise<void> {
     const { signal } = this.stopping;
     for (let looks = 1; ; looks += 1) {
-      await elapsed(LOOK_EVERY_MS, undefined, { signal }).catch(() => {});
+      await pause(LOOK_EVERY_MS, signal);
       if (signal.aborted) return;
       try {
         await this.look(looks % HOLDINGS_EVERY === 1);
@@ -135,10 +135,8 @@ export class History implements OnModuleInit, OnApplicationShutdown {
 
   private async openUntilStopped(how: HowToOpen): Promise<void> {
     const { signal } = this.stopping;
-    for (let pauseMs = FIRST_RETRY_MS; !signal.aborted; pauseMs = Math.min(2 * pauseMs, LONGEST_RETRY_MS)) {
-      if (await this.tryToOpen(how)) return;
-      await elapsed(pauseMs, undefined, { signal }).catch(() => {});
-    }
+    const backOff = new BackOff(RETRY);
+    while (!signal.aborted && !(await this.tryToOpen(how))) await backOff.pause(signal);
   }
 
   /** Says in the database what it lacks of what was in history before; the process that writes does. */

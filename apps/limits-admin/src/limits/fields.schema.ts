@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { DAY_MS } from '#basics';
 import { parseDurationMs } from '#config';
 import { LIMIT_ACTIONS, limitTarget, readWholeNumber } from '#session-core';
 
@@ -8,7 +9,6 @@ const MAX_REASON_BYTES = 1_024;
 const MAX_KEY_BYTES = 512;
 const MAX_PER_SECOND = 10_000;
 const MAX_BURST = 100_000;
-const DAY_MS = 86_400_000;
 const MAX_TEMPORARY_DAYS = 366;
 
 export const expecting = (expected: string) => ({ error: () => `must be ${expected}` });

@@ -1,7 +1,8 @@
+import { DAY_MS } from '#basics';
 import type { LimitDetails, LimitKey, LimitsLayer, TemporaryLimit } from '#session-core';
 
 /** How long an expired temporary limit stays in the document, at most until the next change. */
-const EXPIRED_KEPT_MS = 86_400_000;
+const EXPIRED_KEPT_MS = DAY_MS;
 
 const isSaid = (value: unknown) =>
   value !== undefined && !(typeof value === 'object' && value !== null && Object.keys(value).length === 0);

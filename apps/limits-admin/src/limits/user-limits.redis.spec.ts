@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 
+import { HOUR_MS } from '#basics';
 import { loadConfig } from '#config';
 import { eventually, startRedis, type RedisServer } from '#testing';
 
@@ -26,8 +27,6 @@ beforeEach(async () => {
 afterEach(async () => {
   await admin?.close();
 });
-
-const HOUR_MS = 3_600_000;
 
 async function redisNowMs() {
   const [seconds, micros] = await redis.client().time();

@@ -1,7 +1,7 @@
-import { setTimeout as elapsed } from 'node:timers/promises';
-
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import pMap from 'p-map';
 
+import { BackOff, DAY_MS, redisNow } from '#basics';
 import type { BerthConfig } from '#config';
 import { StreamsServer, trimStream, type EntryResult, type StreamEntry, type StreamsObserver } from '#event-streams';
 import { CONFIG, connectRedis, LOGGER, problemOf, PROBLEMS, REDIS, type EndsFirst, type Logger } from '#service-kit';
@@ -22,13 +22,12 @@ import { InboxTenants } from './inbox.tenants.js';
 /** Entries of one stream that are read at once: enough for 20,000 events a second with a few calls of the reader. */
 const BATCH = 500;
 /** Events of a batch that are applied at once: more would only wait in Redis, and come near the deadline of a call. */
-const LANES = 128;
+const MAX_AT_ONCE = 128;
 const DEAD_AFTER_MS = 30_000;
-const FIRST_RETRY_MS = 100;
-const LONGEST_RETRY_MS = 2_000;
+const RETRY = { firstMs: 100, maxMs: 2_000 };
 const TRIM_EVERY_MS = 10_000;
 /** A reaper that was not seen for so long is gone for good, and what it had not read is not kept for it. */
-const GROUP_AGE_MS = 86_400_000;
+const GROUP_AGE_MS = DAY_MS;
 const MAX_LENGTH = 1_000_000;
 const STREAMS = Array.from({ length: INBOX_STREAMS }, (_, number) => inboxKeys.events(number));
 
@@ -39,7 +38,7 @@ export class InboxProcessor implements OnApplicationBootstrap, OnModuleDestroy, 
   private readonly inbox: EventInbox;
   private readonly server: StreamsServer;
   private trimmer: NodeJS.Timeout | undefined;
-  private stopping = false;
+  private readonly stopping = new AbortController();
 
   constructor(
     @Inject(CONFIG) config: BerthConfig,
@@ -68,23 +67,17 @@ export class InboxProcessor implements OnApplicationBootstrap, OnModuleDestroy, 
   }
 
   async onModuleDestroy(): Promise<void> {
-    this.stopping = true;
+    this.stopping.abort();
     clearInterval(this.trimmer);
     await this.server.close();
   }
 
   private async applyAll(entries: readonly StreamEntry[]): Promise<EntryResult[]> {
-    const results: EntryResult[] = [];
-    const waiting = entries.entries();
     const readAtMs = await this.redisTimeMs();
     const readAt = performance.now();
-    const lane = async () => {
-      for (const [index, entry] of waiting) {
-        results[index] = await this.apply(entry, readAtMs + performance.now() - readAt - entry.atMs);
-      }
-    };
-    await Promise.all(Array.from({ length: Math.min(LANES, entries.length) }, lane));
-    return results;
+    const apply = async (entry: StreamEntry) =>
+      await this.apply(entry, readAtMs + performance.now() - readAt - entry.atMs);
+    return await pMap(entries, apply, { concurrency: MAX_AT_ONCE });
   }
 
   /**
@@ -100,7 +93,8 @@ export class InboxProcessor implements OnApplicationBootstrap, OnModuleDestroy, 
       tenant: null,
       via: 'inbox',
     } as const;
-    for (let pauseMs = FIRST_RETRY_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_RETRY_MS)) {
+    const backOff = new BackOff(RETRY);
+    for (;;) {
       try {
         const { status } = await this.inbox.apply(event, arrival);
         this.metrics.applied(fields['type'] ?? '', status);
@@ -111,21 +105,21 @@ export class InboxProcessor implements OnApplicationBootstrap, OnModuleDestroy, 
         // A key of a foreign type does not mend by itself, and may be that of one session: the events behind this one go on.
         const isAway = error instanceof StoreUnavailableError && error.fault !== 'WRONGTYPE';
         if (!isAway) return { retry: messageOf(error) };
-        if (this.stopping) return { retry: 'store-unavailable' };
+        if (this.stopping.signal.aborted) return { retry: 'store-unavailable' };
       }
-      await elapsed(pauseMs);
+      await backOff.pause(this.stopping.signal);
     }
   }
 
   /** By the clock that gave the entries their ids. Waits for Redis, as `apply` does; what was read as the reaper stopped gets its one attempt too. */
   private async redisTimeMs(): Promise<number> {
+    const backOff = new BackOff(RETRY);
     for (;;) {
       try {
-        const [seconds, microseconds] = await this.client.time();
-        return Number(seconds) * 1_000 + Number(microseconds) / 1_000;
+        return await redisNow(this.client);
       } catch {
-        if (this.stopping) throw new StoreUnavailableError('The reaper stops');
-        await elapsed(FIRST_RETRY_MS);
+        if (this.stopping.signal.aborted) throw new StoreUnavailableError('The reaper stops');
+        await backOff.pause(this.stopping.signal);
       }
     }
   }

@@ -1,5 +1,6 @@
 import type { OnApplicationBootstrap, OnModuleDestroy } from '@nestjs/common';
 
+import { DAY_MS } from '#basics';
 import { trimStream, type StreamsObserver } from '#event-streams';
 import type { EndsFirst, Logger, RedisMemory } from '#service-kit';
 import { outboxOf, type StoreClient, type StreamBounds, type TenantRef } from '#session-core';
@@ -10,7 +11,7 @@ const TRIM_SOONEST_MS = 250;
 /** Of the memory of Redis: from here on it is trimmed more often, the fuller the sooner. */
 const PRESSURE_SHARE = 0.8;
 /** A projector that was not seen for so long is gone for good, and what it had not read is not kept for it. */
-const GROUP_AGE_MS = 7 * 86_400_000;
+const GROUP_AGE_MS = 7 * DAY_MS;
 /** Somebody has to look long before anything is lost. */
 const ALARM_SHARE = 0.8;
 /** Of the memory of Redis; above it admissions matter more than what waits for history. Health has warned since 0.8. */

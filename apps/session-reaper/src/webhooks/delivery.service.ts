@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as elapsed } from 'node:timers/promises';
 
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 
+import { pause } from '#basics';
 import type { BerthConfig, WebhookConfig } from '#config';
 import { CONFIG, LOGGER, maySpeakFor, type EndsFirst, type Logger } from '#service-kit';
 import { shardNumbers, StoreUnavailableError, type Command, type CommandsStore, type TenantRef } from '#session-core';
@@ -19,8 +19,8 @@ const LOOK_MS = 250;
 const LEASE_MS = 15_000;
 const RENEW_MS = LEASE_MS / 3;
 const RETRY_MS = 1_000;
-/** A webhook that takes its time must not hold up those of other nodes. */
-const LANES = 32;
+/** Nodes that are served at once: a webhook that takes its time must not hold up those of others. */
+const MAX_ROUNDS = 32;
 
 interface Target {
   tenant: TenantRef;
@@ -77,7 +77,7 @@ export class DeliveryService implements OnApplicationBootstrap, OnModuleDestroy,
           'Commands for webhooks not looked for; it will be tried again',
         );
       }
-      await elapsed(LOOK_MS, undefined, { signal: this.stopping.signal }).catch(() => {});
+      await pause(LOOK_MS, this.stopping.signal);
     }
   }
 
@@ -103,7 +103,7 @@ export class DeliveryService implements OnApplicationBootstrap, OnModuleDestroy,
       if (!commanded.has(key) && !known.delivery.busy) {
         this.deliveries.delete(key);
         await this.giveBack(known);
-      } else if (known.delivery.isDue(now) && this.rounds.size < LANES) this.start(known.target, known.delivery);
+      } else if (known.delivery.isDue(now) && this.rounds.size < MAX_ROUNDS) this.start(known.target, known.delivery);
       else if (known.delivery.leasedAt !== null && now - known.delivery.leasedAt > RENEW_MS) {
         await this.lease(known.target, known.delivery);
       }

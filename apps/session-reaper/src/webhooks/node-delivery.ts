@@ -1,8 +1,9 @@
+import { BackOff } from '#basics';
 import { Repetition } from '#session-core';
 
 /** What a webhook accepted and did not acknowledge is sent again after this long. */
 const REPEAT_MS = 10_000;
-const BACK_OFF_MS = { first: 1_000, most: 300_000 };
+const BACK_OFF = { firstMs: 1_000, maxMs: 300_000 };
 
 /** Where the delivery to one node stands, in this process. Times are milliseconds of a monotonic clock. */
 export class NodeDelivery {
@@ -10,10 +11,15 @@ export class NodeDelivery {
   /** When this process last made sure that the node is its own to deliver to; null if it is not. */
   leasedAt: number | null = null;
   busy = false;
-  failures = 0;
+  private readonly backedOff = new BackOff(BACK_OFF);
   private news = false;
   private nextAt = -Infinity;
   private latestMs = -Infinity;
+
+  /** Of the webhook, in a row. */
+  get failures(): number {
+    return this.backedOff.failures;
+  }
 
   /** The node's latest command is of this moment. A new one is delivered at once, unless the webhook fails. */
   commanded(atMs: number): void {
@@ -42,14 +48,12 @@ export class NodeDelivery {
   }
 
   works(): void {
-    this.failures = 0;
+    this.backedOff.succeeded();
   }
 
   /** Waits longer after each failure in a row, and not as long as others do. */
   backOff(now: number): void {
-    const most = Math.min(BACK_OFF_MS.first * 2 ** this.failures, BACK_OFF_MS.most);
-    this.failures += 1;
-    this.nextAt = now + most * (0.5 + Math.random() / 2);
+    this.nextAt = now + this.backedOff.failed() * (0.5 + Math.random() / 2);
   }
 
   /** Nothing is known of the webhook: it is another process's, or the commands could not be read. */

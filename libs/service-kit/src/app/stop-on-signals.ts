@@ -1,6 +1,6 @@
-import { setTimeout as elapsed } from 'node:timers/promises';
-
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+
+import { pause } from '#basics';
 
 import type { Logger } from '../logging/logger.js';
 import { drain } from './graceful-stop.js';
@@ -26,7 +26,7 @@ export function stopOnSignals(app: NestFastifyApplication, logger: Logger, grace
     if (signal === 'SIGTERM' && graceMs > 0) {
       logger.info({ signal, grace_ms: graceMs }, 'Draining');
       drain(app, steps).catch(() => {}); // what fails in it fails in the stop, which waits for the same
-      await elapsed(graceMs, undefined, { signal: grace.signal }).catch(() => {});
+      await pause(graceMs, grace.signal);
     }
     logger.info({ signal }, 'Stopping');
     await stopProcess(app, logger, 0, steps);

@@ -33,6 +33,12 @@ const retryDelayMs = (attempt: number) =>
 /** Where a server can be away for long, its address is tried again soon after it is back: attempts must not hang. */
 const CONNECT_TIMEOUT_MS = 2_000;
 
+/**
+ * So long after the last packet the system asks the peer whether it is still there, every second then, and gives up after ten tries. For
+ * reads that wait long (streams, queues) nothing else notices a peer that has vanished, and firewalls forget a connection that is silent.
+ */
+export const KEEP_ALIVE_MS = 30_000;
+
 /** A peer that vanished without closing (power, a cut cable) would hold the connection for minutes. */
 const silenceMs = ({ deadlineMs }: RedisConfig) => Math.max(4 * deadlineMs, 2_000);
 
@@ -124,6 +130,7 @@ function commonOptions(config: RedisConfig, purpose: RedisPurpose, last: LastRef
       enableTLSForSentinelMode: config.mode === 'sentinel',
     }),
     connectTimeout: CONNECT_TIMEOUT_MS,
+    keepAlive: KEEP_ALIVE_MS,
     // After a failover an old master answers READONLY on a connection that works: look for the new one.
     reconnectOnError: (error) => {
       if (!error.message.startsWith('READONLY')) return false;

@@ -1,7 +1,6 @@
-import { setTimeout as elapsed } from 'node:timers/promises';
-
 import { Inject, Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 
+import { pause } from '#basics';
 import type { BerthConfig, TenantConfig } from '#config';
 import {
   identityText,
@@ -104,7 +103,7 @@ export class TenantRegistryService implements OnModuleInit, OnModuleDestroy {
   private async openUntilStopped(): Promise<void> {
     const { signal } = this.stopping;
     while (!signal.aborted) {
-      await elapsed(this.closed.size > 0 ? RETRY_MS : AGAIN_MS, undefined, { signal }).catch(() => {});
+      await pause(this.closed.size > 0 ? RETRY_MS : AGAIN_MS, signal);
       try {
         if (!signal.aborted) await this.openAll();
       } catch (error) {

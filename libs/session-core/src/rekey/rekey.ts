@@ -1,4 +1,4 @@
-import { setTimeout as elapsed } from 'node:timers/promises';
+import { pause } from '#basics';
 
 import { Books } from '../books.js';
 import { CrossShardHandover } from '../cross-shard-handover.js';
@@ -129,7 +129,7 @@ export class Rekey {
   }
 
   private async change(tenant: RekeyedTenant, change: IdentityChange): Promise<RekeyReport> {
-    await elapsed(this.options.noticeMs);
+    await pause(this.options.noticeMs);
     const contexts = shardNumbers(tenant).map((shard) => this.context(tenant, shard));
     for (const context of contexts) await this.call(() => closeShard(context));
     for (const context of contexts) await this.settle(tenant, context);

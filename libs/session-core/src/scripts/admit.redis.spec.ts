@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { admitted, DAY_MS, keys, request, useBooks, streamOf, tenant } from '../../test/fixture.js';
+import { DAY_MS } from '#basics';
+import { admitted, keys, request, useBooks, streamOf, tenant } from '../../test/fixture.js';
 
 describe('admit', () => {
   const books = useBooks();

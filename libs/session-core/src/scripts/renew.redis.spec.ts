@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { DAY_MS } from '#basics';
 import type { Session, TrafficTotals } from '../model/session.js';
-import { admitted, DAY_MS, keys, request, useBooks, streamOf, tenant } from '../../test/fixture.js';
+import { admitted, keys, request, useBooks, streamOf, tenant } from '../../test/fixture.js';
 
 describe('confirm, renew and get', () => {
   const books = useBooks();

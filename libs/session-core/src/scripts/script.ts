@@ -1,13 +1,12 @@
-import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { Cluster, Redis } from 'ioredis';
+import { RedisScript, type RedisClient, type ScriptArgument } from '#basics';
 import { shardKeys, tenantKeys, type ShardKeys } from '../keys.js';
 import { rulesMark, type BooksIdentity } from '../model/identity/index.js';
 
-/** A connection to standalone Redis (also behind Sentinel) or to a Redis Cluster. */
-export type StoreClient = Redis | Cluster;
+/** What the stores are given. */
+export type StoreClient = RedisClient;
 
-export type ScriptArgument = string | number | Buffer;
+export type { ScriptArgument };
 
 /** Which shard a script runs in, over which connection. `clockMs` sets the time in tests; nothing else may. */
 export interface ShardContext {
@@ -28,34 +27,6 @@ export function keysOf({ tenant, shards, shard }: Omit<ShardContext, 'client'>):
 
 function readLua(name: string): string {
   return readFileSync(new URL(`./${name}.lua`, import.meta.url), 'utf8');
-}
-
-/**
- * A Lua script that is loaded by its first use and again whenever the server has forgotten it (SCRIPT FLUSH, failover,
- * a new master), unseen by the caller.
- */
-export class Script {
-  readonly source: string;
-  readonly sha: string;
-
-  constructor(source: string) {
-    this.source = source;
-    this.sha = createHash('sha1').update(source).digest('hex');
-  }
-
-  /** Strings in the reply are buffers. Rejects with what ioredis rejects with. */
-  async run(client: StoreClient, keys: string[], args: ScriptArgument[]): Promise<unknown> {
-    try {
-      return await client.callBuffer('EVALSHA', [this.sha, keys.length, ...keys, ...args]);
-    } catch (error) {
-      if (!isNoScript(error)) throw error;
-      return await client.callBuffer('EVAL', [this.source, keys.length, ...keys, ...args]);
-    }
-  }
-}
-
-function isNoScript(error: unknown): boolean {
-  return error instanceof Error && error.message.startsWith('NOSCRIPT');
 }
 
 /**
@@ -81,7 +52,7 @@ const shardScripts = new Map<string, ShardScript>();
 const tenantScripts = new Map<string, TenantScript>();
 
 /** A verb of a shard: `KEYS[1]` names the shard, `KEYS[2]` is never there, `ARGV[1]` is the clock, further ones are the verb's own. */
-export class ShardScript extends Script {
+export class ShardScript extends RedisScript {
   constructor(readonly name: string) {
     super(composeScript(name, 'prelude'));
     shardScripts.set(name, this);
@@ -99,7 +70,7 @@ export class ShardScript extends Script {
 export type TenantContext = Omit<ShardContext, 'shards' | 'shard'>;
 
 /** A verb of a whole tenant, in the slot of its own keys: `KEYS[1]` names the tenant, the rest as with a shard. */
-export class TenantScript extends Script {
+export class TenantScript extends RedisScript {
   constructor(readonly name: string) {
     super(composeScript(name, 'tenant-prelude'));
     tenantScripts.set(name, this);
@@ -112,8 +83,8 @@ export class TenantScript extends Script {
 }
 
 /** A script that stands alone, with its one key given by the caller. */
-export function loadScript(name: string): Script {
-  return new Script(readLua(name));
+export function loadScript(name: string): RedisScript {
+  return new RedisScript(readLua(name));
 }
 
 /** Every verb of a shard, for the health check that loads them and for the tests that examine them. */

@@ -1,4 +1,4 @@
-import { setTimeout as elapsed } from 'node:timers/promises';
+import { pause } from '#basics';
 
 import { HistoryUnavailableError } from '../errors.js';
 import { all, withFile } from './look-through.js';
@@ -18,7 +18,7 @@ export async function rewriteFile(path: string): Promise<void> {
     for (let tries = 0; tries < TRIES; tries += 1) {
       const [said] = await all<{ busy: number }>(file, 'pragma wal_checkpoint(truncate)');
       if (said?.busy === 0) return;
-      await elapsed(PAUSE_MS);
+      await pause(PAUSE_MS);
     }
     throw new HistoryUnavailableError('busy', { cause: new Error('somebody reads the log of the file all the time') });
   });

@@ -1,7 +1,6 @@
-import { timeText } from './row.js';
+import { DAY_MS, HOUR_MS } from '#basics';
 
-export const HOUR_MS = 3_600_000;
-export const DAY_MS = 86_400_000;
+import { timeText } from './row.js';
 
 /** The widths that sums are kept in, hours; 0 is everything. */
 export const HOUR = 1;

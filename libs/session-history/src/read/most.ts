@@ -1,6 +1,8 @@
 import { sql, type RawBuilder } from 'kysely';
 
-import { DAY_MS, dayOf, hourOf, type Window } from '../model/buckets.js';
+import { DAY_MS } from '#basics';
+
+import { dayOf, hourOf, type Window } from '../model/buckets.js';
 import { timeText } from '../model/row.js';
 import type { Database, Store } from '../store/store.js';
 import { singleRows, sumByName, tenantIs, wholeBuckets, type Sums } from './sums.js';

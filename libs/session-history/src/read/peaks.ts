@@ -1,5 +1,7 @@
+import { DAY_MS, HOUR_MS } from '#basics';
+
 import { breath } from '../breath.js';
-import { DAY, DAY_MS, dayOf, HOUR, HOUR_MS, hourMs, hourOf } from '../model/buckets.js';
+import { DAY, dayOf, HOUR, hourMs, hourOf } from '../model/buckets.js';
 import type { LevelScope } from '../model/event.js';
 import { timeText } from '../model/row.js';
 import type { Database } from '../store/store.js';

@@ -1,6 +1,8 @@
 import { sql, type RawBuilder } from 'kysely';
 
-import { dayOf, HOUR_MS, hourMs, windowSince } from '../model/buckets.js';
+import { HOUR_MS } from '#basics';
+
+import { dayOf, hourMs, windowSince } from '../model/buckets.js';
 import { timeText } from '../model/row.js';
 import type { Database } from '../store/store.js';
 import { ALL_TIME, conditionOf, scopeOf, type RowFilter } from './filter.js';

@@ -1,6 +1,8 @@
 import { sql, type RawBuilder } from 'kysely';
 
-import { DAY, dayOf, EVER, HOUR, HOUR_MS, hourAt, hourMs } from '../model/buckets.js';
+import { HOUR_MS } from '#basics';
+
+import { DAY, dayOf, EVER, HOUR, hourAt, hourMs } from '../model/buckets.js';
 import { openHours } from '../read/open-hours.js';
 import type { Database, Store } from '../store/store.js';
 import type { RollupChange, RollupChanges } from './rollup-changes.js';

@@ -1,10 +1,9 @@
+import { DAY_MS } from '#basics';
 import type { HistoryConfig } from '#config';
 import { HistoryDatabase, historyEvent, type HistoryEvent } from '#session-history';
 
 import { type Admin, startAdmin, type AdminOptions } from '../../limits-admin.fixture.js';
 import { History } from '../history.service.js';
-
-const DAY_MS = 86_400_000;
 
 export const SETTINGS: HistoryConfig = {
   url: 'memory:',

@@ -4,13 +4,12 @@ import { join } from 'node:path';
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 
+import { HOUR_MS } from '#basics';
 import type { HistoryDatabase } from '#session-history';
 import { startRedis, type RedisServer } from '#testing';
 
 import { type Admin, encoded } from '../../limits-admin.fixture.js';
 import { admitted, ended, fill, get, refused, startWithHistory } from './history.fixture.js';
-
-const HOUR_MS = 3_600_000;
 
 let redis: RedisServer;
 let dir: string;

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 
+import { HOUR_MS } from '#basics';
 import { parseDurationMs } from '#config';
 import type { Principal } from '#service-kit';
 import { InvalidInputError } from '#session-core';
@@ -8,8 +9,6 @@ import type { HistoryFilter, HistoryQuery } from '#session-history';
 import { Tenants } from '../../tenants.service.js';
 import { History } from '../history.service.js';
 import type { Asked, AskedPage } from './history.schema.js';
-
-export const HOUR_MS = 3_600_000;
 
 /** A window as it may be said: by its hours, under the name that the call has for them, or as a duration. */
 interface AskedWindow {

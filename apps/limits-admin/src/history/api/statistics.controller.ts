@@ -1,5 +1,6 @@
 import { Controller, Get, Query } from '@nestjs/common';
 
+import { HOUR_MS } from '#basics';
 import type { TenantConfig } from '#config';
 import { Caller, Needs, Operation, parseQuery, Tag, type Principal } from '#service-kit';
 import { InvalidInputError } from '#session-core';
@@ -9,7 +10,7 @@ import { rfc3339 } from '#session-wire';
 import { Tenants } from '../../tenants.service.js';
 import { History } from '../history.service.js';
 import { peaksQuery, statsQuery, trafficQuery } from './history.schema.js';
-import { HOUR_MS, Questions } from './questions.js';
+import { Questions } from './questions.js';
 import { STATISTICS } from './statistics.operations.js';
 import { Statistics } from './statistics.service.js';
 

@@ -4,15 +4,13 @@ import { join } from 'node:path';
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 
+import { HOUR_MS, MINUTE_MS } from '#basics';
 import { SessionStore, type AdmissionRequest } from '#session-core';
 import type { HistoryDatabase } from '#session-history';
 import { startRedis, type RedisServer } from '#testing';
 
 import { type Admin, admission, DEFAULT_TENANT } from '../../limits-admin.fixture.js';
 import { admitted, ended, refused, startWithHistory } from './history.fixture.js';
-
-const MINUTE_MS = 60_000;
-const HOUR_MS = 60 * MINUTE_MS;
 
 let redis: RedisServer;
 let dir: string;

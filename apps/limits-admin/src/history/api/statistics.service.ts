@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common';
 
+import { HOUR_MS } from '#basics';
 import { policyFor, type TenantConfig } from '#config';
 import { Books } from '#session-core';
 
 import { Clock } from '../../clock.js';
 import { History } from '../history.service.js';
 import { gapsView } from './history.view.js';
-import { HOUR_MS } from './questions.js';
 
 /** How many sessions are looked at to find the idle ones. */
 const MOST_LOOKED_AT = 1_000;

@@ -1,7 +1,6 @@
-import { setTimeout as elapsed } from 'node:timers/promises';
-
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 
+import { pause } from '#basics';
 import type { BerthConfig, TenantConfig } from '#config';
 import { CONFIG, LOGGER, ProblemException, REDIS, type Logger, type Principal } from '#service-kit';
 import { Books, inboxKeys, outboxOf, Traces, type StoreClient } from '#session-core';
@@ -118,7 +117,7 @@ export class Erasures implements OnApplicationBootstrap, OnModuleDestroy {
     const { signal } = this.stopping;
     let hasFailed = false;
     while (!signal.aborted) {
-      await elapsed(hasFailed ? RETRY_MS : LOOK_EVERY_MS, undefined, { signal }).catch(() => {});
+      await pause(hasFailed ? RETRY_MS : LOOK_EVERY_MS, signal);
       if (signal.aborted || this.history.writer !== 'here') continue;
       try {
         await this.inLine(async () => {

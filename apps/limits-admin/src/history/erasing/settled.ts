@@ -1,5 +1,4 @@
-import { setTimeout as elapsed } from 'node:timers/promises';
-
+import { pause } from '#basics';
 import { groupLag } from '#event-streams';
 import {
   historyKeys,
@@ -35,12 +34,12 @@ export async function settled({ client, traces, tenant, user, patienceMs }: Sett
     const stream = inboxKeys.events(number);
     while (!(await isRead(client, stream, inboxKeys.group, since))) {
       if (isLate()) return stream;
-      await elapsed(LOOK_AGAIN_MS);
+      await pause(LOOK_AGAIN_MS);
     }
   }
   let noted = await traces.notedRefusals(tenant, user);
   while (noted.some(({ waiting }) => waiting > 0) && performance.now() - since < REFUSALS_MS) {
-    await elapsed(LOOK_AGAIN_MS);
+    await pause(LOOK_AGAIN_MS);
     noted = await traces.notedRefusals(tenant, user);
   }
   await traces.dropRefusals(noted);
@@ -48,7 +47,7 @@ export async function settled({ client, traces, tenant, user, patienceMs }: Sett
   for (const { stream } of outboxOf(tenant)) {
     while (!(await isRead(client, stream, historyKeys.group, written))) {
       if (isLate()) return stream;
-      await elapsed(LOOK_AGAIN_MS);
+      await pause(LOOK_AGAIN_MS);
     }
   }
   return null;

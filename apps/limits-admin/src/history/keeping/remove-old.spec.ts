@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
+import { DAY_MS } from '#basics';
 import { HistoryDatabase } from '#session-history';
 
 import { aboard, ended } from '../history-events.fixture.js';
 import { removeOld } from './remove-old.js';
 
-const DAY_MS = 86_400_000;
 const START = Date.now() - 10 * DAY_MS;
 const ROWS = 5_000;
 

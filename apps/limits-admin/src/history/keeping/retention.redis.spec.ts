@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import Libsql from 'libsql';
 
+import { DAY_MS } from '#basics';
 import type { HistoryConfig } from '#config';
 import { HistoryDatabase } from '#session-history';
 import { eventually, startRedis, type RedisServer } from '#testing';
@@ -14,7 +15,6 @@ import { aboard, ended, refused } from '../history-events.fixture.js';
 
 /** It begins some seconds after a process does. */
 
-const DAY_MS = 86_400_000;
 const LONG = { timeoutMs: 25_000 };
 
 let redis: RedisServer;

@@ -1,7 +1,6 @@
-import { setTimeout as elapsed } from 'node:timers/promises';
-
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 
+import { pause } from '#basics';
 import type { HistoryConfig } from '#config';
 import { LOGGER, type EndsFirst, type Logger } from '#service-kit';
 
@@ -56,7 +55,7 @@ export class Retention implements OnApplicationBootstrap, OnModuleDestroy, EndsF
         dueAt =
           performance.now() + (isDone ? settings.cleanupIntervalMs : Math.min(RETRY_MS, settings.cleanupIntervalMs));
       }
-      await elapsed(LOOK_MS, undefined, { signal }).catch(() => {});
+      await pause(LOOK_MS, signal);
     }
   }
 

@@ -1,12 +1,10 @@
-import { setTimeout as elapsed } from 'node:timers/promises';
-
+import { BackOff, pause } from '#basics';
 import type { Logger } from '#service-kit';
 import { HistoryUnavailableError, type HistoryEvent, type RowChange } from '#session-history';
 
 import type { History } from '../history.service.js';
 
-const FIRST_RETRY_MS = 100;
-const LONGEST_RETRY_MS = 5_000;
+const RETRY = { firstMs: 100, maxMs: 5_000 };
 
 export interface WriterOptions {
   history: History;
@@ -73,7 +71,7 @@ export class HistoryWriter {
     const pauseMs = this.lastWriteAt + batchIntervalMs - performance.now();
     if (this.waitingEvents < batchSize && pauseMs > 0 && !this.stopping.signal.aborted) {
       this.wake = new AbortController();
-      await elapsed(pauseMs, undefined, { signal: this.wake.signal }).catch(() => {});
+      await pause(pauseMs, this.wake.signal);
     }
     this.lastWriteAt = performance.now();
   }
@@ -94,7 +92,8 @@ export class HistoryWriter {
 
   private async apply(events: readonly HistoryEvent[]): Promise<void> {
     const { history, logger, onWritten } = this.options;
-    for (let pauseMs = FIRST_RETRY_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_RETRY_MS)) {
+    const backOff = new BackOff(RETRY);
+    for (;;) {
       const began = performance.now();
       try {
         const changes = await history.database.apply(events);
@@ -111,7 +110,7 @@ export class HistoryWriter {
         if (this.stopping.signal.aborted) throw error;
         if (error.reason === 'damaged' || error.reason === 'replaced') await history.reopen();
       }
-      await elapsed(pauseMs, undefined, { signal: this.stopping.signal }).catch(() => {});
+      await backOff.pause(this.stopping.signal);
     }
   }
 }

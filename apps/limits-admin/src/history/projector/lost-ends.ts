@@ -1,5 +1,4 @@
-import { setTimeout as elapsed } from 'node:timers/promises';
-
+import { pause } from '#basics';
 import { groupLag } from '#event-streams';
 import type { Logger } from '#service-kit';
 import {
@@ -39,8 +38,7 @@ export interface LostEndsOptions {
  */
 export async function endLost(options: LostEndsOptions): Promise<void> {
   const { tenants, logger, signal, firstPassMs = FIRST_PASS_MS, passEveryMs = PASS_EVERY_MS } = options;
-  const pause = async (ms: number) => await elapsed(ms, undefined, { signal }).catch(() => {});
-  await pause(firstPassMs);
+  await pause(firstPassMs, signal);
   while (!signal.aborted) {
     for (const tenant of tenants) {
       try {
@@ -54,7 +52,7 @@ export async function endLost(options: LostEndsOptions): Promise<void> {
         logger.error({ err: error }, 'Sessions whose end was lost not looked for; that is done again');
       }
     }
-    await pause(passEveryMs);
+    await pause(passEveryMs, signal);
   }
 }
 
@@ -100,7 +98,7 @@ async function allApplied(tenant: TenantRef, untilAt: number, { client, signal }
       const lag = await groupLag(client, stream, historyKeys.group);
       if (lag === null) return false; // its group is just made again
       if (lag.oldestAgeMs === null || lag.oldestAgeMs + 1 < asked - untilAt) break;
-      await elapsed(LOOK_AGAIN_MS, undefined, { signal }).catch(() => {});
+      await pause(LOOK_AGAIN_MS, signal);
     }
   }
   return true;

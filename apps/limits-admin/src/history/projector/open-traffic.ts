@@ -1,5 +1,4 @@
-import { setTimeout as elapsed } from 'node:timers/promises';
-
+import { pause } from '#basics';
 import type { Logger } from '#service-kit';
 import { StoreUnavailableError, type Books, type Session, type TenantRef } from '#session-core';
 import { HistoryUnavailableError, type TrafficEvent } from '#session-history';
@@ -21,14 +20,13 @@ export interface OpenTrafficOptions {
 
 /** Brings the totals of live sessions into history now and then; the last ones come with the end of each. Never rejects. */
 export async function readOpenTraffic({ books, tenants, writer, logger, signal }: OpenTrafficOptions): Promise<void> {
-  const pause = async (ms: number) => await elapsed(ms, undefined, { signal }).catch(() => {});
   while (!signal.aborted) {
     const began = performance.now();
     try {
       for (const tenant of tenants) {
         let isFirst = true;
         for await (const sessions of books.allSessions(tenant)) {
-          if (!isFirst) await pause(PAUSE_MS);
+          if (!isFirst) await pause(PAUSE_MS, signal);
           if (signal.aborted) return;
           isFirst = false;
           await writer.write(sessions.flatMap(trafficOf));
@@ -39,7 +37,7 @@ export async function readOpenTraffic({ books, tenants, writer, logger, signal }
         logger.error({ err: error }, 'Totals of live sessions not read; they are read again');
       }
     }
-    await pause(began + PASS_EVERY_MS - performance.now());
+    await pause(began + PASS_EVERY_MS - performance.now(), signal);
   }
 }
 

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as elapsed } from 'node:timers/promises';
 
 import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 
+import { pause } from '#basics';
 import type { BerthConfig } from '#config';
 import type { StreamsObserver, StreamsServer } from '#event-streams';
 import { CONFIG, LOGGER, REDIS, TenantRegistryService, type EndsFirst, type Logger } from '#service-kit';
@@ -70,7 +70,7 @@ export class Projector implements OnApplicationBootstrap, BeforeApplicationShutd
     const { signal } = this.stopping;
     while (!signal.aborted) {
       await this.turn();
-      await elapsed(ASK_EVERY_MS, undefined, { signal }).catch(() => {});
+      await pause(ASK_EVERY_MS, signal);
     }
   }
 
