@@ -131,7 +131,7 @@ export interface BerthConfig {
   sip: Record<'user' | 'group' | 'ipRate' | 'total' | 'unavailable' | 'ended', SipAnswer>;
   /** Null: none is kept. */
   history: HistoryConfig | null;
-  store: { decisionDeadlineMs: number; onOutage: 'deny' };
+  store: { decisionDeadlineMs: number };
   /** Networks as `parseNetwork` takes them. */
   http: { trustedProxies: string[]; tls: HttpTls | null };
   /** How long a process that drains serves on. */

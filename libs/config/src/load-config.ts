@@ -120,7 +120,7 @@ function resolveConfig(
       ended: file.sip.ended,
     },
     history,
-    store: { decisionDeadlineMs: deadlineMs, onOutage: 'deny' },
+    store: { decisionDeadlineMs: deadlineMs },
     http: { trustedProxies: file.http.trusted_proxies, tls: resolveHttpTls(file.http.tls, files, problems) },
     shutdown: { graceMs: file.shutdown.grace },
     metrics: { compat: file.metrics.compat, topUsers: file.metrics.top_users },

@@ -17,20 +17,6 @@ export class DeadLetterError extends RpcException {
   }
 }
 
-/** `send` was called: a stream takes events and gives no answers. Nothing was published. */
-export class StreamsDoNotAnswerError extends Error {
-  readonly code = 'streams-do-not-answer';
-
-  constructor() {
-    super('A stream gives no answers: use emit() instead of send()');
-  }
-}
-
-/** An event that cannot be published as it is. Nothing was published. */
-export class InvalidEventError extends Error {
-  readonly code = 'invalid-event';
-}
-
 /** Options that contradict themselves or are out of bounds; thrown by the constructor that was given them. */
 export class InvalidOptionsError extends Error {
   readonly code = 'invalid-options';
@@ -45,7 +31,7 @@ export class NoAnswerError extends Error {
   }
 }
 
-/** The server or client was closed while a command waited. */
+/** The server was closed while a command waited. */
 export class ClosedError extends Error {
   readonly code = 'closed';
 

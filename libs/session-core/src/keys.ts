@@ -309,6 +309,3 @@ export const OUTBOX_BOUNDS = {
 
 /** BullMQ's keys: one slot for all queues, ends as BullMQ ends them (jobs are removed when done). */
 export const QUEUE_PREFIX = '{berth}';
-
-/** Names for later pieces, kept free here so that nothing else takes them: `tally`, `quota:<limit>` in a shard; `pool:<limit>` of a tenant. */
-export const RESERVED_KEY_NAMES = ['tally', 'quota', 'pool'] as const;

@@ -1,6 +1,6 @@
 export { historyAddress, type HistoryAddress } from './address.js';
 export { BackupError, HistoryUnavailableError, type UnavailableReason } from './errors.js';
-export { csvLine, readCsv, type CsvValue } from './export/csv.js';
+export { csvLine, type CsvValue } from './export/csv.js';
 export type { ExportChunk, ExportFormat } from './export/export.js';
 export { backUpFile, unfinishedBackup } from './file/back-up.js';
 export { checkFile, type OnBegin, type WholeFile } from './file/look-through.js';
@@ -23,10 +23,9 @@ export type {
 export { STATUSES, type SessionRow, type Status } from './model/row.js';
 export type { Extent } from './read/extent.js';
 export type { Gap } from './read/gaps.js';
-export { isStatus, sortNamed, type HistoryFilter, type Sort } from './read/filter.js';
+export type { HistoryFilter, Sort } from './read/filter.js';
 export {
   MAX_PAGE_SIZE,
-  MAX_SORTED_ROWS,
   type HistoryPage,
   type HistoryQuery,
   type Violation,

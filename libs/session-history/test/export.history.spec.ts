@@ -1,8 +1,8 @@
 import { expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import { inForm } from '#testing';
+import { inForm, readCsv } from '#testing';
 
-import { readCsv, type ExportFormat, type HistoryDatabase, type HistoryFilter, type SessionRow } from '../src/index.js';
+import type { ExportFormat, HistoryDatabase, HistoryFilter, SessionRow } from '../src/index.js';
 import { describeDatabases } from './databases.fixture.js';
 import { allRows } from './rows.fixture.js';
 import { happening, World } from './world.fixture.js';

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { HOUR_MS } from '#basics';
 import { inForm } from '#testing';
 
-import { sortNamed, type HistoryEvent, type HistoryQuery, type SessionRow } from '../src/index.js';
+import type { HistoryEvent, HistoryQuery, SessionRow, Sort } from '../src/index.js';
 import { describeDatabases } from './databases.fixture.js';
 import { allRows } from './rows.fixture.js';
 import { happening, World } from './world.fixture.js';
@@ -75,10 +75,9 @@ describeDatabases('paging', ({ open, kind }) => {
     );
   });
 
-  it.each(['start_time', 'end_time', 'duration_seconds', 'bytes_sent', 'user', 'status', 'dest_ip'])(
+  it.each<Sort>(['start_time', 'end_time', 'duration_seconds', 'bytes_sent', 'user', 'status', 'dest_ip'])(
     'by cursor in the order of %s covers each row exactly once',
-    async (column) => {
-      const sortBy = sortNamed(column);
+    async (sortBy) => {
       const database = await open();
       const choices = Array.from({ length: 200 }, (_, at) => ({
         what: (['admit', 'admit', 'end'] as const)[at % 3] ?? 'admit',
@@ -160,7 +159,6 @@ describeDatabases('paging', ({ open, kind }) => {
     ]) {
       expect(await path({ cursor })).toMatchObject({ path: 'cursor' });
     }
-    expect(() => sortNamed('rowid; drop table sessions')).toThrow(expect.objectContaining({ path: 'sort_by' }));
     expect((await database.history('default', { user: "x' or 1=1 --" })).total).toBe(0);
   });
 

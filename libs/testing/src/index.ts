@@ -17,6 +17,7 @@ export { startPostgres, type PostgresServer } from './postgres-server.js';
 export { startRedisCluster, type RedisCluster, type RedisClusterOptions, type RedisNode } from './redis-cluster.js';
 export { startRedis, type RedisServer, type RedisServerOptions } from './redis-server.js';
 export { startSentinel, type RedisSentinel, type RedisSentinelOptions } from './redis-sentinel.js';
+export { readCsv } from './read-csv.js';
 export { migrateSlot, type SlotMigration } from './slot-migration.js';
 export { describeWith, findTool } from './tools.js';
 export { wildRequests, type WildRequest } from './wild-requests.js';

@@ -110,7 +110,7 @@ export const changeFields = { reason: reason(), on_lower: onLower().default('dra
 export const changeBody = z.object(changeFields);
 
 /** How long a temporary limit holds, milliseconds: seconds or `15m`, `2h`, `7d`. */
-export function temporaryDuration() {
+function temporaryDuration() {
   const expected = `a duration from 1 s to ${MAX_TEMPORARY_DAYS} d, in seconds or as 15m, 2h, 7d`;
   return z
     .union([z.number(), z.string()], expecting(expected))
@@ -125,4 +125,3 @@ export function temporaryDuration() {
 
 /** Body of `POST …/temporary-limit`. */
 export const temporaryLimitBody = z.object({ limit: limitOrDigits(), duration: temporaryDuration(), ...changeFields });
-export type TemporaryLimitBody = z.output<typeof temporaryLimitBody>;

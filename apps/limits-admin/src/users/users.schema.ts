@@ -5,7 +5,7 @@ import { cursorText, pageNumber, pageSize } from '../query.schema.js';
 /** Of one user nearly always all are wanted. */
 const SESSIONS_SHOWN = 1_000;
 
-export const USER_SORTS = ['sessions_desc', 'sessions_asc', 'username_asc', 'username_desc'] as const;
+const USER_SORTS = ['sessions_desc', 'sessions_asc', 'username_asc', 'username_desc'] as const;
 export type UserSort = (typeof USER_SORTS)[number];
 
 const sort = z.enum(USER_SORTS, { error: () => `must be one of ${USER_SORTS.join(', ')}` });

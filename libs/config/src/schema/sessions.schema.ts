@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 import { duration, durationOrOff, section, setting } from './fields.schema.js';
 
-export const protocolPolicy = section({
+const protocolPolicy = section({
   idle_timeout: setting(durationOrOff().optional(), {
     text: 'Ends a session without activity for so long; 0 or below: never.',
     unit: 's',

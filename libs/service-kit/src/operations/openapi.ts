@@ -32,7 +32,7 @@ export function openApiDocument({ title, description }: ApiTitle, operations: re
 }
 
 /** Who may call, in one sentence. */
-export function audienceOf({ right }: Operation): string {
+function audienceOf({ right }: Operation): string {
   if (right === 'open') return 'Needs no key.';
   const bound = {
     all: '',

@@ -51,7 +51,7 @@ export type RekeyOutcome =
 export type RekeyedTenant = TenantRef & { identity: IdentityRules };
 
 /** Long enough for a pause of this process, short for whoever has to finish what was killed. */
-export const REKEY_LEASE_MS = 10_000;
+const REKEY_LEASE_MS = 10_000;
 const RENEWALS = 4;
 /** Sessions that a straggler changes meanwhile need another pass; more than a few of those there are not. */
 const MOST_PASSES = 20;

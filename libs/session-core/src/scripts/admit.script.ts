@@ -209,7 +209,7 @@ export function readVictim(value: unknown): Victim {
  * The session as the outbox shows it, also in `session-json.lua`. Its tenant is that of the event, its start the event's `at`. What is null,
  * empty, 0 or normal is left out, and so is the state `active`: an outbox that nobody reads for an hour has to fit into memory.
  */
-export function eventSession(request: AdmissionRequest): string {
+function eventSession(request: AdmissionRequest): string {
   const { sessionId: id, attempt, node, epoch, groups, policy, facts } = request;
   const said = {
     id,

@@ -69,7 +69,7 @@ export function readHandover(
 }
 
 /** Reads record, due, last activity and traffic of a live session. */
-export function readLive(reply: ReplyReader, tenant: string, id: string): Session {
+function readLive(reply: ReplyReader, tenant: string, id: string): Session {
   const packed = reply.bytes();
   return readSession(tenant, id, packed, {
     due: reply.text(),

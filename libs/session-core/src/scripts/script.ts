@@ -33,7 +33,7 @@ function readLua(name: string): string {
  * Composes a verb: its flags line, the prelude, then the verb with what it includes in place. Constants of the prelude
  * (`-- @const NAME value`) are written into the text.
  */
-export function composeScript(name: string, preludeName: 'prelude' | 'tenant-prelude'): string {
+function composeScript(name: string, preludeName: 'prelude' | 'tenant-prelude'): string {
   const [flags, ...verb] = readLua(name).split('\n');
   const prelude = readLua(preludeName);
   const text = withIncludes([flags, prelude, ...verb].join('\n'));

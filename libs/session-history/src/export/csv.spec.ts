@@ -1,7 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 
-import { csvLine, readCsv } from './csv.js';
+import { readCsv } from '#testing';
+
+import { csvLine } from './csv.js';
 
 describe('CSV', () => {
   it.each([

@@ -12,7 +12,7 @@ const NEEDS_QUOTES = /[",;\r\n\t]|^$|^\s|\s$/;
  * One line of CSV (RFC 4180, CRLF).
  *
  * Text that a spreadsheet could run gets an apostrophe in front, and so does text that begins with one: a reader that takes one leading
- * apostrophe away, as `readCsv` does, has every value unchanged. Nothing is an empty field, empty text is `""`.
+ * apostrophe away has every value unchanged. Nothing is an empty field, empty text is `""`.
  */
 export function csvLine(values: readonly CsvValue[]): string {
   return `${values.map(field).join(',')}\r\n`;
@@ -23,22 +23,4 @@ function field(value: CsvValue): string {
   if (typeof value === 'number') return String(value);
   const safe = DANGEROUS.test(value) ? `'${value}` : value;
   return NEEDS_QUOTES.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
-}
-
-/** The lines of a CSV text as `csvLine` wrote them: empty fields are null, all others text without the apostrophe. */
-export function readCsv(text: string): (string | null)[][] {
-  const lines: (string | null)[][] = [];
-  const pattern = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r\n|$)/y;
-  let line: (string | null)[] = [];
-  while (pattern.lastIndex < text.length) {
-    const found = pattern.exec(text);
-    if (!found) throw new SyntaxError('Not a line as csvLine writes them');
-    const [, quoted, plain = '', end] = found;
-    line.push(quoted === undefined && plain === '' ? null : (quoted?.replaceAll('""', '"') ?? plain).replace(/^'/, ''));
-    if (end === ',' && pattern.lastIndex < text.length) continue;
-    if (end === ',') line.push(null);
-    lines.push(line);
-    line = [];
-  }
-  return lines;
 }

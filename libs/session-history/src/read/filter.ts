@@ -1,8 +1,7 @@
-import { InvalidInputError } from '#session-core';
 import { sql, type RawBuilder } from 'kysely';
 
 import type { Window } from '../model/buckets.js';
-import { STATUSES, timeText, type Status } from '../model/row.js';
+import { timeText, type Status } from '../model/row.js';
 import type { Store } from '../store/store.js';
 import { tenantIs } from './sums.js';
 
@@ -30,10 +29,6 @@ export function rowFilter<T extends HistoryFilter>(
   const named = nodes.map((pattern) => store.matches(sql.ref('sessions.node'), pattern));
   // A row without a node is nobody's, also where the pattern is `*`.
   return { ...filter, onNodes: sql<boolean>`sessions.node <> '' and (${sql.join([sql`1 = 0`, ...named], sql` or `)})` };
-}
-
-export function isStatus(word: string): word is Status {
-  return STATUSES.includes(word as Status);
 }
 
 /**
@@ -71,12 +66,6 @@ export const SORTS = {
   dest_ip: 'dest_ip',
 } as const;
 export type Sort = keyof typeof SORTS;
-
-/** Throws InvalidInputError for a column that rows cannot be sorted by. */
-export function sortNamed(word: string): Sort {
-  if (Object.hasOwn(SORTS, word)) return word as Sort;
-  throw new InvalidInputError('sort_by', `must be one of ${Object.keys(SORTS).join(', ')}`);
-}
 
 /** The scope whose sums count the rows of a filter; null where only the rows themselves do. */
 export function scopeOf({

@@ -9,8 +9,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 
-import { readCsv, type HistoryDatabase } from '#session-history';
-import { eventually, startRedis, type RedisServer } from '#testing';
+import type { HistoryDatabase } from '#session-history';
+import { eventually, readCsv, startRedis, type RedisServer } from '#testing';
 
 import type { Admin } from '../../limits-admin.fixture.js';
 import { admitted, fill, startWithHistory, type Told } from './history.fixture.js';

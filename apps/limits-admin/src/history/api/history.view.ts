@@ -3,7 +3,7 @@ import type { Gap, HistoryPage, SessionRow, Violation, ViolationPage } from '#se
 import { rfc3339 } from '#session-wire';
 
 /** A row of history as JSON has it. */
-export function rowView(row: SessionRow) {
+function rowView(row: SessionRow) {
   return {
     id: row.session_id,
     user: row.user,
