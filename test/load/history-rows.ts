@@ -6,6 +6,8 @@ const AT_ONCE = 250_000;
 /** Most users call seldom and some all day: user number n of these has a share like 1/sqrt(n). */
 const USERS = 50_000;
 const DESTINATIONS = 5_000;
+/** Columns that later migrations added, null here. */
+const EMPTY = new Set(['ended_by']);
 const COMMON = `'default' as tenant, 1 as attempt, 'b2bua-' || (i % 8) as node, 1763700000000 as epoch`;
 
 /**
@@ -19,7 +21,12 @@ export function fillHistory(path: string, rows: number): void {
     .prepare(`select name, sql from sqlite_master where type = 'index' and sql is not null`)
     .all() as { name: string; sql: string }[];
   for (const { name } of indices) file.exec(`drop index ${name}`);
-  for (let from = 0; from < rows; from += AT_ONCE) file.exec(sessions(rows, from, Math.min(rows, from + AT_ONCE)));
+  const named = (file.prepare(`select name from pragma_table_info('sessions')`).all() as { name: string }[])
+    .map(({ name }) => name)
+    .filter((name) => !EMPTY.has(name));
+  for (let from = 0; from < rows; from += AT_ONCE) {
+    file.exec(`insert into sessions (${named.join(', ')}) ${sessions(rows, from, Math.min(rows, from + AT_ONCE))}`);
+  }
   for (const statement of sums()) file.exec(statement);
   for (const { sql } of indices) file.exec(sql);
   file.close();
@@ -28,8 +35,7 @@ export function fillHistory(path: string, rows: number): void {
 function sessions(rows: number, from: number, until: number): string {
   const stepMs = (DAYS * 86_400_000 - 3_600_000) / rows;
   const random = '(abs(random() % 4294967296) / 4294967296.0)';
-  return `insert into sessions
-    with recursive number(i) as (select ${from} union all select i + 1 from number where i < ${until - 1}),
+  return `with recursive number(i) as (select ${from} union all select i + 1 from number where i < ${until - 1}),
     chosen as materialized (select i, ${random} as a, ${random} as b, ${random} as c,
       case when i % 100 = 99 then 1 else 0 end as refused, i > ${rows - 1_000} as live, i % 50 = 7 as failed,
       ${Date.now() - DAYS * 86_400_000 + 3_600_000} + cast(i * ${stepMs} as integer) as ms from number)
