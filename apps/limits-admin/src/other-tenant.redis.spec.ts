@@ -47,7 +47,7 @@ beforeAll(async () => {
     const fields = { v: '1', type: 'session.ended', note: name, ...notes, 'dead.deliveries': '1' };
     letter = (await client.xadd(inboxKeys.deadLetters('default'), '*', ...Object.entries(fields).flat())) ?? '';
     await admin.call('PUT', `/limits/${name}`, { limit: 1, reason: name }, own.by('operator'));
-    await fleet.admit(name, `${name}-too`);
+    await fleet.admit(name, `${name}-too`, {}, { node: name });
   }
   await eventually(async () => {
     const { payload } = await admin.app.inject({ url: '/api/sessions/history', headers: own.by('viewer') });

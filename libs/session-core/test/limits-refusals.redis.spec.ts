@@ -50,18 +50,33 @@ describe('the stream of refusals', () => {
     expect(first).not.toHaveProperty('since');
   });
 
-  it('says of one in full where it came from and wanted to go, as far as that is known; of a sum nothing', async () => {
-    const told = { sourceIp: '192.0.2.10', sourcePort: '5060', destination: '198.51.100.7:5060', protocol: 'sip' };
+  it('says of one in full who asked, where it came from and wanted to go, as far as that is known; of a sum nothing', async () => {
+    const told = {
+      sourceIp: '192.0.2.10',
+      sourcePort: '5060',
+      destination: '198.51.100.7:5060',
+      protocol: 'sip',
+      node: 'b2bua-1',
+    };
     const { facts } = request('x');
     await limits({ maxTotalSessions: 1, groups: { trunk: { default: 1 } } });
     await aboard(['a'], { groups: ['trunk:west'] });
     await times(2);
-    await times(1, { user: 'bob', facts: { ...facts, sourcePort: null, destination: null, protocol: 'socks' } });
-    await times(1, { user: 'eve', groups: ['trunk:west'], state: 'reserved' });
+    const bobs = { ...facts, sourcePort: null, destination: null, protocol: 'socks' };
+    await times(1, { user: 'bob', node: null, epoch: null, facts: bobs });
+    const eves = { ...facts, correlationId: 'leg-1' };
+    await times(1, { user: 'eve', groups: ['trunk:west'], state: 'reserved', facts: eves });
     books.clock.advance(1_000);
     await upkeep();
     const found = await refusals();
-    expect(found).toMatchObject([told, { sourceIp: '192.0.2.10', protocol: 'socks' }, told, { count: '1' }]);
+    expect(found).toMatchObject([
+      told,
+      { sourceIp: '192.0.2.10', protocol: 'socks' },
+      { ...told, correlationId: 'leg-1' },
+      { count: '1' },
+    ]);
+    expect(found[0]).not.toHaveProperty('correlationId');
+    expect(found[1]).not.toHaveProperty('node');
     expect(found[1]).not.toHaveProperty('sourcePort');
     expect(found[1]).not.toHaveProperty('destination');
     expect(Object.keys(found[3] ?? {}).filter((name) => name in told)).toEqual([]);

@@ -7,7 +7,7 @@ import { timeText } from './model/row.js';
 import { openStore } from './open-store.js';
 import { extentOf, type Extent } from './read/extent.js';
 import type { HistoryFilter } from './read/filter.js';
-import { gapsSince, type Gap } from './read/gaps.js';
+import { gapsWithin, type Gap, type Span } from './read/gaps.js';
 import { historyPage, violationPage, type HistoryPage, type HistoryQuery, type ViolationPage } from './read/history.js';
 import { highestPeaks, hourPeaks, type HourPeak, type PeakOf } from './read/peaks.js';
 import { statsSince, type Stats } from './read/stats.js';
@@ -105,9 +105,9 @@ export class HistoryDatabase {
     }
   }
 
-  /** Since then: the times from which events are missing, since nobody read them before they had to go. */
-  async gaps(tenant: string, sinceMs = 0): Promise<Gap[]> {
-    return await this.store.read((db) => gapsSince(db, tenant, sinceMs));
+  /** The times within that span from which events are missing, since nobody read them before they had to go. */
+  async gaps(tenant: string, span: Span = {}): Promise<Gap[]> {
+    return await this.store.read((db) => gapsWithin(db, tenant, span));
   }
 
   /** Traffic by the hour in which sessions started. */

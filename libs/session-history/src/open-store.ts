@@ -15,6 +15,8 @@ import type { Store } from './store/store.js';
 
 /** A file up to this size is looked through whenever it is opened (about a second); a larger one when it is suspect. */
 const ALWAYS_CHECKED_BYTES = 256 * 1024 * 1024;
+/** A statement that changes the shape of a PostgreSQL database may take so long. */
+const MIGRATION_MS = 3_600_000;
 
 export interface OpenedStore {
   store: Store;
@@ -31,7 +33,7 @@ export async function openStore(
   address: HistoryAddress,
   { suspect = false, lostLog = false } = {},
 ): Promise<OpenedStore> {
-  if (address.kind === 'postgres') return { store: await migrated(postgresStore(address.url)), setAside: null };
+  if (address.kind === 'postgres') return { store: await migratedPostgres(address.url), setAside: null };
   if (address.kind === 'memory') return { store: await migrated(sqliteStore(null)), setAside: null };
   const { path } = address;
   await makeFolder(path);
@@ -77,6 +79,14 @@ async function migrated(store: Store): Promise<Store> {
     await store.keep();
     return store;
   });
+}
+
+/** Its shape may change for longer than a question may take: an index of millions of rows is a matter of minutes. */
+async function migratedPostgres(url: string): Promise<Store> {
+  const patient = postgresStore(url, MIGRATION_MS);
+  await orClosed(patient, async () => await migrate(patient));
+  await patient.close();
+  return await migrated(postgresStore(url));
 }
 
 async function orClosed<T>(store: Store, work: () => Promise<T>): Promise<T> {

@@ -119,6 +119,8 @@ describeDatabases('applying events', ({ open, url, query, kind }) => {
       kind: 'refused' as const,
       ...at,
       ...facts,
+      node: '',
+      correlationId: null,
       id: 'r',
       sessionId: 'call-1@pc',
       user: 'alice',
@@ -191,7 +193,7 @@ async function expectModel(database: HistoryDatabase, world: World): Promise<voi
       who: [user, node],
       end,
       bytes: [traffic['bytesSent'] ?? 0, traffic['bytesReceived'] ?? 0],
-      facts: [JSON.stringify(groups), '192.0.2.1', '{"text":"é\\"\\n","n":1}'],
+      facts: [JSON.stringify(groups), `192.0.2.${attempt}`, '{"text":"é\\"\\n","n":1}'],
     }),
   );
   expect(keyed(told)).toEqual(keyed(known));

@@ -91,6 +91,8 @@ function life(user: string, count: number, startMs = NOON): HistoryEvent[] {
         sourcePort: 5060,
         destination: '198.51.100.7:5060',
         protocol: 'sip',
+        node: 'n1',
+        correlationId: `of ${user}`,
       },
     ];
   });

@@ -33,9 +33,11 @@ describeDatabases('events that history did not get', ({ open }) => {
   it('are those of the window alone', async () => {
     const database = await open();
     await database.apply([first, later]);
-    expect(await database.gaps('default', T0 + 2 * HOUR_MS)).toHaveLength(2);
-    expect(await database.gaps('default', T0 + 2 * HOUR_MS + 1)).toHaveLength(1);
-    expect(await database.gaps('default', T0 + 11 * HOUR_MS)).toEqual([]);
+    expect(await database.gaps('default', { sinceMs: T0 + 2 * HOUR_MS })).toHaveLength(2);
+    expect(await database.gaps('default', { sinceMs: T0 + 2 * HOUR_MS + 1 })).toHaveLength(1);
+    expect(await database.gaps('default', { sinceMs: T0 + 11 * HOUR_MS })).toEqual([]);
+    expect(await database.gaps('default', { untilMs: T0 + 10 * HOUR_MS })).toHaveLength(1);
+    expect(await database.gaps('default', { sinceMs: T0 + 3 * HOUR_MS, untilMs: T0 + 10 * HOUR_MS })).toEqual([]);
   });
 
   it('are known once, however often they are told', async () => {

@@ -264,5 +264,7 @@ function refusal(n: number): HistoryEvent {
     sourcePort: 40_000,
     destination: 'example.com:443',
     protocol: 'socks',
+    node: '',
+    correlationId: null,
   };
 }

@@ -30,7 +30,9 @@ describeDatabases('several processes', ({ open, url, query }) => {
     expect(await Promise.all(started.map(({ exited }) => exited))).toEqual(
       started.map(() => ({ code: 0, signal: null })),
     );
-    const migrations = ['0001-sessions-and-rollups', '0002-ended-by', '0003-erasures'].map((name) => ({ name }));
+    const migrations = ['0001-sessions-and-rollups', '0002-ended-by', '0003-erasures', '0004-questions'].map(
+      (name) => ({ name }),
+    );
     expect(await query(at, 'select name from kysely_migration order by name')).toEqual(migrations);
   });
 

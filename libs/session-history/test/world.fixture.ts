@@ -243,7 +243,14 @@ export class World {
     this.ms += 1; // of one id and millisecond only one refusal is kept
     const id = `refused/${this.n}`;
     const fields = {
-      refuse: { id, sessionId: `again-${which % 5}@pc`, user, limits: JSON.stringify(limits) },
+      refuse: {
+        id,
+        sessionId: `again-${which % 5}@pc`,
+        user,
+        limits: JSON.stringify(limits),
+        node: 'n1',
+        correlationId: '=1+1',
+      },
       sum: { id, sessionId: '', user, limits: JSON.stringify(limits), count: 1 + (which % 50) },
       forbid: {
         id,
@@ -280,12 +287,12 @@ export class World {
       maxDurationMs: 0,
       from: '"A, \'B\'" <sip:a@x>',
       to: null,
-      sourceIp: '192.0.2.1',
+      sourceIp: `192.0.2.${attempt}`,
       sourcePort: 5060,
       destination,
       protocol: 'sip',
       direction: null,
-      correlationId: '=1+1',
+      correlationId: attempt === 2 ? null : '=1+1',
       metadata: { text: 'é"\n', n: 1 },
     });
   }

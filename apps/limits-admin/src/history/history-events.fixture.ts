@@ -76,6 +76,8 @@ export function refused(id: string, about: About & { count?: number; rule?: stri
     sourcePort: 40_000,
     destination: 'example.com:443',
     protocol: 'socks',
+    node: '',
+    correlationId: null,
   };
 }
 

@@ -4,14 +4,16 @@
 -- @include common-words
 local MOST_SUMMED = 10000 -- users and limits in one second, beyond which each refusal is written in full: the stream has its own bound
 
--- Where the session came from and where it wanted to go, as fields of an event. It costs 3 us, so only what is written in full has them.
+-- Who asked, where the session came from and where it wanted to go, as fields of an event. It costs 3 us, so only what is written in full has them.
 local function told_facts(record)
-  local told, _, facts = {}, cmsgpack.unpack(record)
+  local told, session, facts = {}, cmsgpack.unpack(record)
   if not facts then return told end
   if facts[3] then told[1], told[2] = 'sourceIp', facts[3] end
   if facts[4] then told[#told + 1], told[#told + 2] = 'sourcePort', facts[4] end
   if facts[5] then told[#told + 1], told[#told + 2] = 'destination', facts[5] end
   if facts[6] then told[#told + 1], told[#told + 2] = 'protocol', WORDS[facts[6]] or facts[6] end
+  if facts[8] then told[#told + 1], told[#told + 2] = 'correlationId', facts[8] end
+  if session[NODE] ~= '' then told[#told + 1], told[#told + 2] = 'node', session[NODE] end
   return told
 end
 

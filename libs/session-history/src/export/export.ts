@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { breath } from '../breath.js';
 import { historyError } from '../errors.js';
 import { COLUMN_NAMES } from '../model/row.js';
-import { conditionOf, rowFilter, type HistoryFilter } from '../read/filter.js';
+import { rowFilter, selectionOf, type HistoryFilter } from '../read/filter.js';
 import type { Store } from '../store/store.js';
 import { csvLine, type CsvValue } from './csv.js';
 import { jsonLine } from './json-line.js';
@@ -52,9 +52,10 @@ async function chunkAfter(
   const onwards = after
     ? sql`and start_time >= ${after.start} and (start_time, session_id) > (${after.start}, ${after.id})`
     : sql``;
+  const { from, where } = selectionOf(tenant, rowFilter(store, filter));
   try {
     const { rows } = await sql<{ list: string | null }>`select ${store.listOfLists(COLUMN_NAMES)} as list
-      from (select * from sessions where ${conditionOf(tenant, rowFilter(store, filter))} ${onwards}
+      from (select * from ${from} where ${where} ${onwards}
       order by start_time, session_id limit ${CHUNK_ROWS}) as chunk`.execute(store.db);
     return JSON.parse(rows[0]?.list ?? '[]') as CsvValue[][];
   } catch (error) {

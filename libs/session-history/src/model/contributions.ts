@@ -36,6 +36,7 @@ const NOTHING: Measures = {
   duration_secs: 0,
   refusals: 0,
 };
+const NONE: Set<string> = new Set();
 const A_SESSION: Measures = { ...NOTHING, entries: 1, sessions: 1 };
 const A_ROW: Measures = { ...NOTHING, entries: 1 };
 
@@ -78,12 +79,13 @@ function ofRefusal(row: SessionRow): Contribution[] {
     { scope: 'refusal', name: row.refused_by, measures },
   ];
   if (row.user !== '') contributions.push({ scope: 'user', name: row.user, measures });
-  const limits = JSON.parse(row.limits ?? '[]') as { scope: string; key: string }[];
-  const groups = new Set(limits.flatMap(({ scope, key }) => (scope === 'group' ? [key] : [])));
-  for (const name of groups) contributions.push({ scope: 'group', name, measures });
+  for (const name of groupsOf(row)) contributions.push({ scope: 'group', name, measures });
   return contributions;
 }
 
-function groupsOf(row: SessionRow): Set<string> {
-  return row.groups === '[]' ? new Set() : new Set(JSON.parse(row.groups) as string[]);
+/** The groups that a row counts for: those of a session; of a refusal those whose limits were full. */
+export function groupsOf(row: SessionRow): Set<string> {
+  if (!isRefusal(row)) return row.groups === '[]' ? NONE : new Set(JSON.parse(row.groups) as string[]);
+  const limits = JSON.parse(row.limits ?? '[]') as { scope: string; key: string }[];
+  return new Set(limits.flatMap(({ scope, key }) => (scope === 'group' ? [key] : [])));
 }

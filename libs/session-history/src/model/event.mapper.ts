@@ -128,6 +128,8 @@ function refusalIn(fields: Fields, atMs: number) {
     sourcePort: numberIn(fields, 'sourcePort', 0),
     destination: textIn(fields, 'destination'),
     protocol: textIn(fields, 'protocol'),
+    node: textIn(fields, 'node'),
+    correlationId: textIn(fields, 'correlationId') || null,
     atMs: timeIn(fields, 'since', atMs),
   };
 }

@@ -118,6 +118,9 @@ export interface RefusedEvent extends Envelope {
   sourcePort: number;
   destination: string;
   protocol: string;
+  /** The node that asked; '' where it is not known. */
+  node: string;
+  correlationId: string | null;
 }
 
 /** Only the counts changed: a session left a shard for another. */

@@ -48,6 +48,11 @@ export function merge(row: SessionRow | undefined, key: RowKey, event: RowEvent)
   return merged;
 }
 
+/** A row as it will be once history has heard of this event too; undefined for one that it does not have. */
+export function rowWith(row: SessionRow | undefined, event: RowEvent): SessionRow {
+  return merge(row, keyOf(event), event);
+}
+
 // What follows writes into a row that nobody else has yet: putting a row together from pieces took a third of the processor time of a batch.
 
 function board(row: SessionRow, { session, begins, position }: AboardEvent): void {
@@ -106,6 +111,8 @@ function refusedRow(known: SessionRow | undefined, key: RowKey, event: RefusedEv
   row.source_ip = addressOf(event.sourceIp);
   row.source_port = event.sourcePort;
   row.protocol = event.protocol;
+  row.node = event.node;
+  row.correlation_id = event.correlationId;
   row.status = byLimit ? 'rejected_by_limit' : 'rejected_by_acl';
   row.state = 'rejected';
   row.acl_rule_matched = byLimit ? null : event.rule;

@@ -1,6 +1,6 @@
 import { DAY } from '../model/buckets.js';
 import type { Database } from '../store/store.js';
-import { gapsSince, type Gap } from './gaps.js';
+import { gapsWithin, type Gap } from './gaps.js';
 
 /** What a history holds of a tenant. */
 export interface Extent {
@@ -34,5 +34,5 @@ export async function extentOf(db: Database, tenant: string): Promise<Extent> {
     return row === undefined ? null : Date.parse(row.start_time);
   };
   const [oldestMs, newestMs] = [await startAt('asc'), await startAt('desc')];
-  return { tenant, rows: rows ?? 0, oldestMs, newestMs, gaps: await gapsSince(db, tenant, 0) };
+  return { tenant, rows: rows ?? 0, oldestMs, newestMs, gaps: await gapsWithin(db, tenant, {}) };
 }

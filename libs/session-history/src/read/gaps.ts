@@ -9,15 +9,22 @@ export interface Gap {
   entries: number;
 }
 
-/** The times since then from which history lacks events, the oldest first; those that touch are one. */
-export async function gapsSince(db: Database, tenant: string, sinceMs: number): Promise<Gap[]> {
-  const rows = await db
+/** A time, half open: what is absent does not bound it. */
+export interface Span {
+  sinceMs?: number | undefined;
+  untilMs?: number | undefined;
+}
+
+/** The times within that span from which history lacks events, the oldest first; those that touch are one. */
+export async function gapsWithin(db: Database, tenant: string, { sinceMs = 0, untilMs }: Span): Promise<Gap[]> {
+  let query = db
     .selectFrom('gaps')
     .select(['from_time', 'to_time', 'entries'])
     .where('tenant', '=', tenant)
     .where('to_time', '>=', timeText(sinceMs))
-    .orderBy('from_time')
-    .execute();
+    .orderBy('from_time');
+  if (untilMs !== undefined) query = query.where('from_time', '<', timeText(untilMs));
+  const rows = await query.execute();
   const gaps: Gap[] = [];
   for (const row of rows) {
     const [fromMs, toMs] = [Date.parse(row.from_time), Date.parse(row.to_time)];

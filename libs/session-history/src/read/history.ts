@@ -5,7 +5,15 @@ import type { FullLimit } from '../model/event.js';
 import type { SessionRow } from '../model/row.js';
 import type { Database, Store } from '../store/store.js';
 import { readCursor, writeCursor, type Cursor } from './cursor.js';
-import { conditionOf, rowFilter, SORTS, type HistoryFilter, type RowFilter, type Sort } from './filter.js';
+import {
+  rowFilter,
+  selectionOf,
+  SORTS,
+  type HistoryFilter,
+  type RowFilter,
+  type Selection,
+  type Sort,
+} from './filter.js';
 import { countOf, placeOf } from './place.js';
 
 export const MAX_PAGE_SIZE = 1_000;
@@ -77,12 +85,11 @@ async function rowsOnPage(
   total: number,
 ): Promise<SessionRow[]> {
   if (offset >= total) return [];
-  const condition = conditionOf(tenant, filter);
-  if (order.sort !== 'start_time') return await select(db, condition, order, limit, offset);
+  const selection = selectionOf(tenant, filter);
+  if (order.sort !== 'start_time') return await select(db, selection, order, limit, offset);
   const place = await placeOf(db, tenant, filter, offset, order.descending);
   if (place === null) return [];
-  const bounded = place.bound ? sql`${condition} and ${place.bound}` : condition;
-  return await select(db, bounded, order, limit, place.offset);
+  return await select(db, place.bound ? narrowed(selection, place.bound) : selection, order, limit, place.offset);
 }
 
 async function rowsAfter(db: Database, tenant: string, filter: RowFilter, cursor: Cursor, limit: number) {
@@ -91,19 +98,24 @@ async function rowsAfter(db: Database, tenant: string, filter: RowFilter, cursor
   // The first comparison says nothing new; it is what an index can use.
   const bound = sort === 'start_time' ? sql`start_time ${sql.raw(descending ? '<=' : '>=')} ${start} and` : sql``;
   const after = sql`${bound} (${sql.raw(SORTS[sort])}, start_time, session_id) ${than} (${value}, ${start}, ${id})`;
-  return await select(db, sql`${conditionOf(tenant, filter)} and ${after}`, cursor, limit, 0);
+  return await select(db, narrowed(selectionOf(tenant, filter), after), cursor, limit, 0);
 }
+
+const narrowed = ({ from, where }: Selection, by: RawBuilder<unknown>): Selection => ({
+  from,
+  where: sql<boolean>`${where} and ${by}`,
+});
 
 async function select(
   db: Database,
-  condition: RawBuilder<unknown>,
+  { from, where }: Selection,
   { sort, descending }: Order,
   limit: number,
   offset: number,
 ): Promise<SessionRow[]> {
   const direction = sql.raw(descending ? 'desc' : 'asc');
   const first = sort === 'start_time' ? sql`` : sql`${sql.raw(SORTS[sort])} ${direction},`;
-  const { rows } = await sql<SessionRow>`select * from sessions where ${condition}
+  const { rows } = await sql<SessionRow>`select * from ${from} where ${where}
     order by ${first} start_time ${direction}, session_id ${direction} limit ${limit} offset ${offset}`.execute(db);
   return rows;
 }
@@ -141,7 +153,7 @@ export interface ViolationPage extends Omit<HistoryPage, 'rows'> {
 export async function violationPage(
   store: Store,
   tenant: string,
-  query: Pick<HistoryQuery, 'sinceMs' | 'user' | 'page' | 'pageSize' | 'cursor'>,
+  query: Omit<HistoryQuery, 'status' | 'sortBy' | 'sortDir'>,
 ): Promise<ViolationPage> {
   const { rows, ...page } = await historyPage(store, tenant, { ...query, status: 'rejected_by_limit' });
   return { ...page, violations: rows.map(violation) };

@@ -5,7 +5,7 @@ import { HOUR_MS } from '#basics';
 import { dayOf, hourMs, windowSince } from '../model/buckets.js';
 import { timeText } from '../model/row.js';
 import type { Database } from '../store/store.js';
-import { ALL_TIME, conditionOf, scopeOf, type RowFilter } from './filter.js';
+import { ALL_TIME, scopeOf, selectionOf, type RowFilter, type Selection } from './filter.js';
 import { openHours } from './open-hours.js';
 import { isOpen } from './sums.js';
 
@@ -21,7 +21,7 @@ const DAY_ENDS = 'T24';
 
 /** How many rows a filter lets through: from the sums where they tell, so that it costs the same however many they are. */
 export async function countOf(db: Database, tenant: string, filter: RowFilter): Promise<number> {
-  if (scopeOf(filter) === null) return await countRows(db, conditionOf(tenant, filter));
+  if (scopeOf(filter) === null) return await countRows(db, selectionOf(tenant, filter));
   return (await stretchesOf(db, tenant, filter)).reduce((sum, { rows }) => sum + rows, 0);
 }
 
@@ -51,14 +51,26 @@ function bounded(found: { stretch: Stretch; offset: number } | null, descending:
   return { bound, offset: found.offset };
 }
 
-/** The filter's time, oldest first: what is left of the first hour, the hours of the first day, days. */
+/** The filter's time, oldest first: what is left of the first hour, the hours of the first day, days; of a last day that is no whole one the same. */
 async function stretchesOf(db: Database, tenant: string, filter: RowFilter): Promise<Stretch[]> {
+  const stretches = await stretchesSince(db, tenant, filter);
+  if (filter.untilMs === undefined) return stretches;
+  const end = timeText(filter.untilMs);
+  const begun = (some: readonly Stretch[]) => some.filter(({ from }) => from < end);
+  const kept = begun(stretches);
+  const day = kept.at(-1);
+  if (day?.whole === 'day' && day.until > end) kept.splice(-1, 1, ...begun(await hoursOf(db, tenant, filter, day)));
+  const last = kept.at(-1);
+  if (last !== undefined && last.until > end)
+    kept.splice(-1, 1, await countedStretch(db, tenant, filter, last.from, end));
+  return kept;
+}
+
+async function stretchesSince(db: Database, tenant: string, filter: RowFilter): Promise<Stretch[]> {
   const window = filter.sinceMs === undefined ? ALL_TIME : windowSince(filter.sinceMs);
   const first: Stretch[] = [];
   if (filter.sinceMs !== undefined && window.since < window.rowsUntil) {
-    const until = sql`start_time < ${window.rowsUntil}`;
-    const rows = await countRows(db, sql`${conditionOf(tenant, filter)} and ${until}`);
-    first.push({ from: window.since, until: window.rowsUntil, rows, whole: null });
+    first.push(await countedStretch(db, tenant, filter, window.since, window.rowsUntil));
   }
   const whole = sql`(span = 1 and bucket >= ${window.firstHour} and bucket < ${window.hoursUntil} or span = 24 and bucket >= ${window.firstDay})`;
   const buckets = await bucketsOf(db, tenant, filter, whole);
@@ -101,7 +113,13 @@ async function bucketsOf(db: Database, tenant: string, filter: RowFilter, which:
 
 const dayStretch = (day: string, rows: number): Stretch => ({ from: day, until: day + DAY_ENDS, rows, whole: 'day' });
 
-async function countRows(db: Database, condition: RawBuilder<unknown>): Promise<number> {
-  const { rows } = await sql<{ count: number }>`select count(*) as count from sessions where ${condition}`.execute(db);
+async function countedStretch(db: Database, tenant: string, filter: RowFilter, from: string, until: string) {
+  const { from: source, where } = selectionOf(tenant, filter);
+  const within = sql<boolean>`${where} and start_time >= ${from} and start_time < ${until}`;
+  return { from, until, rows: await countRows(db, { from: source, where: within }), whole: null };
+}
+
+async function countRows(db: Database, { from, where }: Selection): Promise<number> {
+  const { rows } = await sql<{ count: number }>`select count(*) as count from ${from} where ${where}`.execute(db);
   return rows[0]?.count ?? 0;
 }

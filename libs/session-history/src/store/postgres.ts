@@ -19,13 +19,13 @@ const types = {
     NUMERIC_TYPES.has(oid) ? Number : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
 };
 
-export function postgresStore(url: string): Store {
+export function postgresStore(url: string, statementMs = STATEMENT_MS): Store {
   const pool = new pg.Pool({
     connectionString: url,
     max: CONNECTIONS,
     connectionTimeoutMillis: CONNECT_MS,
-    query_timeout: STATEMENT_MS,
-    statement_timeout: STATEMENT_MS,
+    query_timeout: statementMs,
+    statement_timeout: statementMs,
     application_name: 'berth-history',
     types,
   });

@@ -48,8 +48,18 @@ export interface ErasureRow {
   asked_by: string;
 }
 
+/** A row and a group that it counts for. */
+export interface GroupRow {
+  tenant: string;
+  /** `kind:name` */
+  name: string;
+  start_time: string;
+  session_id: string;
+}
+
 export interface Tables {
   sessions: SessionRow;
+  session_groups: GroupRow;
   rollups: RollupRow;
   gaps: GapRow;
   erasures: ErasureRow;

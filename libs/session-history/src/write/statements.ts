@@ -1,5 +1,6 @@
 import { sql, type RawBuilder } from 'kysely';
 
+import { groupsOf } from '../model/contributions.js';
 import { blankRow, COLUMN_NAMES, COLUMNS, LIFE_COLUMNS, type SessionRow } from '../model/row.js';
 import type { Database, Store } from '../store/store.js';
 
@@ -8,6 +9,8 @@ import type { Database, Store } from '../store/store.js';
 const KEY = ['tenant', 'session_id', 'start_time'] as const;
 const LIFE_NAMES = [...KEY, ...LIFE_COLUMNS];
 const LIFE = Object.fromEntries(LIFE_NAMES.map((name) => [name, COLUMNS[name]]));
+const MEMBER = ['tenant', 'name', 'start_time', 'session_id'] as const;
+const MEMBER_TYPES = { tenant: 'text', name: 'text', start_time: 'text', session_id: 'text' } as const;
 const KEY_TYPES = { tenant: 'text', session_id: 'text', start_time: 'text' } as const;
 
 export const names = (columns: readonly string[]) => sql.raw(columns.map((name) => `"${name}"`).join(', '));
@@ -69,6 +72,9 @@ function rowOf(values: readonly unknown[]): SessionRow {
 export async function insertRows(db: Database, store: Store, rows: readonly SessionRow[]): Promise<void> {
   const lists = rows.map((row) => Object.values(row)); // every row has its columns in the order of the table
   await sql`insert into sessions (${names(COLUMN_NAMES)}) ${selected(store, lists, COLUMNS)}`.execute(db);
+  const members = membersOf(rows);
+  if (members.length === 0) return;
+  await sql`insert into session_groups (${names(MEMBER)}) ${selected(store, members, MEMBER_TYPES)}`.execute(db);
 }
 
 const LIFE_SETS = sql.raw(LIFE_COLUMNS.map((name) => `"${name}" = c."${name}"`).join(', '));
@@ -83,4 +89,13 @@ export async function updateLife(db: Database, store: Store, rows: readonly Sess
 export async function deleteRows(db: Database, store: Store, rows: readonly SessionRow[]): Promise<void> {
   const keys = rows.map((row) => KEY.map((name) => row[name]));
   await sql`delete from sessions where (${names(KEY)}) in (${selected(store, keys, KEY_TYPES)})`.execute(db);
+  const members = membersOf(rows);
+  if (members.length === 0) return;
+  const theirs = selected(store, members, MEMBER_TYPES);
+  await sql`delete from session_groups where (${names(MEMBER)}) in (${theirs})`.execute(db);
+}
+
+/** What the table of groups has of these rows: who is in which group, for questions about one. */
+function membersOf(rows: readonly SessionRow[]): string[][] {
+  return rows.flatMap((row) => [...groupsOf(row)].map((name) => [row.tenant, name, row.start_time, row.session_id]));
 }

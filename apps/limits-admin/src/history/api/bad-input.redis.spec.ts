@@ -43,7 +43,39 @@ const window = (name: string) =>
     [`?${name}=2161`, name],
     [`?${name}=1&timeRange=1h`, 'timeRange'],
   ] as const;
+const SPAN = [
+  ['?from=yesterday', 'from'],
+  ['?from=2026-11-21', 'from'],
+  ['?from=2026-02-30T00:00:00Z', 'from'],
+  ['?from=2026-11-21T00:00:00', 'from'],
+  ['?from=2026-11-21T00:00:00+01:00', 'from'],
+  ['?from=1000', 'from'],
+  ['?from=9999-01-01T00:00:00Z', 'from'],
+  ['?from=2001-01-01T00:00:00Z', 'from'],
+  ['?to=2001-01-01T00:00:00Z', 'to'],
+  ['?to=&to=', 'to'],
+  ['?from=2001-01-01T00:00:00Z&to=2001-01-01T00:00:00Z', 'to'],
+  ['?from=2002-01-01T00:00:00Z&to=2001-01-01T00:00:00Z', 'to'],
+  ['?from=2001-01-01T00:00:00Z&hours=1', 'from'],
+  ['?to=9999-01-01T00:00:00Z&timeRange=1h', 'to'],
+] as const;
+const FACTS = [
+  ['?session_id=%00', 'session_id'],
+  [`?session_id=${'i'.repeat(257)}`, 'session_id'],
+  ['?session_id=a&session_id=b', 'session_id'],
+  ['?source_ip=localhost', 'source_ip'],
+  ['?source_ip=192.0.2.10:5060', 'source_ip'],
+  ['?source_ip=fe80::1%25eth0', 'source_ip'],
+  ['?node=%0A', 'node'],
+  [`?node=${'n'.repeat(129)}`, 'node'],
+  ['?group=west', 'group'],
+  ['?group=TRUNK:west', 'group'],
+  ['?group=trunk:', 'group'],
+  ['?correlation_id=%00', 'correlation_id'],
+] as const;
 const ROWS = [
+  ...SPAN,
+  ...FACTS,
   ...window('hours'),
   ['?status=open', 'status'],
   ['?status=active&status=closed', 'status'],
@@ -81,7 +113,10 @@ const BAD: [string, readonly (readonly [string, string])[]][] = [
   ['/api/users/alice/sessions', [...ROWS, ...PAGE, ...UNKNOWN('user')]],
   [`${SESSIONS}/history/export`, [...ROWS, ...USER, ['?format=xml', 'format'], ...UNKNOWN('page')]],
   [`${SESSIONS}/stats`, [...window('window_hours'), ...UNKNOWN('hours')]],
-  [`${SESSIONS}/violations`, [...WINDOW, ['?page=0', 'page'], ['?limit=1001', 'limit'], ...UNKNOWN('hours')]],
+  [
+    `${SESSIONS}/violations`,
+    [...window('hours'), ...SPAN, ...FACTS, ['?page=0', 'page'], ['?limit=1001', 'limit'], ...UNKNOWN('status')],
+  ],
   [`${SESSIONS}/traffic`, [...window('window_hours'), ['?user=_default', 'user'], ...UNKNOWN('scope')]],
   [
     `${SESSIONS}/peaks`,
@@ -120,9 +155,25 @@ describe('bad input', () => {
     expect(await get(admin, `${SESSIONS}/stats?timeRange=90d`)).toMatchObject({ body: { window_hours: 2160 } });
   });
 
+  it('of a time is told what to write, and which two do not go together', async () => {
+    const errors = async (query: string) => (await get(admin, `${SESSIONS}/history?${query}`)).body['errors'];
+    const written = 'must be a time as RFC 3339 has it, such as 2026-11-21T00:00:00Z; in a query + is written %2B';
+    expect(await errors('from=2026-11-21T00:00:00+01:00')).toEqual([{ path: 'from', message: written }]);
+    const now = new Date().toISOString();
+    const apart = 'goes without hours and timeRange: say how far back, or from when to when';
+    expect(await errors(`from=${now}&hours=1`)).toEqual([{ path: 'from', message: apart }]);
+    const order = 'must be later than from: what began at from is in, what began at to is not';
+    expect(await errors(`from=${now}&to=${now}`)).toEqual([{ path: 'to', message: order }]);
+    const old = 'must be at most 2160 hours ago, for so long history is kept';
+    expect(await errors('from=2001-01-01T00:00:00Z')).toEqual([{ path: 'from', message: old }]);
+    const future = [{ path: 'from', message: 'must not be in the future' }];
+    expect(await errors('from=2999-01-01T00:00:00Z')).toEqual(future);
+  });
+
   it('that is a misspelt filter is told which there are', async () => {
     const { body } = await get(admin, `${SESSIONS}/violations?user=alice&time_range=1h`);
-    const message = 'is not known here; known are timeRange, page, limit';
+    const names = 'session_id, source_ip, node, group, correlation_id, hours, timeRange, from, to, page, limit';
+    const message = `is not known here; known are ${names}`;
     expect(body['errors']).toEqual([
       { path: 'user', message },
       { path: 'time_range', message },

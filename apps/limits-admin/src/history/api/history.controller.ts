@@ -46,16 +46,16 @@ export class HistoryController {
   @Needs('fleet.read')
   async violations(@Caller() caller: Principal, @Query() query: unknown) {
     const tenant = this.tenants.of(caller);
-    const { timeRange, page, limit: pageSize } = parseQuery(violationsQuery, query);
-    const { sinceMs } = this.questions.filter(caller, { timeRange });
+    const { page, limit: pageSize, ...asked } = parseQuery(violationsQuery, query);
+    const filter = this.questions.filter(caller, asked);
     const { readable } = this.history;
-    const found = await readable.violations(tenant.name, { sinceMs, page, pageSize });
-    return { ...violationsView(found), ...gapsView(await readable.gaps(tenant.name, sinceMs)) };
+    const found = await readable.violations(tenant.name, { ...filter, page, pageSize });
+    return { ...violationsView(found), ...gapsView(await readable.gaps(tenant.name, filter)) };
   }
 
   private async page(tenant: TenantConfig, query: HistoryQuery) {
     const { readable } = this.history;
     const found = await readable.history(tenant.name, query);
-    return { ...pageView(found), ...gapsView(await readable.gaps(tenant.name, query.sinceMs)) };
+    return { ...pageView(found), ...gapsView(await readable.gaps(tenant.name, query)) };
   }
 }

@@ -32,6 +32,10 @@ export interface Told {
   /** Right after its admission. */
   active?: { total?: number; user?: number; groups?: Record<string, number> };
   destination?: string | null;
+  node?: string;
+  sourceIp?: string;
+  correlationId?: string;
+  groups?: string[];
   metadata?: Record<string, unknown>;
 }
 
@@ -48,20 +52,21 @@ function event(type: string, tenant: string, atMs: number, fields: Record<string
 
 export function admitted(told: Told): HistoryEvent {
   const { id, user = 'alice', tenant = 'default', startedAtMs, active = {}, metadata = null } = told;
-  const { destination = '198.51.100.7:5060' } = told;
+  const { destination = '198.51.100.7:5060', node = 'b2bua-1', sourceIp = '192.0.2.10', correlationId = null } = told;
   const session = {
     id,
     attempt: 1,
     user: user === '' ? null : user,
-    node: 'b2bua-1',
+    node,
     epoch: 1,
     state: 'active',
-    groups: Object.keys(active.groups ?? {}),
+    groups: told.groups ?? Object.keys(active.groups ?? {}),
     priority: 'normal',
-    sourceIp: '192.0.2.10',
+    sourceIp,
     sourcePort: 5060,
     destination,
     protocol: 'sip',
+    correlationId,
     metadata,
   };
   return event('session.admitted', tenant, startedAtMs, {
@@ -74,9 +79,9 @@ export function admitted(told: Told): HistoryEvent {
 
 /** Its end, so many seconds after its start. */
 export function ended(told: Told, lastedSecs: number, reason = 'completed', totals: Record<string, number> = {}) {
-  const { id, user = 'alice', tenant = 'default', startedAtMs: startedAt } = told;
+  const { id, user = 'alice', tenant = 'default', node = 'b2bua-1', startedAtMs: startedAt } = told;
   const endedAt = startedAt + 1_000 * lastedSecs;
-  const fields = { sessionId: id, attempt: 1, user, node: 'b2bua-1', startedAt, endedAt, reason, note: '', ...totals };
+  const fields = { sessionId: id, attempt: 1, user, node, startedAt, endedAt, reason, note: '', ...totals };
   return event('session.ended', tenant, endedAt, fields);
 }
 
@@ -88,6 +93,9 @@ export interface Refused {
   limits?: { scope: string; key: string; max: number; active: number }[];
   count?: number;
   rule?: string;
+  node?: string;
+  sourceIp?: string;
+  correlationId?: string;
 }
 
 export function refused({
@@ -98,12 +106,14 @@ export function refused({
   limits = [],
   count = 1,
   rule,
+  ...facts
 }: Refused): HistoryEvent {
   return event('session.rejected', tenant, atMs, {
     sessionId,
     user,
     limits: JSON.stringify(limits),
     count,
+    ...facts,
     ...(rule !== undefined && { rule, decision: 'block' }),
   });
 }

@@ -22,29 +22,29 @@ export const gapsField = {
     .describe('There only where history lacks events of that time'),
 };
 
-const rowAnswer = z
-  .strictObject({
-    id: z.string().describe('Of the session'),
-    user: z.string().describe('Empty where it is not known'),
-    source_ip: z.string().describe('Empty where it is not known'),
-    source_port: count().describe('0 where it is not known'),
-    dest_ip: z.string().describe('The host of the destination; empty where it is not known'),
-    dest_port: count().describe('0 where it is not known'),
-    protocol: z.string(),
-    status: z.enum(STATUSES),
-    acl_decision: z.string().nullable(),
-    acl_rule: z.string().nullable(),
-    bytes_sent: count(),
-    bytes_received: count(),
-    packets_sent: count(),
-    packets_received: count(),
-    start_time: time().describe('Of a refusal its moment'),
-    end_time: time().nullable(),
-    duration_seconds: count().nullable(),
-    close_reason: z.string().nullable(),
-    ended_by: z.string().nullable().describe('The id of the key that asked for the end; null where nobody did'),
-  })
-  .meta({ id: 'HistoryRow', description: 'A session or a refusal' });
+export const rowFields = {
+  id: z.string().describe('Of the session'),
+  user: z.string().describe('Empty where it is not known'),
+  source_ip: z.string().describe('Empty where it is not known'),
+  source_port: count().describe('0 where it is not known'),
+  dest_ip: z.string().describe('The host of the destination; empty where it is not known'),
+  dest_port: count().describe('0 where it is not known'),
+  protocol: z.string(),
+  status: z.enum(STATUSES),
+  acl_decision: z.string().nullable(),
+  acl_rule: z.string().nullable(),
+  bytes_sent: count(),
+  bytes_received: count(),
+  packets_sent: count(),
+  packets_received: count(),
+  start_time: time().describe('Of a refusal its moment'),
+  end_time: time().nullable(),
+  duration_seconds: count().nullable(),
+  close_reason: z.string().nullable(),
+  ended_by: z.string().nullable().describe('The id of the key that asked for the end; null where nobody did'),
+};
+
+const rowAnswer = z.strictObject(rowFields).meta({ id: 'HistoryRow', description: 'A session or a refusal' });
 
 const pageAnswer = z
   .strictObject({
@@ -66,6 +66,8 @@ const full = {
 };
 const action = () => z.string().describe('What the limit does where it is full');
 
+export const fullLimitAnswer = z.strictObject({ ...full, action: action() });
+
 const violationAnswer = z
   .strictObject({
     at: time(),
@@ -77,10 +79,7 @@ const violationAnswer = z
     action: action(),
     call_id: z.string().nullable().describe('null where it stands for several refusals of that second'),
     count: z.int().min(2).optional().describe('So many refusals, where there are several'),
-    limits: z
-      .array(z.strictObject({ ...full, action: action() }))
-      .optional()
-      .describe('All that were full, where several were'),
+    limits: z.array(fullLimitAnswer).optional().describe('All that were full, where several were'),
   })
   .meta({ id: 'Violation', description: 'A refusal by limits' });
 

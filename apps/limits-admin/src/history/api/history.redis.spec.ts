@@ -120,6 +120,86 @@ describe.each(['memory', 'sqlite'])('history in %s', (kind) => {
     expect(body['data']).toMatchObject([{ acl_rule: 'no east', acl_decision: 'block', user: 'bob' }]);
   });
 
+  it('finds what began from one time on and before another one, to the millisecond', async () => {
+    const at = (ms: number) => new Date(nowMs - 3 * HOUR_MS + ms).toISOString();
+    const tolds = [0, 1, 5_000, 2 * HOUR_MS].map((ms) => ({ id: `s${ms}`, startedAtMs: nowMs - 3 * HOUR_MS + ms }));
+    await fill(database, tolds);
+    expect(await idsOf(`?from=${at(0)}`)).toEqual(['s7200000', 's5000', 's1', 's0']);
+    expect(await idsOf(`?from=${at(1)}&to=${at(2 * HOUR_MS)}`)).toEqual(['s5000', 's1']);
+    expect(await idsOf(`?to=${at(1)}`)).toEqual(['s0']);
+    expect(await idsOf(`?from=${at(0).replace('Z', '001Z')}&to=${at(5_000).replace('Z', '001Z')}`)).toEqual([
+      's5000',
+      's1',
+    ]);
+    const inBerlin = new Date(Date.parse(at(5_000)) + HOUR_MS).toISOString().replace('Z', '%2B01:00');
+    expect(await idsOf(`?from=${inBerlin}&to=9999-12-31T23:59:59.9999Z`)).toEqual(['s7200000', 's5000']);
+    expect((await admin.call('GET', `/history?from=${at(0)}&to=${at(1)}`)).body).toMatchObject({ total: 1 });
+    expect(ids((await get(admin, `/api/users/alice/sessions?from=${at(2)}&to=${at(6_000)}`)).body)).toEqual(['s5000']);
+  });
+
+  it('finds what is asked of one session, call, address, node or group, in lists, exports and violations', async () => {
+    const full = (scope: string, key: string) => [{ scope, key, max: 1, active: 1 }];
+    const odd = 'a/b%2F c?#"é"@host';
+    const at = (minutes: number) => nowMs - minutes * 60_000;
+    await database.apply([
+      admitted({
+        id: odd,
+        startedAtMs: at(1),
+        sourceIp: '2001:db8::7',
+        correlationId: 'leg/1',
+        groups: ['trunk:west'],
+      }),
+      ended({ id: odd, startedAtMs: at(1) }, 10),
+      admitted({ id: odd, startedAtMs: at(3), node: 'b2bua-2', user: 'bob', groups: ['trunk:west', 'site:a'] }),
+      admitted({ id: 'call-2', startedAtMs: at(4), node: 'b2bua-2', correlationId: 'leg/1' }),
+      refused({
+        sessionId: odd,
+        atMs: at(5),
+        limits: full('group', 'trunk:west'),
+        node: 'b2bua-2',
+        correlationId: 'leg/1',
+      }),
+      refused({ sessionId: 'r2', atMs: at(6), limits: full('user', 'alice'), sourceIp: '2001:db8:0:0::7' }),
+    ]);
+    const asked: [query: string, starts: number[]][] = [
+      [`session_id=${encoded(odd)}`, [1, 3, 5]],
+      [`session_id=${encoded(odd)}&user=bob`, [3]],
+      ['correlation_id=leg/1', [1, 4, 5]],
+      ['source_ip=2001:DB8::0007', [1, 6]],
+      ['node=b2bua-2', [3, 4, 5]],
+      ['node=b2bua-2&status=active', [3, 4]],
+      ['group=trunk:west', [1, 3, 5]],
+      ['group=trunk:west&status=rejected_by_limit', [5]],
+      ['group=site:a&node=b2bua-2&correlation_id=', [3]],
+      ['group=site:b', []],
+    ];
+    const startOf = (minutes: number) => new Date(at(minutes)).toISOString();
+    for (const [query, minutes] of asked) {
+      const { body } = await admin.call('GET', `/history?${query}`);
+      const starts = (body['data'] as { start_time: string }[]).map(({ start_time }) => start_time);
+      expect([query, body['total'], starts]).toEqual([query, minutes.length, minutes.map(startOf)]);
+      const { payload } = await admin.app.inject(`/api/sessions/history/export?format=jsonl&${query}`);
+      const lines = payload
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => (JSON.parse(line) as { start_time: string }).start_time);
+      expect([query, lines.toReversed()]).toEqual([query, minutes.map(startOf)]);
+    }
+    const violations = async (query: string) =>
+      ((await admin.call('GET', `/violations?${query}`)).body['violations'] as { at: string }[]).map((one) => one.at);
+    expect(await violations(`session_id=${encoded(odd)}`)).toEqual([startOf(5)]);
+    for (const query of [
+      'node=b2bua-2',
+      'correlation_id=leg/1',
+      'group=trunk:west',
+      `to=${startOf(4)}&from=${startOf(5)}`,
+    ]) {
+      expect([query, await violations(query)]).toEqual([query, [startOf(5)]]);
+    }
+    expect(await violations('source_ip=2001:db8::7&hours=1')).toEqual([startOf(6)]);
+    expect(await violations(`to=${startOf(6)}`)).toEqual([]);
+  });
+
   it('knows a destination by one address, however it was written and is asked for', async () => {
     const at = (minutes: number) => nowMs - minutes * 60_000;
     await database.apply([

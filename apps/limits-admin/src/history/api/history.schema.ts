@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 import { readWholeNumber } from '#session-core';
 import { STATUSES, type Sort } from '#session-history';
-import { host } from '#session-wire';
+import { group, host, ipAddress, sessionId, text } from '#session-wire';
 
 import { cursorText, pageNumber, pageSize, queryText } from '../../query.schema.js';
 
@@ -10,6 +10,8 @@ const MAX_PAGE_SIZE = 1_000;
 /** A user may come as an address, which `canonicalUser` bounds. */
 const MAX_WRITTEN_USER_BYTES = 8_192;
 const MAX_WRITTEN_DURATION_BYTES = 32;
+const MAX_NODE_BYTES = 128;
+const MAX_CORRELATION_ID_BYTES = 256;
 
 /** The columns that rows can be sorted by, in the names of the answer and of the table. */
 const SORTS = {
@@ -62,11 +64,37 @@ function only<T extends z.ZodRawShape>(shape: T): z.ZodObject<T> {
   return z.object(shape).catchall(z.unknown().refine(() => false, message));
 }
 
+/** The last millisecond that RFC 3339 can write. */
+const LAST_MS = 253_402_300_799_999;
+const TIME = 'must be a time as RFC 3339 has it, such as 2026-11-21T00:00:00Z; in a query + is written %2B';
+
+/** A time, milliseconds. What is finer counts as the next one: of rows with milliseconds the same are before it. */
+const moment = () =>
+  maybe(
+    z.iso
+      .datetime({ offset: true, error: () => TIME })
+      .transform((written) => Math.min(Date.parse(written) + (isFiner(written) ? 1 : 0), LAST_MS)),
+  );
+const isFiner = (written: string) => /\.\d{3}\d*[1-9]/.test(written);
+
+const span = {
+  hours: hours(),
+  timeRange: timeRange(),
+  from: moment().describe('What began at this time or later, RFC 3339'),
+  to: moment().describe('What began before this time, RFC 3339'),
+};
+const facts = {
+  session_id: maybe(sessionId()).describe('Of this session, all its attempts'),
+  source_ip: maybe(ipAddress()).describe('From this address, in any spelling'),
+  node: maybe(text(MAX_NODE_BYTES)).describe('On this node; of a refusal the one that asked'),
+  group: maybe(group()).describe('Of this group (kind:name); of refusals those whose limit of this group was full'),
+  correlation_id: maybe(text(MAX_CORRELATION_ID_BYTES)).describe('With this correlationId'),
+};
 const rows = {
   dest_ip: maybe(host()).describe('The host of the destination, without a port'),
   status: maybe(oneOf(STATUSES)),
-  hours: hours(),
-  timeRange: timeRange(),
+  ...facts,
+  ...span,
 };
 const users = { user: user(), username: user() };
 const paging = {
@@ -86,7 +114,7 @@ export const exportQuery = only({
   ...users,
   ...rows,
 });
-export const violationsQuery = only({ timeRange: timeRange(), page: pageNumber(), limit: pageSize() });
+export const violationsQuery = only({ ...facts, ...span, page: pageNumber(), limit: pageSize() });
 export const statsQuery = only(window);
 export const peaksQuery = only({
   scope: z.preprocess((value) => (value === '' ? 'total' : value), oneOf(PEAK_SCOPES)).default('total'),

@@ -1,5 +1,5 @@
 import { LIMIT_SCOPES } from '#session-core';
-import type { Gap, HistoryPage, SessionRow, Violation, ViolationPage } from '#session-history';
+import type { FullLimit, Gap, HistoryPage, SessionRow, Violation, ViolationPage } from '#session-history';
 import { rfc3339 } from '#session-wire';
 
 /** A row of history as JSON has it. */
@@ -43,12 +43,16 @@ export function violationsView({ violations, total, page, pageSize }: ViolationP
   return { violations: violations.map(violationView), total, page, limit: pageSize };
 }
 
+const fullLimitView = ({ scope, key, max, active, action = 'reject' }: FullLimit) => {
+  return { scope, key, max, active, action };
+};
+
+/** The limits that a refusal's row names, from their JSON. */
+export const fullLimitsView = (json: string | null) => (JSON.parse(json ?? '[]') as FullLimit[]).map(fullLimitView);
+
 /** A refusal under the limit that names it; the others beside it where several were full. */
 function violationView({ atMs, user, sessionId, count, limits }: Violation) {
-  const all = limits.map((limit) => {
-    const { scope, key, max, active, action = 'reject' } = limit;
-    return { scope, key, max, active, action };
-  });
+  const all = limits.map(fullLimitView);
   const scope = LIMIT_SCOPES.find((candidate) => all.some((limit) => limit.scope === candidate));
   const first = all.find((limit) => limit.scope === scope) ?? all[0];
   return {

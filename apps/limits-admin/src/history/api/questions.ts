@@ -17,6 +17,12 @@ interface AskedWindow {
   window_hours?: number | undefined;
 }
 
+/** From when to when, milliseconds, half open. */
+interface AskedSpan extends AskedWindow {
+  from?: number | undefined;
+  to?: number | undefined;
+}
+
 /** What a query asks, in the words of the database. Throws InvalidInputError with the parameter's name. */
 @Injectable()
 export class Questions {
@@ -26,18 +32,42 @@ export class Questions {
   ) {}
 
   /** Which rows; for a caller that is bound to nodes, of those that are theirs. */
-  filter(caller: Principal, asked: Asked): HistoryFilter {
+  filter(caller: Principal, asked: Partial<Asked>): HistoryFilter {
     const tenant = this.tenants.of(caller);
-    const { user, username, dest_ip: destIp, status } = asked;
+    const { user, username } = asked;
     const [name, written] = saidOnce({ user, username }) ?? [];
-    const windowMs = this.windowMs(asked);
     return {
+      sessionId: asked.session_id,
+      correlationId: asked.correlation_id,
       user: written === undefined ? undefined : this.tenants.user(tenant, written, name),
-      destIp,
-      status,
+      sourceIp: asked.source_ip,
+      group: asked.group,
+      destIp: asked.dest_ip,
+      node: asked.node,
+      status: asked.status,
       nodes: caller.nodes ?? undefined,
-      sinceMs: windowMs === undefined ? undefined : Date.now() - windowMs,
+      ...this.span(asked, Date.now()),
     };
+  }
+
+  /** From when to when: back from now, or between two times. */
+  private span({ from, to, ...window }: AskedSpan, nowMs: number): Pick<HistoryFilter, 'sinceMs' | 'untilMs'> {
+    const windowMs = this.windowMs(window);
+    if (from === undefined && to === undefined) {
+      return { sinceMs: windowMs === undefined ? undefined : nowMs - windowMs, untilMs: undefined };
+    }
+    const first = from === undefined ? 'to' : 'from';
+    if (windowMs !== undefined) {
+      throw new InvalidInputError(first, 'goes without hours and timeRange: say how far back, or from when to when');
+    }
+    if (from !== undefined && to !== undefined && from >= to) {
+      throw new InvalidInputError('to', 'must be later than from: what began at from is in, what began at to is not');
+    }
+    if ((from ?? 0) > nowMs) throw new InvalidInputError('from', 'must not be in the future');
+    if ((from ?? to ?? 0) < nowMs - this.retentionMs) {
+      throw new InvalidInputError(first, `must be at most ${this.kept} ago, for so long history is kept`);
+    }
+    return { sinceMs: from, untilMs: to };
   }
 
   page({ page, page_size, limit, sort_by, sort_dir, cursor }: AskedPage): Omit<HistoryQuery, keyof HistoryFilter> {
@@ -53,8 +83,7 @@ export class Questions {
     const ms = typeof value === 'number' ? value * HOUR_MS : parseDurationMs(value);
     if (ms === null) throw new InvalidInputError(name, 'must be seconds, or written as 15m, 2h, 7d');
     if (ms <= 0 || ms > this.retentionMs) {
-      const most = `${Math.floor(this.retentionMs / HOUR_MS)} hours, for so long history is kept`;
-      throw new InvalidInputError(name, `must be more than 0, and at most ${most}`);
+      throw new InvalidInputError(name, `must be more than 0, and at most ${this.kept}, for so long history is kept`);
     }
     return ms;
   }
@@ -62,6 +91,10 @@ export class Questions {
   /** The same, with that of the configuration where none is said. */
   windowOrUsualMs(asked: AskedWindow): number {
     return this.windowMs(asked) ?? (this.history.settings?.statsWindowHours ?? 1) * HOUR_MS;
+  }
+
+  private get kept(): string {
+    return `${Math.floor(this.retentionMs / HOUR_MS)} hours`;
   }
 
   /** Where no history is kept any window may be asked for: that there is none is what `readable` says. */

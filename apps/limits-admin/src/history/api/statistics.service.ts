@@ -26,7 +26,7 @@ export class Statistics {
     const sinceMs = Date.now() - windowMs;
     const [stats, gaps, activeSessions, ofUsers, idle] = await Promise.all([
       readable.stats(tenant.name, sinceMs),
-      readable.gaps(tenant.name, sinceMs),
+      readable.gaps(tenant.name, { sinceMs }),
       this.books.total(tenant),
       this.books.totalOfUsers(tenant),
       this.idle(tenant),

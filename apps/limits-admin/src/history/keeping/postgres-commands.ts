@@ -1,4 +1,5 @@
-const TABLES = "--table=sessions --table=rollups --table=gaps --table='kysely_*'";
+const TABLES =
+  "--table=sessions --table=session_groups --table=rollups --table=gaps --table=erasures --table='kysely_*'";
 
 /** What backs history up where it is in PostgreSQL, beside those who use it. The password is left to PGPASSWORD or ~/.pgpass. */
 export function dumpCommand(url: string, file: string): string {
