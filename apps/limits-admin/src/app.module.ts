@@ -35,6 +35,7 @@ import { UserLimitsController } from './limits/user-limits.controller.js';
 import { ForgetNodeService } from './nodes/forget-node.service.js';
 import { FuseService } from './nodes/fuse.service.js';
 import { NodesController } from './nodes/nodes.controller.js';
+import { SessionAttemptsService } from './sessions/session-attempts.service.js';
 import { SessionsController } from './sessions/sessions.controller.js';
 import { TerminationService } from './sessions/termination.service.js';
 import { SimulationController } from './simulation/simulation.controller.js';
@@ -101,6 +102,7 @@ export const API_TITLE = {
     SimulationService,
     UsersService,
     TerminationService,
+    SessionAttemptsService,
     AdminMetrics,
     CommandsMetrics,
     ForgetNodeService,

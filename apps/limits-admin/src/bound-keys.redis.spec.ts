@@ -60,6 +60,8 @@ const live = async () => await ids('/active', anyAdmin);
 const readable = (bound: BoundKeys) =>
   operationsOfApp(AppModule)
     .filter(({ method, right }) => method === 'GET' && right !== 'open' && RIGHTS[right].bound === bound)
+    // Of a session by its id: session-attempts.redis.spec.ts.
+    .filter(({ path }) => path !== '/api/sessions/{sessionId}')
     .map(({ path }) => path.replaceAll(/\{\w+\}/g, 'alice'));
 
 describe("Keys bound to nodes read only their nodes' sessions", () => {

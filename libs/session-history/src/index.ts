@@ -20,6 +20,7 @@ export type {
   Totals,
   TrafficEvent,
 } from './model/event.js';
+export { rowWith } from './model/merge.js';
 export { STATUSES, type SessionRow, type Status } from './model/row.js';
 export type { Extent } from './read/extent.js';
 export type { Gap } from './read/gaps.js';

@@ -12,11 +12,13 @@ import {
   type Principal,
 } from '#service-kit';
 import { Books, InvalidInputError } from '#session-core';
-import { sessionView, unreadableView } from '#session-wire';
+import { sessionId as idSchema, sessionView, unreadableView } from '#session-wire';
 
 import { Tenants } from '../tenants.service.js';
 import { SESSIONS } from './sessions.operations.js';
-import { activeQuery, terminateBody, terminateQuery } from './sessions.schema.js';
+import { SessionAttemptsService } from './session-attempts.service.js';
+import { attemptsView } from './session-attempts.view.js';
+import { activeQuery, sessionQuery, terminateBody, terminateQuery } from './sessions.schema.js';
 import { TerminationService, visibleTo } from './termination.service.js';
 
 const MAX_ID_BYTES = 256;
@@ -44,6 +46,7 @@ export class SessionsController {
   constructor(
     private readonly books: Books,
     private readonly termination: TerminationService,
+    private readonly attempts: SessionAttemptsService,
     private readonly tenants: Tenants,
   ) {}
 
@@ -58,6 +61,15 @@ export class SessionsController {
     const filter = { user, node, ...visibleTo(caller) };
     const { sessions, unreadable, nextCursor } = await this.books.sessions(tenant, filter, cursor, limit);
     return { sessions: [...sessions.map(sessionView), ...unreadable.map(unreadableView)], nextCursor };
+  }
+
+  @Get(':sessionId')
+  @Operation(SESSIONS.show)
+  @Needs('sessions.read')
+  async show(@Caller() caller: Principal, @Param('sessionId') inPath: string, @Query() query: unknown) {
+    const tenant = this.tenants.of(caller);
+    const id = idOf(inPath, parseQuery(sessionQuery, query).session_id);
+    return attemptsView(id, await this.attempts.of(tenant, id, caller), this.attempts.isKept);
   }
 
   @Delete(':sessionId')
@@ -96,4 +108,21 @@ export class SessionsController {
     }
     return { success: true, message: `Session ${sessionId} terminated` };
   }
+}
+
+const ID = idSchema();
+/** In a path, stands for the id in the query. */
+const IN_QUERY = '-';
+
+function idOf(inPath: string, inQuery: string | undefined): string {
+  if (inPath === IN_QUERY) {
+    if (inQuery !== undefined) return inQuery;
+    throw new InvalidInputError('session_id', 'must be given where the path has - for the id');
+  }
+  if (inQuery !== undefined && inQuery !== inPath) {
+    throw new InvalidInputError('session_id', 'is another id than the path has; write - in the path');
+  }
+  const { success, error } = ID.safeParse(inPath);
+  if (!success) throw new InvalidInputError('sessionId', error.issues[0]?.message ?? 'must be an id');
+  return inPath;
 }

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 
+import { sessionId } from '#session-wire';
+
 import { cursorText, pageSize, queryText } from '../query.schema.js';
 
 const MAX_NAME_BYTES = 256;
@@ -17,6 +19,11 @@ export const activeQuery = z.object({
 /** `user` tells in which of several shards to look. */
 export const terminateQuery = z.object({
   user: queryText(MAX_WRITTEN_USER_BYTES).describe('Whose session it is: where to look first'),
+});
+
+/** `session_id` where the path has `-`: for ids that a path cannot carry, and those that are words of paths. */
+export const sessionQuery = z.object({
+  session_id: sessionId().optional().describe('The id, where the path has - in its place'),
 });
 
 const text = { error: () => `must be text of at most ${MAX_NAME_BYTES} bytes` };

@@ -41,7 +41,7 @@ export const RIGHTS = {
     WATCHERS,
     'their nodes',
     'see live and past sessions, and the nodes',
-    '`/active`, `/history`, `/history/export`, `/api/users/{user}/sessions`, `/nodes`',
+    '`/active`, `GET /{id}`, `/history`, `/history/export`, `/api/users/{user}/sessions`, `/nodes`',
   ),
   'fleet.read': right(
     WATCHERS,

@@ -3,7 +3,7 @@ import type { FullLimit, Gap, HistoryPage, SessionRow, Violation, ViolationPage 
 import { rfc3339 } from '#session-wire';
 
 /** A row of history as JSON has it. */
-function rowView(row: SessionRow) {
+export function rowView(row: SessionRow) {
   return {
     id: row.session_id,
     user: row.user,
