@@ -20,7 +20,7 @@ let fleet: Fleet;
 beforeAll(async () => {
   redis = await startRedis();
   const { tenants } = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });
-  const own = tenants['default']!;
+  const own = tenants.default;
   const config = {
     auth: { keys: [...kinds.auth.keys, ...others.auth.keys] },
     tenants: { default: own, acme: { ...own, name: 'acme' } },

@@ -25,8 +25,7 @@ beforeEach(async () => {
   await redis.client().flushall();
   fleet = new Fleet(redis.client());
   const { tenants } = loadConfig({ env: {}, cwd: '/' });
-  const tenant = tenants['default'];
-  if (tenant === undefined) throw new Error('no default tenant');
+  const tenant = tenants.default;
   log = [];
   admin = await startAdmin(redis.url, {
     log,

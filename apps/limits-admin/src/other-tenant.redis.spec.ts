@@ -28,7 +28,7 @@ let letter: string;
 beforeAll(async () => {
   redis = await startRedis();
   const { tenants } = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });
-  const tenant = tenants['default']!;
+  const tenant = tenants.default;
   const config = {
     auth: { keys: [...own.auth.keys, ...others.auth.keys] },
     tenants: { default: tenant, acme: { ...tenant, name: 'acme' } },

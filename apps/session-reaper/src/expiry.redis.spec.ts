@@ -44,7 +44,7 @@ async function startReaper(
   }: { sweepIntervalMs?: number; shards?: number; deadlineMs?: number } = {},
 ): Promise<Reaper> {
   const loaded = loadConfig({ env: { BERTH_REDIS_URL: url }, cwd: '/' });
-  const tenants = { default: { ...loaded.tenants['default']!, shards } };
+  const tenants = { default: { ...loaded.tenants.default, shards } };
   const redis = { ...loaded.redis, deadlineMs: deadlineMs ?? loaded.redis.deadlineMs };
   const config = { ...loaded, redis, tenants, reaper: { sweepIntervalMs } };
   const log: LogLine[] = [];

@@ -25,7 +25,7 @@ describeWith(['redis-server'], 'the reaper and handovers that nobody has finishe
 
   async function startReaper() {
     const loaded = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });
-    const tenants = { default: { ...loaded.tenants['default']!, shards: 3 } };
+    const tenants = { default: { ...loaded.tenants.default, shards: 3 } };
     const config = { ...loaded, tenants, reaper: { sweepIntervalMs: 100 } };
     const logger = createLogger(config, 'session-reaper', { write: () => undefined });
     return await createApp(AppModule, { config, logger });

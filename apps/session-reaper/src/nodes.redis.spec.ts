@@ -108,7 +108,7 @@ describeWith(['redis-server'], 'the reaper and nodes', () => {
 
   it('remembers what it ends for as long as the tenant says', async () => {
     const slow = { name: 'slow', shards: 1 };
-    const ofTenant = { ...config.tenants['default']!, ...slow, tombstoneMs: 600_000 };
+    const ofTenant = { ...config.tenants.default, ...slow, tombstoneMs: 600_000 };
     await startReaper({ ...config, tenants: { ...config.tenants, slow: ofTenant } });
     const booksOfSlow = await new TestBooks(client, slow).open();
     await nodes.beat(slow, { node: 'b2bua-1', epoch: 1, via: 'http' });

@@ -63,6 +63,9 @@ export interface TenantConfig {
   identity: IdentityConfig;
 }
 
+/** By name. The sections at the top of the file are those of `default`. */
+export type Tenants = Record<string, TenantConfig> & { default: TenantConfig };
+
 export interface SipAnswer {
   code: number;
   reason: string;
@@ -119,11 +122,6 @@ export interface BerthConfig {
   metricsPort: number;
   dataDir: string;
   redis: RedisConfig;
-  /** Those of the tenant `default`. */
-  limits: LimitsLayer;
-  sessions: Record<string, SessionPolicy>;
-  tombstoneMs: number;
-  identity: IdentityConfig;
   nodes: NodePolicy;
   /** The first webhook whose glob fits a node counts. */
   commands: { webhooks: WebhookConfig[]; allowPrivate: boolean };
@@ -142,8 +140,7 @@ export interface BerthConfig {
     topUsers: number;
   };
   logging: { level: LogLevel; hashUsers: boolean; hashKey: string | null };
-  /** Always with `default`. */
-  tenants: Record<string, TenantConfig>;
+  tenants: Tenants;
   auth: { keys: AuthKey[] };
 }
 

@@ -26,8 +26,8 @@ const limitsOf = (yaml: string, tenant: string) => load(yaml).tenants[tenant]?.l
 
 describe('the limits of a file', () => {
   it('are the layer that it says, and nothing else', () => {
-    expect(load('').limits).toEqual({ users: { anonymous: 0 } });
-    const { limits, warnings } = load(`
+    expect(limitsOf('', 'default')).toEqual({ users: { anonymous: 0 } });
+    const { tenants, warnings } = load(`
 limits:
   max_sessions_per_user: -1
   classes: { gold: 20 }
@@ -47,6 +47,7 @@ limits:
   session_creation_alert_threshold: 500
 `);
     expect(warnings).toEqual([]);
+    const { limits } = tenants.default;
     expect(limits).toEqual({
       maxSessionsPerUser: 0,
       users: { anonymous: 0 },
@@ -94,7 +95,7 @@ tenants:
   it('may come from the environment, number by number', () => {
     const yaml =
       'limits: { max_total_sessions: "${TOTAL}", user_rate: { per_second: "${RATE:-0.5}", burst: "${BURST}" } }';
-    const { limits } = load(yaml, { TOTAL: '7', BURST: '3', MAX_SESSIONS_PER_USER: '2' });
+    const { limits } = load(yaml, { TOTAL: '7', BURST: '3', MAX_SESSIONS_PER_USER: '2' }).tenants.default;
     expect(limits).toMatchObject({
       maxTotalSessions: 7,
       maxSessionsPerUser: 2,

@@ -42,13 +42,17 @@ describe('where the configuration comes from', () => {
         tls: null,
         deadlineMs: 250,
       },
-      limits: { users: { anonymous: 0 } },
-      sessions: {
-        sip: { idleMs: 0, maxDurationMs: 86_400_000, reservationMs: 180_000 },
-        ssh: { idleMs: 3_600_000, maxDurationMs: 0 },
-        web: { idleMs: 300_000, maxDurationMs: 86_400_000 },
+      tenants: {
+        default: {
+          limits: { users: { anonymous: 0 } },
+          sessions: {
+            sip: { idleMs: 0, maxDurationMs: 86_400_000, reservationMs: 180_000 },
+            ssh: { idleMs: 3_600_000, maxDurationMs: 0 },
+            web: { idleMs: 300_000, maxDurationMs: 86_400_000 },
+          },
+          tombstoneMs: 60_000,
+        },
       },
-      tombstoneMs: 60_000,
       reaper: { sweepIntervalMs: 1_000 },
     });
   });
@@ -96,11 +100,11 @@ describe('where the configuration comes from', () => {
   it('reads berth.yaml in the working directory, or the file that BERTH_CONFIG names', () => {
     expect(load('limits: { max_sessions_per_user: 7 }')).toMatchObject({
       file: 'berth.yaml',
-      limits: { maxSessionsPerUser: 7 },
+      tenants: { default: { limits: { maxSessionsPerUser: 7 } } },
     });
     writeFileSync(join(cwd, 'other.yaml'), 'limits: { max_sessions_per_user: 8 }');
     const config = loadConfig({ env: { BERTH_CONFIG: 'other.yaml' }, cwd });
-    expect(config).toMatchObject({ file: 'other.yaml', limits: { maxSessionsPerUser: 8 } });
+    expect(config).toMatchObject({ file: 'other.yaml', tenants: { default: { limits: { maxSessionsPerUser: 8 } } } });
   });
 
   it('does not start when a named file is missing', () => {
@@ -121,14 +125,14 @@ describe('where the configuration comes from', () => {
       nodes: [{ host: 'redis.example', port: 7000 }],
       tls: null,
     });
-    expect(config.limits.maxSessionsPerUser).toBe(9);
-    expect(config.sessions['sip']?.reservationMs).toBe(120_000);
+    expect(config.tenants.default.limits.maxSessionsPerUser).toBe(9);
+    expect(config.tenants.default.sessions['sip']?.reservationMs).toBe(120_000);
   });
 
   it('takes keys as they are written: a telephone number is no number', () => {
     const { limits } = load(
       'limits: { user_session_limits: { +14155551234: 2, 14155551234: 3, 007: 4, true: 5, Alice: 6 } }',
-    );
+    ).tenants.default;
     expect(limits.users).toEqual({ '+14155551234': 2, '14155551234': 3, '007': 4, true: 5, alice: 6, anonymous: 0 });
   });
 });
@@ -140,13 +144,13 @@ describe('what wins', () => {
   ].join('\n');
 
   it('is `limits:` over `redis:`, user by user', () => {
-    expect(load(yaml).limits).toMatchObject({ maxSessionsPerUser: 2, users: { a: 1, b: 2 } });
+    expect(load(yaml).tenants.default.limits).toMatchObject({ maxSessionsPerUser: 2, users: { a: 1, b: 2 } });
   });
 
   it('is the environment over both, and BERTH_* over the rest', () => {
     const env = { MAX_SESSIONS_PER_USER: '3', REDIS_HOST: 'names', REDIS_DB: '2', REDIS_PASSWORD: 'secret' };
     const config = load(yaml, env);
-    expect(config.limits.maxSessionsPerUser).toBe(3);
+    expect(config.tenants.default.limits.maxSessionsPerUser).toBe(3);
     expect(config.redis).toMatchObject({ nodes: [{ host: 'names', port: 1 }], database: 2, password: 'secret' });
     const url = load(yaml, { ...env, BERTH_REDIS_URL: 'rediss://user:other@url:3' });
     expect(url.redis).toMatchObject({ nodes: [{ host: 'url', port: 3 }], database: 2, password: 'other', tls: {} });
@@ -199,7 +203,7 @@ describe('whether limits are enforced', () => {
     ['switched off', 'limits: { enabled: false }', false, [off]],
   ])('%s', (_name, yaml, enabled, warnings) => {
     const config = load(yaml);
-    expect([config.limits.enabled, config.warnings]).toEqual([enabled, warnings]);
+    expect([config.tenants.default.limits.enabled, config.warnings]).toEqual([enabled, warnings]);
   });
 });
 
@@ -208,8 +212,8 @@ describe('what zero means', () => {
     const config = load(
       'limits: { max_sessions_per_user: -1, user_session_limits: { a: 0, b: -5 } }\nsessions: { ssh: { idle_timeout: -1 } }',
     );
-    expect(config.limits).toMatchObject({ maxSessionsPerUser: 0, users: { a: 0, b: 0 } });
-    expect(config.sessions['ssh']?.idleMs).toBe(0);
+    expect(config.tenants.default.limits).toMatchObject({ maxSessionsPerUser: 0, users: { a: 0, b: 0 } });
+    expect(config.tenants.default.sessions['ssh']?.idleMs).toBe(0);
   });
 });
 
@@ -236,7 +240,6 @@ describe('tenants', () => {
       shards: 2,
       limits: { users: { alice: 9, bob: 1, anonymous: 3 } },
     });
-    expect(config.limits).toEqual(tenantOf(config, 'default').limits);
   });
 
   it('have a policy for every protocol', () => {

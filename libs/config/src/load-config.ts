@@ -79,7 +79,6 @@ function resolveConfig(
   problems.push(...unsupportedSettings(file));
   warnings.push(...settingsWithoutEffect(file));
   const tenants = resolveTenants(file, written, env, problems, warnings);
-  const { limits, sessions, tombstoneMs, identity } = tenants['default'];
   const deadlineMs = file.store.decision_deadline_ms;
   const dataDir = env.BERTH_DATA_DIR ?? '.berth';
   const history = resolveHistory(file, written, env, resolve(cwd, dataDir), problems, warnings);
@@ -96,10 +95,6 @@ function resolveConfig(
     ...resolvePorts(file, env, problems),
     dataDir,
     redis: redisConnection(env, file.redis, deadlineMs, files, problems),
-    limits,
-    sessions,
-    tombstoneMs,
-    identity,
     nodes: {
       leaseMs: file.nodes.lease,
       missedBeats: file.nodes.missed_beats,

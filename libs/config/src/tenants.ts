@@ -1,6 +1,6 @@
 import { userOfCalls, type SessionPolicy } from '#session-core';
 
-import type { IdentityConfig, TenantConfig } from './berth.config.js';
+import type { IdentityConfig, TenantConfig, Tenants } from './berth.config.js';
 import type { EnvironmentSettings } from './environment.config.js';
 import { checkLimits } from './check-limits.js';
 import { inheritable, limitsOver } from './limits-inheritance.js';
@@ -23,7 +23,7 @@ export function resolveTenants(
   env: EnvironmentSettings,
   problems: string[],
   warnings: string[],
-): Record<string, TenantConfig> & { default: TenantConfig } {
+): Tenants {
   const identity = identityOver({ case: 'fold', domain: 'drop', userFrom: 'from', anonymousLimit: 0 }, file.identity);
   const limitsWritten = Object.keys((written['limits'] as object | undefined) ?? {}).length > 0;
   const own = file.tenants['default'];

@@ -87,7 +87,7 @@ describeWith(['redis-server'], 'what servers publish', () => {
 
   function books({ tombstoneMs = 60_000, shards = 1 } = {}) {
     const config = loadConfig({ env: {}, cwd: '/' });
-    const tenant = { ...config.tenants['default']!, tombstoneMs, shards };
+    const tenant = { ...config.tenants.default, tombstoneMs, shards };
     const common = { client: redis.client(), deadlineMs: 60_000, tombstoneMs, clockMs: () => NOW_MS };
     const { nodes: policy } = config;
     const opened = {

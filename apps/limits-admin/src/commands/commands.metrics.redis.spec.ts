@@ -17,7 +17,7 @@ beforeEach(async () => {
   redis = await startRedis();
   fleet = new Fleet(redis.client());
   const { tenants } = loadConfig({ env: {}, cwd: '/' });
-  const tenant = tenants['default']!;
+  const tenant = tenants.default;
   const config = { tenants: { default: tenant, acme: { ...tenant, ...ACME } } };
   replicas = [await startAdmin(redis.url, { config }), await startAdmin(redis.url, { config })];
 });

@@ -160,7 +160,7 @@ describeWith(['redis-server'], 'dead letters over the admin API', () => {
   it('of one tenant hides none of another: each has a list of its own, and 100,000 of one cost the other nothing', async () => {
     await admin.close();
     const loaded = loadConfig({ env: {}, cwd: '/' });
-    const other = { ...loaded.tenants['default']!, name: 'other' };
+    const other = { ...loaded.tenants.default, name: 'other' };
     admin = await startAdmin(redis.url, { config: { tenants: { ...loaded.tenants, other } } });
     const flat = ['v', '1', 'type', 'session.ended', 'dead.stream', inboxKeys.events(0), 'dead.streamId', '7-1'];
     for (let from = 0; from < 100_000; from += 10_000) {

@@ -279,9 +279,9 @@ describe('a limit for alice@example.com while domains are dropped', () => {
 
   it('keeps its domain where domains count, or where names are users as they stand', async () => {
     const { tenants } = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });
-    const identity = { ...tenants['default']!.identity, userFrom: 'user' as const };
+    const identity = { ...tenants.default.identity, userFrom: 'user' as const };
     const other = await startAdmin(redis.url, {
-      config: { tenants: { default: { ...tenants['default']!, identity } } },
+      config: { tenants: { default: { ...tenants.default, identity } } },
     });
     const { body } = await other.call('PUT', '/limits/alice@example.com', { limit: 1 });
     await other.close();

@@ -37,7 +37,7 @@ describeWith(['redis-server'], 'the inbox', () => {
 
   async function startReaper({ shards = 1 } = {}) {
     const loaded = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });
-    const config = { ...loaded, tenants: { default: { ...loaded.tenants['default']!, shards } } };
+    const config = { ...loaded, tenants: { default: { ...loaded.tenants.default, shards } } };
     const log: { message: string; [field: string]: unknown }[] = [];
     const logger = createLogger(config, 'session-reaper', { write: (line) => log.push(JSON.parse(line) as never) });
     const app = await createApp(AppModule, { config, logger });

@@ -20,11 +20,6 @@ export function takeOver(config: BerthConfig, next: BerthConfig): string[] {
           `The limits of tenant ${tenant.name} wait for the restart that its identity takes: they name users by other rules`,
         ];
   });
-  const top = config.tenants['default'];
-  if (top !== undefined) {
-    const { limits, sessions, tombstoneMs, identity } = top;
-    Object.assign(config, { limits, sessions, tombstoneMs, identity });
-  }
   // A file that was cut off, by a full disk perhaps, must not open the service to everybody on this machine.
   const losesAll = config.auth.keys.length > 0 && next.auth.keys.length === 0;
   if (losesAll) held.push('The keys stay until a restart: without any, everybody on this machine would be let in');

@@ -39,7 +39,7 @@ afterEach(async () => {
 
 function tenants(): BerthConfig['tenants'] {
   const { tenants: configured } = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });
-  const tenant = configured['default']!;
+  const tenant = configured.default;
   return { default: tenant, acme: { ...tenant, name: 'acme', shards: 2 } };
 }
 
