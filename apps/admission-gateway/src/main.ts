@@ -3,7 +3,7 @@ process.on('SIGHUP', () => {});
 
 const { runApp } = await import('#service-kit');
 const { AppModule } = await import('./app.module.js');
-const { sipOfProblem } = await import('./http/decision.mapper.js');
+const { sipOfProblem } = await import('./sessions/decision.mapper.js');
 
 await runApp(AppModule, {
   name: 'admission-gateway',

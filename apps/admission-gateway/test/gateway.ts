@@ -11,7 +11,7 @@ import type { RedisServer } from '#testing';
 
 import { AnswerWatch } from '../../../libs/service-kit/test/answer-watch.js';
 import { AppModule } from '../src/app.module.js';
-import { sipOfProblem } from '../src/http/decision.mapper.js';
+import { sipOfProblem } from '../src/sessions/decision.mapper.js';
 
 export interface Answer {
   status: number;

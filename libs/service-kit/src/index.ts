@@ -33,7 +33,7 @@ export { parseBody, parseQuery, unknownFields } from './problems/parse-body.js';
 export { ProblemFilter, type ProblemFilterOptions } from './problems/problem.filter.js';
 export { problemOf, ProblemException, type FieldError, type ProblemOptions } from './problems/problem.js';
 export { problemType, PROBLEMS, type ProblemCode, type ProblemKind } from './problems/problem-table.js';
-export { PulseService } from './pulse/pulse.service.js';
+export { PulseModule } from './pulse/pulse.module.js';
 export { pulseTimes, watchIntervalMs } from './pulse/pulse-times.js';
 export { ConfigReload } from './reload/config-reload.service.js';
 export { connectRedis, type ConnectOptions, type RedisPurpose } from './redis/connect-redis.js';

@@ -12,7 +12,7 @@ import {
   type Principal,
 } from '#service-kit';
 
-import { warningsOf } from '../http/warnings.js';
+import { warningsOf } from '../sessions/warnings.js';
 import { CommandFeedService } from './command-feed.service.js';
 import { commandJson } from './command.mapper.js';
 import { ackBody, pathNode, pollBody } from './commands.schema.js';

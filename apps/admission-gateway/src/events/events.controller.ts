@@ -2,7 +2,7 @@ import { Body, Controller, Post } from '@nestjs/common';
 
 import { BodyLimit, Caller, Needs, Operation, parseBody, Tag, unknownFields, type Principal } from '#service-kit';
 
-import { warningsOf } from '../http/warnings.js';
+import { warningsOf } from '../sessions/warnings.js';
 import { BATCH_BYTES } from '../nodes/nodes.controller.js';
 import { PUBLISH } from './events.operations.js';
 import { eventsBody } from './events.schema.js';

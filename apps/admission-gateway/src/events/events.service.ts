@@ -6,8 +6,8 @@ import { assertMaySpeakForNode, assertMaySpeakForSession, problemOf, type Princi
 import { EventInbox, type EventResult } from '#session-inbox';
 import type { RawEvent } from '#session-wire';
 
-import { assertMayAskFor } from '../emergency.js';
-import { TenantsRepository } from '../tenants.repository.js';
+import { assertMayAskFor } from '../sessions/emergency.js';
+import { TenantsRepository } from '../tenants/tenants.repository.js';
 
 /** Of one call. */
 const MAX_SESSIONS_AT_ONCE = 32;

@@ -15,7 +15,7 @@ import {
 } from '#service-kit';
 import { heartbeatBody, rfc3339, snapshotBody } from '#session-wire';
 
-import { warningsOf } from '../http/warnings.js';
+import { warningsOf } from '../sessions/warnings.js';
 import { NODES } from './nodes.operations.js';
 import { nodePath } from './nodes.schema.js';
 import { NodesService } from './nodes.service.js';

@@ -4,7 +4,7 @@ import { assertMaySpeakForNode, LOGGER, ProblemException, type Logger, type Prin
 import { InvalidInputError, StoreUnavailableError, type Beat, type SnapshotOutcome } from '#session-core';
 import { snapshotPart, type HeartbeatBody, type SnapshotBody } from '#session-wire';
 
-import { TenantsRepository } from '../tenants.repository.js';
+import { TenantsRepository } from '../tenants/tenants.repository.js';
 
 /** What a part of a snapshot is answered; the figures are those of the complete one. */
 export interface SnapshotAnswer {

@@ -1,0 +1,15 @@
+import { Module } from '@nestjs/common';
+
+import { BooksModule } from '../books.module.js';
+import { SessionsModule } from '../sessions/sessions.module.js';
+import { ForgetNodeService } from './forget-node.service.js';
+import { FuseService } from './fuse.service.js';
+import { NodesController } from './nodes.controller.js';
+
+/** Nodes and fuses. */
+@Module({
+  imports: [BooksModule, SessionsModule],
+  controllers: [NodesController],
+  providers: [ForgetNodeService, FuseService],
+})
+export class NodesModule {}
