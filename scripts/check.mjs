@@ -3,11 +3,17 @@ import './lib/node-version.mjs';
 
 import { installDependencies } from './install-dependencies.mjs';
 import { build } from './lib/build.mjs';
+import { sourceFiles, wrongImports } from './lib/imports.mjs';
 import { runNode } from './lib/run.mjs';
 
 const checks = {
   types: () => runNode(['node_modules/@typescript/native/bin/tsc', '--noEmit', '-p', 'tsconfig.json']),
   'lint and import cycles': () => runNode(['node_modules/oxlint/bin/oxlint', '--type-aware', '--deny-warnings']),
+  'direction of imports': async () => {
+    const problems = wrongImports(sourceFiles());
+    for (const problem of problems) console.error(problem);
+    return problems.length === 0 ? 0 : 1;
+  },
   format: () => runNode(['node_modules/prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.']),
   build: async () => {
     await build();
