@@ -16,8 +16,8 @@ export interface StreamBatchHandler {
   handle(entries: readonly StreamEntry[]): Promise<readonly EntryResult[]>;
 }
 
-/** Handles one entry; what it throws decides its result. Null where nobody handles its type. */
-export type FindHandler = (type: string) => ((entry: StreamEntry) => Promise<unknown>) | null;
+/** What handles a type: batches, or one entry, whose result is decided by what the function throws. Null where nothing does. */
+export type FindHandler = (type: string) => StreamBatchHandler | ((entry: StreamEntry) => Promise<unknown>) | null;
 
 interface Call {
   entries: StreamEntry[];
@@ -76,7 +76,8 @@ export class Dispatcher {
     const batch = this.batchHandlers.get(type);
     if (batch !== undefined) return batch;
     const handle = this.findHandler(type);
-    return handle === null ? (this.ofAll ?? { deadLetter: 'no-handler' }) : single(type, handle);
+    if (handle === null) return this.ofAll ?? { deadLetter: 'no-handler' };
+    return typeof handle === 'function' ? single(type, handle) : handle;
   }
 }
 

@@ -6,5 +6,5 @@ export { groupBehindMs, groupLag, type GroupLag } from './group-lag.js';
 export { groupsKey } from './keys.js';
 export type { GroupLoss, StreamsObserver } from './observer.js';
 export type { StreamsServerOptions } from './options.js';
-export { StreamsContext, StreamsServer } from './streams.server.js';
+export { IN_BATCHES, StreamsContext, StreamsServer } from './streams.server.js';
 export { trimStream, type Trimmed, type TrimOptions } from './trim-stream.js';

@@ -1,9 +1,9 @@
-import { BaseRpcContext, Server, type CustomTransportStrategy } from '@nestjs/microservices';
+import { BaseRpcContext, Server, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices';
 import { lastValueFrom } from 'rxjs';
 
 import { Connection } from './connection.js';
-import { Dispatcher, type StreamBatchHandler } from './dispatcher.js';
-import type { StreamEntry } from './entry.js';
+import { Dispatcher, type FindHandler, type StreamBatchHandler } from './dispatcher.js';
+import type { EntryResult, StreamEntry } from './entry.js';
 import { GroupStream } from './group-stream.js';
 import { slotTag } from './keys.js';
 import { teller, type Tell } from './observer.js';
@@ -11,8 +11,15 @@ import { resolveOptions, type ResolvedOptions, type StreamsServerOptions } from 
 import { ReadLoop } from './read-loop.js';
 import { Settlement } from './settlement.js';
 
-/** The second argument of an event handler, and what guards, pipes and interceptors see: the entry once more. */
-export class StreamsContext extends BaseRpcContext<[StreamEntry]> {
+/**
+ * Extras of an `@EventPattern` whose method takes entries together: `@EventPattern(types, IN_BATCHES)`. It gets a list of those of its types that
+ * were read together, and answers as `StreamBatchHandler.handle` does.
+ */
+export const IN_BATCHES = { inBatches: true } as const;
+
+/** The second argument of an event handler, and what guards, pipes and interceptors see: the entries once more. */
+export class StreamsContext extends BaseRpcContext<[StreamEntry, ...StreamEntry[]]> {
+  /** The only one, or the first of a batch. */
   get entry(): StreamEntry {
     return this.args[0];
   }
@@ -27,8 +34,8 @@ interface Reader {
 }
 
 /**
- * A NestJS transport that reads Redis Streams as one consumer of a group. `@EventPattern(type)` handlers get a `StreamEntry`;
- * an entry is acknowledged when its handler is done, and comes again when it failed: at least once, so handlers must be idempotent.
+ * A NestJS transport that reads Redis Streams as one consumer of a group. `@EventPattern(type)` handlers get a `StreamEntry`, or many
+ * (`IN_BATCHES`); an entry is acknowledged when its handler is done, and comes again when it failed: at least once, so handlers must be idempotent.
  *
  * Redis may be away at any time, at the start too: nothing is thrown, reading goes on when it is back.
  */
@@ -41,7 +48,9 @@ export class StreamsServer extends Server implements CustomTransportStrategy {
   private readonly tell: Tell;
   private readonly commands: Connection;
   private readonly streams: readonly GroupStream[];
+  private readonly batchMethods = new Map<object, StreamBatchHandler>();
   private readers: Reader[] = [];
+  private closing = false;
   private heartbeat: NodeJS.Timeout | undefined;
 
   /** Throws `InvalidOptionsError`. Connects to nothing before `listen`. */
@@ -50,11 +59,11 @@ export class StreamsServer extends Server implements CustomTransportStrategy {
     this.options = resolveOptions(options);
     this.tell = teller(this.options.observer);
     this.commands = new Connection(this.options.connect);
-    this.dispatcher = new Dispatcher((type) => this.eventHandler(type), this.options.concurrency);
+    this.dispatcher = new Dispatcher((type) => this.handlerOf(type), this.options.concurrency);
     this.streams = this.options.streams.map((stream) => new GroupStream(stream, this.options, this.commands));
   }
 
-  /** Gives the events of some types to a handler of whole batches, in place of `@EventPattern`; before `listen`. */
+  /** Gives the events of some types to a handler of whole batches where there is no Nest application; before `listen`. */
   addBatchHandler(handler: StreamBatchHandler): void {
     this.dispatcher.add(handler);
   }
@@ -68,9 +77,12 @@ export class StreamsServer extends Server implements CustomTransportStrategy {
 
   /**
    * Stops reading, settles what is in hand (for `drainMs` at most; the rest stays pending and goes to another consumer), hands back what
-   * waits for a retry, takes this consumer's name from the group if nothing is pending under it, and closes its connections.
+   * waits for a retry, takes this consumer's name from the group if nothing is pending under it, and closes its connections. Only the first
+   * call does: Nest closes once more what a module has closed.
    */
   async close(): Promise<void> {
+    if (this.closing) return;
+    this.closing = true;
     for (const { loop } of this.readers) loop.stop();
     this.commands.hurry();
     const drained = await within(this.options.drainMs, Promise.all(this.readers.map(({ running }) => running)));
@@ -111,25 +123,40 @@ export class StreamsServer extends Server implements CustomTransportStrategy {
     await Promise.allSettled(this.streams.map((stream) => stream.leave(this.options.claimIdleMs)));
   }
 
-  private eventHandler(type: string): ((entry: StreamEntry) => Promise<void>) | null {
+  private handlerOf(type: string): ReturnType<FindHandler> {
     // Not by getHandlerByPattern, which parses JSON: a type comes from outside.
     const handler = this.messageHandlers.get(type);
     if (handler === undefined || handler.isEventHandler !== true) return null;
-    return (entry) =>
-      new Promise((resolve, reject) => {
-        const context = new StreamsContext([entry]);
-        this.runWithProcessingHooks(context, async (end) => {
-          try {
-            const result = this.transformToObservable(await handler(entry, context));
-            await lastValueFrom(result, { defaultValue: undefined });
-            resolve();
-          } catch (error) {
-            reject(error);
-          } finally {
-            end();
-          }
-        });
+    if (handler.extras?.['inBatches'] !== true) return async (entry) => await this.call(handler, entry, [entry]);
+    return this.batchMethod(type, handler, handler.extras);
+  }
+
+  /** Nest registers a method once for each of its types, with the same extras: entries of all of them are one batch. */
+  private batchMethod(type: string, handler: MessageHandler, extras: object): StreamBatchHandler {
+    const known = this.batchMethods.get(extras);
+    if (known !== undefined) return known;
+    const handle: StreamBatchHandler['handle'] = async (entries) =>
+      (await this.call(handler, entries, entries)) as EntryResult[];
+    const method = { types: [type], handle };
+    this.batchMethods.set(extras, method);
+    return method;
+  }
+
+  /** Through the guards, pipes, interceptors and filters of Nest. */
+  private call(handler: MessageHandler, data: unknown, entries: readonly StreamEntry[]): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const context = new StreamsContext([...entries] as [StreamEntry]);
+      this.runWithProcessingHooks(context, async (end) => {
+        try {
+          const result = this.transformToObservable(await handler(data, context));
+          resolve(await lastValueFrom(result, { defaultValue: undefined }));
+        } catch (error) {
+          reject(error);
+        } finally {
+          end();
+        }
       });
+    });
   }
 }
 

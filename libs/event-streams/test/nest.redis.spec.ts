@@ -1,11 +1,18 @@
 import 'reflect-metadata';
 import { Catch, Controller, Module, UseFilters, type ArgumentsHost, type INestMicroservice } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
+import { Ctx, EventPattern, Payload, RpcException } from '@nestjs/microservices';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { concat, of, throwError, timer } from 'rxjs';
 
-import { DeadLetterError, StreamsContext, StreamsServer, type StreamEntry } from '#event-streams';
+import {
+  DeadLetterError,
+  IN_BATCHES,
+  StreamsContext,
+  StreamsServer,
+  type EntryResult,
+  type StreamEntry,
+} from '#event-streams';
 import { describeWith, eventually } from '#testing';
 
 import { DEAD, GROUP, TestStreams, Told } from './test-streams.js';
@@ -45,6 +52,24 @@ class EventsController {
     return deliveries === 1 ? throwError(() => new Error('once')) : concat(timer(5), of(1), late);
   }
 
+  @EventPattern(['one', 'other'], IN_BATCHES)
+  together(@Payload() entries: readonly StreamEntry[], @Ctx() { entry }: StreamsContext): EntryResult[] {
+    seen.push(
+      `${entries.map(({ fields, deliveries }) => `${fields['id']} ${deliveries}`).join()} ${entry === entries[0]}`,
+    );
+    return entries.map(({ fields, deliveries }) => {
+      if (fields['id'] === 'bad') return { deadLetter: 'malformed' };
+      return fields['id'] === 'late' && deliveries === 1 ? { retry: 'not yet' } : 'done';
+    });
+  }
+
+  @EventPattern('failing', IN_BATCHES)
+  failing([{ fields, deliveries }]: readonly [StreamEntry]): EntryResult[] {
+    seen.push(`failing ${deliveries}`);
+    if (deliveries === 1) throw new RpcException('the database is away');
+    return deliveries === 2 ? [] : [{ deadLetter: `of ${fields['id']}` }];
+  }
+
   @EventPattern('filtered')
   @UseFilters(OnRangeError)
   filtered({ deliveries }: StreamEntry) {
@@ -68,9 +93,12 @@ describeWith(['redis-server'], 'in a Nest application', () => {
     await lab.clear();
     seen.length = 0;
     told = new Told();
-    const connect = () => lab.redis.client();
+    await start();
+  });
+
+  async function start(): Promise<void> {
     const strategy = new StreamsServer({
-      connect,
+      connect: () => lab.redis.client(),
       streams: [lab.stream],
       group: GROUP,
       deadLetterStream: DEAD,
@@ -81,7 +109,7 @@ describeWith(['redis-server'], 'in a Nest application', () => {
     });
     app = await NestFactory.createMicroservice(EventsModule, { strategy, logger: false });
     await app.listen();
-  });
+  }
 
   afterEach(async () => {
     await app.close();
@@ -114,6 +142,31 @@ describeWith(['redis-server'], 'in a Nest application', () => {
   it("a filter's own error decides", async () => {
     await publish('filtered', { id: 'f1' });
     await eventually(async () => expect(await deadReasons()).toEqual(['f1: out of range at 1']));
+  });
+
+  it('a method in batches gets what was read together, of all its types, and decides for each entry', async () => {
+    await app.close();
+    for (const [type, id] of [
+      ['one', 'good'],
+      ['other', 'bad'],
+      ['one', 'late'],
+      ['other', 'fine'],
+    ]) {
+      await publish(type!, { id: id! });
+    }
+    await start();
+    await eventually(async () => expect(await deadReasons()).toEqual(['malformed']));
+    await eventually(() => expect(seen).toEqual(['good 1,bad 1,late 1,fine 1 true', 'late 2 true']));
+    await settled();
+  });
+
+  it('a method in batches that throws, or gives no results, is called again', async () => {
+    await publish('failing', { id: 'f1' });
+    await eventually(async () => expect(await deadReasons()).toEqual(['of f1']));
+    expect(told.of('retrying')).toMatchObject([
+      { reason: 'the database is away' },
+      { reason: 'the handler gave no result' },
+    ]);
   });
 
   it('an event that nobody handles is a dead letter', async () => {

@@ -23,6 +23,7 @@ import { BrokenHttp } from './broken-http.js';
 import { closePolitely } from './polite-close.js';
 import { ServiceKitModule } from './service-kit.module.js';
 import { watchConnections } from './silent-connections.js';
+import { connectTransports } from './transports.js';
 
 const BODY_LIMIT_BYTES = 64 * 1024;
 /** An id of 256 bytes, every byte percent-encoded, with room to say in our own words that one is too long. */
@@ -43,7 +44,8 @@ export interface AppOptions extends ProblemFilterOptions {
 export const BodyLimit = (bytes: number) => RouteConfig({ bodyLimit: bytes });
 
 /**
- * The app with everything around it, initialised and not listening: `inject` works at once.
+ * The app with everything around it, initialised and not listening: `inject` works at once. A transport that one of its modules provides is a
+ * microservice of it, and has begun.
  *
  * Fails when a module does, with that module's error.
  */
@@ -96,7 +98,9 @@ export async function createApp(module: Type, options: AppOptions): Promise<Nest
   renewCertificates(app, config);
   closePolitely(app.getHttpServer(), app.get(ReadinessChecks).draining);
   app.useGlobalFilters(filter);
+  connectTransports(app);
   await app.init();
+  await app.startAllMicroservices();
   await server.ready();
   return app;
 }
