@@ -150,7 +150,7 @@ export class GroupStream {
 
 const REASON_LENGTH = 256;
 /** A Lua script takes some thousands of values; no event has so many fields, so an entry that does is kept in part. */
-const MOST_FIELDS = 1_000;
+const MAX_FIELDS = 1_000;
 const PREFIX = 'dead.';
 
 /** The entry's own fields, then what happened to it, under names that begin with `dead.`. When: the id that the entry gets. */
@@ -164,5 +164,5 @@ function deadLetterFields(entry: StreamEntry, group: string, reason: string): st
     group,
     deliveries: String(entry.deliveries),
   };
-  return [...own.slice(0, MOST_FIELDS), ...Object.entries(added).map(([name, value]) => [PREFIX + name, value])].flat();
+  return [...own.slice(0, MAX_FIELDS), ...Object.entries(added).map(([name, value]) => [PREFIX + name, value])].flat();
 }

@@ -41,7 +41,7 @@ const OLD_CLAIM_MS = 300_000;
 /** What ends a session because of its node alone; the node that took it over still has it. */
 const OF_ITS_NODE: ReadonlySet<EndReason> = new Set<EndReason>(['node_lost', 'node_restarted', 'reconciled']);
 
-const MOST_TOKENS = 2 ** 48 - 1;
+const MAX_TOKENS = 2 ** 48 - 1;
 
 /** What became of it is to be seen from the books. */
 const ASK_AGAIN = { kind: 'offered' } as const;
@@ -219,7 +219,7 @@ export class CrossShardHandover {
 
 /** 48 random bits: enough to tell the handovers of one session apart. */
 export function newToken(): number {
-  return randomInt(1, MOST_TOKENS);
+  return randomInt(1, MAX_TOKENS);
 }
 
 /** The session under which it is claimed: a new id begins with its first attempt. */

@@ -10,7 +10,7 @@ export interface GroupWithin {
 }
 
 /** Beyond so many all are forgotten, and learnt anew as sessions name them. */
-const MOST_LINKS = 100_000;
+const MAX_LINKS = 100_000;
 
 /**
  * Which group is within which, as the shards said last. A session is in the groups that it names and in those that these are within; every
@@ -39,7 +39,7 @@ export class GroupParents {
       const parent = parents[i] ?? '';
       this.links.delete(link(tenant, group));
       if (parent === '') continue;
-      if (this.links.size >= MOST_LINKS) this.links.clear();
+      if (this.links.size >= MAX_LINKS) this.links.clear();
       this.links.set(link(tenant, group), parent);
     }
   }

@@ -81,7 +81,7 @@ export {
   LIMIT_SCOPES,
   MAX_ANCESTORS,
   MAX_GROUPS,
-  MOST_WITH_RESERVE,
+  MAX_WITH_RESERVE,
   type LimitAction,
   type LimitDetails,
   type LimitOrigin,

@@ -12,7 +12,7 @@ export interface SessionFinderOptions {
 }
 
 /** A session that is found twice is looked for again: between the looks a handover ends. */
-const MOST_LOOKS = 3;
+const MAX_LOOKS = 3;
 
 /** In which shards of a tenant a session is, or may be. Each method throws StoreUnavailableError when Redis gives no answer in time. */
 export class SessionFinder {
@@ -52,7 +52,7 @@ export class SessionFinder {
    * found twice: it may have been on its way from one shard to the other.
    */
   private async find(tenant: TenantRef, sessionId: string) {
-    for (let looks = 0; looks < MOST_LOOKS; looks++) {
+    for (let looks = 0; looks < MAX_LOOKS; looks++) {
       const outcomes = await Promise.all(
         shardNumbers(tenant).map((shard) =>
           this.call(async () => await get(this.options.contextOf(tenant, shard), { sessionId })),

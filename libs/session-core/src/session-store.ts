@@ -66,7 +66,7 @@ export interface OwnedDecision {
 const TOKEN_LIMIT = 2 ** 32;
 
 /** A shard without limits is given them; one that knows other groups is asked again, a level of them each time; and a run may be replaced. */
-const MOST_TRIES = 2 * MAX_ANCESTORS + 6;
+const MAX_TRIES = 2 * MAX_ANCESTORS + 6;
 
 /** A check owns nothing; 0 would be that of a record whose token was never refused. */
 const NO_TOKEN = -1;
@@ -223,7 +223,7 @@ export class SessionStore {
     const tombstoneMs = tombstoneOf(this.options, tenant);
     const asking = async () => {
       let { epoch } = request;
-      for (let tries = 0; tries < MOST_TRIES; tries++) {
+      for (let tries = 0; tries < MAX_TRIES; tries++) {
         const groups = this.parents.expand(tenant.name, request);
         const asked = epoch === request.epoch ? request : { ...request, epoch };
         const decision = await admit(context, asked, { token, mode, tombstoneMs, groups });

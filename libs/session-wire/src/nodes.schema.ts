@@ -6,7 +6,7 @@ import { attempt, digits, groups, header, listOf, sessionId, text, wholeNumber }
 
 const NODE_BYTES = 128;
 const USER_BYTES = 4_096;
-const MOST_CLAIMED = 10_000_000;
+const MAX_CLAIMED = 10_000_000;
 
 /** The name of a node. */
 export const nodeName = () => text(NODE_BYTES);
@@ -15,7 +15,7 @@ export const nodeName = () => text(NODE_BYTES);
 export const epoch = () => wholeNumber(1);
 
 /** What a node says when it beats: the body of `POST /v1/nodes/{node}/heartbeat`. */
-export const heartbeatBody = z.object({ epoch: epoch(), activeSessions: wholeNumber(0, MOST_CLAIMED).optional() });
+export const heartbeatBody = z.object({ epoch: epoch(), activeSessions: wholeNumber(0, MAX_CLAIMED).optional() });
 export type HeartbeatBody = z.output<typeof heartbeatBody>;
 
 const mark = () => z.union([digits(0), wholeNumber(0)], 'must be the mark of a heartbeat answer');

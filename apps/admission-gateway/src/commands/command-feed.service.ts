@@ -25,8 +25,8 @@ import { CommandsRepository } from './commands.repository.js';
  * Open at once in this process: of one node, so that a client that reconnects in a loop is noticed while its dead connections linger; and of
  * one key, which may be that of a whole fleet. A stream holds some 10 KB.
  */
-const MOST_OF_A_NODE = 16;
-const MOST_OF_A_KEY = 1_000;
+const MAX_PER_NODE = 16;
+const MAX_PER_KEY = 1_000;
 /** By then what a client left behind has been noticed to be dead. */
 const RETRY_AFTER_S = 15;
 
@@ -102,9 +102,9 @@ export class CommandFeedService implements OnModuleDestroy {
 
   private assertRoom(tenant: string, node: string, key: string): void {
     const ofNode = this.feeds.get(tenant)?.streams.get(node)?.size ?? 0;
-    if (ofNode >= MOST_OF_A_NODE) throw tooMany(`Node ${node} has ${ofNode} event streams of commands open here`);
+    if (ofNode >= MAX_PER_NODE) throw tooMany(`Node ${node} has ${ofNode} event streams of commands open here`);
     const ofKey = this.openOf(key);
-    if (ofKey >= MOST_OF_A_KEY)
+    if (ofKey >= MAX_PER_KEY)
       throw tooMany(
         `${this.config.auth.keys.length > 0 ? 'This key has' : 'The callers of this tenant have'} ${ofKey} event streams of commands open here`,
       );

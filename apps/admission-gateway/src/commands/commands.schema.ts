@@ -4,7 +4,7 @@ import { InvalidInputError } from '#session-core';
 import { header, text, wholeNumber } from '#session-wire';
 
 /** In one answer; what does not fit comes once these are acknowledged. */
-const MOST_COMMANDS = 1_000;
+const MAX_COMMANDS = 1_000;
 const CAUSE_BYTES = 1_024;
 
 const nodeName = text(128);
@@ -16,7 +16,7 @@ export function pathNode(written: string): string {
   throw new InvalidInputError('node', result.error.issues[0]?.message ?? 'must be the name of a node');
 }
 
-export const pollBody = z.object({ max: wholeNumber(1, MOST_COMMANDS).default(MOST_COMMANDS) });
+export const pollBody = z.object({ max: wholeNumber(1, MAX_COMMANDS).default(MAX_COMMANDS) });
 
 /** `done`: hung up. `gone`: there was nothing to hang up. `failed`: it lives on; the command comes again. */
 export const ackBody = z.object({

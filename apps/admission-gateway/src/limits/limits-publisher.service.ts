@@ -19,7 +19,7 @@ import { effectiveLimits, limitProblems, type LimitsLayer } from '#session-core'
 import { TenantsRepository } from '../tenants/tenants.repository.js';
 
 const RETRY_MS = 500;
-const MOST_NAMED = 20;
+const MAX_NAMED = 20;
 
 /**
  * Puts the limits of the configuration file into force, for every tenant, before this gateway is ready, and again when the file says others.
@@ -128,7 +128,7 @@ export class LimitsPublisherService implements OnApplicationBootstrap, OnModuleD
     if (problems.length === 0) return;
     this.impossible.add(ref.name);
     this.logger.error(
-      { tenant: ref.name, problems: problems.slice(0, MOST_NAMED) },
+      { tenant: ref.name, problems: problems.slice(0, MAX_NAMED) },
       'The limits of the file cannot hold together with those set through limits-admin; change either',
     );
   }

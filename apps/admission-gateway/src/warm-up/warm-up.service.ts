@@ -24,7 +24,7 @@ import { TenantsRepository } from '../tenants/tenants.repository.js';
 const AT_ONCE = 128;
 /** A round that takes longer than this share of the deadline is followed by another one. */
 const QUICK_SHARE = 0.2;
-const MOST_ROUNDS = 12;
+const MAX_ROUNDS = 12;
 const RETRY_MS = 500;
 
 /**
@@ -85,7 +85,7 @@ export class WarmUpService implements OnApplicationBootstrap, OnModuleDestroy {
     let answering = asked;
     let rounds = 0;
     let quick = false;
-    while (!quick && rounds < MOST_ROUNDS && answering.length > 0 && !this.stopping.signal.aborted) {
+    while (!quick && rounds < MAX_ROUNDS && answering.length > 0 && !this.stopping.signal.aborted) {
       const roundAt = performance.now();
       answering = await this.round(answering);
       quick = performance.now() - roundAt < QUICK_SHARE * this.config.store.decisionDeadlineMs;

@@ -35,7 +35,7 @@ export interface Consequences {
   terminated?: number;
 }
 
-const MOST_SHOWN = 1_000;
+const MAX_SHOWN = 1_000;
 
 /** What is in use of the limits that a change was about. */
 @Injectable()
@@ -52,7 +52,7 @@ export class LimitUse {
     { on_lower: onLower, by }: ChangeRequest,
   ): Promise<Consequences> {
     const over = (await this.overUsed(tenant, edited, keys)).toSorted((a, b) => b.over - a.over);
-    const in_use = over.slice(0, MOST_SHOWN);
+    const in_use = over.slice(0, MAX_SHOWN);
     const shown = { in_use, ...(over.length > in_use.length && { in_use_omitted: over.length - in_use.length }) };
     if (onLower === 'drain') return { ...shown, on_lower: onLower };
     let terminated = 0;

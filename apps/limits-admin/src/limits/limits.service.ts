@@ -17,7 +17,7 @@ import {
 import { Clock } from '../clock.js';
 import { withoutExpired } from './layer.js';
 import type { Layers } from './layer-edits.js';
-import { refuseTooMany } from './most-limits.js';
+import { refuseTooMany } from './max-limits.js';
 import { refuseNewProblems } from './new-problems.js';
 
 /** The limits at a moment of the Redis clock. */

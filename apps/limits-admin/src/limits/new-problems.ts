@@ -1,7 +1,7 @@
 import { ProblemException } from '#service-kit';
 import { limitProblems, type EffectiveLimits, type LimitProblem } from '#session-core';
 
-const MOST_TOLD = 50;
+const MAX_PROBLEMS = 50;
 
 /**
  * Throws `invalid-request` where a change would make limits that cannot be, with each path. What was so before, say by the file, is no reason to
@@ -11,7 +11,7 @@ export function refuseNewProblems(before: EffectiveLimits, after: EffectiveLimit
   const found = limitProblems(after, shards);
   if (found.length === 0) return;
   const known = new Set(limitProblems(before, shards).map(kindOf));
-  const errors = found.filter((problem) => !known.has(kindOf(problem))).slice(0, MOST_TOLD);
+  const errors = found.filter((problem) => !known.has(kindOf(problem))).slice(0, MAX_PROBLEMS);
   if (errors.length === 0) return;
   const sentences = errors.slice(0, 3).map(({ path, message }) => `${path}: ${message}`);
   const detail = `${sentences.join('; ')}${errors.length > sentences.length ? '; …' : ''}`;

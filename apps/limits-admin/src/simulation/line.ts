@@ -1,8 +1,8 @@
 import { ProblemException } from '#service-kit';
 
 /** One runs, which holds all sessions of a tenant in memory; the others wait. */
-const MOST_IN_LINE = 8;
-const MOST_OF_ONE_CALLER = 4;
+const MAX_IN_LINE = 8;
+const MAX_PER_CALLER = 4;
 
 /** Who asks. */
 export interface LineCaller {
@@ -28,7 +28,7 @@ export class Line {
    */
   async run<T>(caller: LineCaller, signal: AbortSignal, work: () => Promise<T>): Promise<T | null> {
     const ofCaller = this.places.filter((place) => place.caller === caller.name).length;
-    if (this.places.length >= MOST_IN_LINE || ofCaller >= MOST_OF_ONE_CALLER) throw this.tooMany(ofCaller, caller);
+    if (this.places.length >= MAX_IN_LINE || ofCaller >= MAX_PER_CALLER) throw this.tooMany(ofCaller, caller);
     const place: Place = { caller: caller.name, begin: () => {} };
     const turn = new Promise<void>((resolve) => (place.begin = resolve));
     this.places.push(place);
@@ -62,9 +62,7 @@ export class Line {
   private tooMany(ofCaller: number, { shared }: LineCaller): ProblemException {
     const seconds = Math.max(1, Math.ceil((this.places.length * this.lastMs) / 1_000));
     const who =
-      ofCaller >= MOST_OF_ONE_CALLER
-        ? `${ofCaller} simulations of this ${shared}`
-        : `${this.places.length} simulations`;
+      ofCaller >= MAX_PER_CALLER ? `${ofCaller} simulations of this ${shared}` : `${this.places.length} simulations`;
     return new ProblemException('too-many-requests', `${who} are under way; repeat this one later`, {
       headers: { 'Retry-After': String(seconds) },
     });

@@ -71,7 +71,7 @@ interface Queue {
   next: number;
 }
 
-const MOST_NAMED = 1_000;
+const MAX_NAMED = 1_000;
 
 /**
  * Replays sessions against limits, one by one in the order in which they started. It asks concurrency limits only: rates depend on moments that the
@@ -124,7 +124,7 @@ export class Replay {
       refused: this.refused.result(),
       terminated: this.terminated.result(),
       observed: Object.fromEntries(this.observed),
-      over: over.slice(0, MOST_NAMED),
+      over: over.slice(0, MAX_NAMED),
     };
   }
 
@@ -252,7 +252,7 @@ class Tally {
   add({ id, user }: ReplayedSession, limits: LimitKey[]): void {
     this.count++;
     for (const key of limits) this.by.set(key, (this.by.get(key) ?? 0) + 1);
-    if (this.sessions.length < MOST_NAMED) this.sessions.push({ id, user, limits });
+    if (this.sessions.length < MAX_NAMED) this.sessions.push({ id, user, limits });
   }
 
   result(): Affected {

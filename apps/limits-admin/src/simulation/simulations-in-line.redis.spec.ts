@@ -9,7 +9,7 @@ import { freePort, eventually, startRedis, type RedisServer } from '#testing';
 import { Admin, DEFAULT_TENANT, Fleet, startAdmin } from '../limits-admin.fixture.js';
 import { Replay } from './simulate.js';
 
-const MOST_OF_ONE = 4;
+const MAX_PER_CALLER = 4;
 const BODY = JSON.stringify({ max_sessions_per_user: 1 });
 const PATH = '/api/sessions/limits:simulate';
 const headers = { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(BODY)) };
@@ -71,7 +71,7 @@ describe('limits:simulate under many callers', () => {
     await fleet.admitAll('alice', 3);
     redis.pause();
     const all = Array.from({ length: 60 }, ask);
-    await eventually(() => refusals(all).length === 60 - MOST_OF_ONE);
+    await eventually(() => refusals(all).length === 60 - MAX_PER_CALLER);
     for (const { retryAfter, body } of refusals(all)) {
       expect(Number(retryAfter)).toBeGreaterThanOrEqual(1);
       expect(JSON.parse(body)).toMatchObject({ code: 'too-many-requests', status: 429 });
@@ -81,7 +81,7 @@ describe('limits:simulate under many callers', () => {
     redis.resume();
     await eventually(() => all.every(({ status }) => status !== null));
     const answered = all.filter(({ status }) => status === 200);
-    expect(answered).toHaveLength(MOST_OF_ONE);
+    expect(answered).toHaveLength(MAX_PER_CALLER);
     for (const { body } of answered) expect(JSON.parse(body)).toMatchObject({ refused: { count: 2 } });
     expect((await admin.call('POST', '/limits:simulate', JSON.parse(BODY))).status).toBe(200);
   });
@@ -89,7 +89,7 @@ describe('limits:simulate under many callers', () => {
   it('stops with its caller', async () => {
     for (let i = 0; i < 2_000; i += 1) await fleet.admit('alice', `s${i}`);
     redis.pause();
-    const all = Array.from({ length: MOST_OF_ONE + 1 }, ask);
+    const all = Array.from({ length: MAX_PER_CALLER + 1 }, ask);
     await eventually(() => refusals(all).length === 1);
     for (const one of all) one.leave();
     await eventually(async () => (await connections()) === 0);

@@ -11,7 +11,7 @@ import { signature } from './signature.js';
 
 const TIMEOUT_MS = 5_000;
 /** An answer to a page of commands with causes is a third of this. */
-const MOST_ANSWER_BYTES = 512 * 1_024;
+const MAX_ANSWER_BYTES = 512 * 1_024;
 
 /** `accepted`: a 2xx answer with this body. `failed`: anything else, and why. */
 export type WebhookAnswer = { kind: 'accepted'; body: string } | { kind: 'failed'; reason: string };
@@ -81,8 +81,8 @@ async function outcomeOf(answer: IncomingMessage): Promise<WebhookAnswer> {
   let bytes = 0;
   for await (const part of answer as AsyncIterable<Buffer>) {
     bytes += part.length;
-    if (bytes > MOST_ANSWER_BYTES)
-      return { kind: 'failed', reason: `the answer has more than ${MOST_ANSWER_BYTES} bytes` };
+    if (bytes > MAX_ANSWER_BYTES)
+      return { kind: 'failed', reason: `the answer has more than ${MAX_ANSWER_BYTES} bytes` };
     parts.push(part);
   }
   return { kind: 'accepted', body: Buffer.concat(parts).toString() };

@@ -8,7 +8,7 @@ const NPM_START = /\bscripts\/start\.mjs$/;
 const LISTENS = '0A';
 const ANY = ['0.0.0.0', '::'];
 /** A server with many workers holds its port with all of them. */
-const MOST_NAMED = 3;
+const MAX_NAMED = 3;
 
 interface TakenPort {
   /** As the failed attempt to listen said it: no name. */
@@ -37,7 +37,7 @@ export function portTaken({ address, port, variable }: TakenPort, proc = '/proc'
   if (first === undefined) return `is taken by ${unseen(sockets[0], port)}. Stop it, or set ${variable}.`;
   const app = holders.map((pid) => ({ pid, name: appOf(pid, proc) })).find(({ name }) => name !== undefined);
   if (app === undefined) {
-    const named = holders.slice(0, MOST_NAMED).map((pid) => `${pid} (${nameOf(pid, proc)})`);
+    const named = holders.slice(0, MAX_NAMED).map((pid) => `${pid} (${nameOf(pid, proc)})`);
     return `is taken by another process: ${named.join(', ')}. Stop it, or set ${variable}.`;
   }
   const parent = parentOf(app.pid, proc);

@@ -2,8 +2,8 @@ import type { Logger } from '../logging/logger.js';
 
 const LINE_EVERY_MS = 1_000;
 /** Of so many sources the numbers are kept within one second; those beyond count in the sum. */
-const MOST_SOURCES = 1_000;
-const MOST_NAMED = 20;
+const MAX_SOURCES = 1_000;
+const MAX_NAMED = 20;
 
 /** Writes who sends no key or a wrong one: at most one line a second, with how many and from where. */
 export class FailureLog {
@@ -16,7 +16,7 @@ export class FailureLog {
   failed(source: string): void {
     this.count += 1;
     const before = this.bySource.get(source);
-    if (before !== undefined || this.bySource.size < MOST_SOURCES) this.bySource.set(source, (before ?? 0) + 1);
+    if (before !== undefined || this.bySource.size < MAX_SOURCES) this.bySource.set(source, (before ?? 0) + 1);
     if (this.timer === undefined) this.write();
   }
 
@@ -40,7 +40,7 @@ export class FailureLog {
     if (this.count === 0) return false;
     const sources = [...this.bySource]
       .toSorted(([, one], [, other]) => other - one)
-      .slice(0, MOST_NAMED)
+      .slice(0, MAX_NAMED)
       .map(([source, count]) => ({ source, count }));
     this.logger.warn({ count: this.count, sources }, 'Calls without a known key');
     this.count = 0;

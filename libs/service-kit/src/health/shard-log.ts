@@ -1,7 +1,7 @@
 import type { Logger } from '../logging/logger.js';
 
 const LINE_EVERY_MS = 1_000;
-const MOST_NAMED = 20;
+const MAX_NAMED = 20;
 
 /**
  * Writes when decisions of shards begin to fail, and when they work again; at most one line a second, which names all shards that it is about.
@@ -44,7 +44,7 @@ export class ShardLog {
     if (first === undefined) return false;
     const shards = [...this.began].flatMap(([shard, cause]) => (cause === first ? [shard] : []));
     for (const shard of shards) this.began.delete(shard);
-    this.logger.warn({ shards: shards.slice(0, MOST_NAMED), count: shards.length, cause: first }, 'Decisions fail');
+    this.logger.warn({ shards: shards.slice(0, MAX_NAMED), count: shards.length, cause: first }, 'Decisions fail');
     return true;
   }
 
@@ -54,7 +54,7 @@ export class ShardLog {
     const afterMs = Math.max(...this.ended.values());
     this.ended.clear();
     this.logger.warn(
-      { shards: shards.slice(0, MOST_NAMED), count: shards.length, after_ms: afterMs },
+      { shards: shards.slice(0, MAX_NAMED), count: shards.length, after_ms: afterMs },
       'Decisions work again',
     );
     return true;

@@ -6,7 +6,7 @@ import type { CheckResult } from './readiness.js';
 const NONE_FOR_MS = 5_000;
 /** A key of a foreign type may be one of many: decisions of other users do not mean that it is gone. */
 const FOREIGN_KEY_MS = 5_000;
-const MOST_NAMED = 20;
+const MAX_NAMED = 20;
 
 export interface ShardFailure {
   tenant: string;
@@ -77,6 +77,6 @@ export function shardName(tenant: string, shard: number): string {
 }
 
 function named(failing: readonly Failing[]) {
-  const shown = failing.slice(0, MOST_NAMED).map(({ tenant, shard, cause }) => ({ tenant, shard, cause }));
+  const shown = failing.slice(0, MAX_NAMED).map(({ tenant, shard, cause }) => ({ tenant, shard, cause }));
   return { failing_shards: failing.length, failing: shown };
 }

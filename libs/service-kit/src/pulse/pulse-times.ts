@@ -1,10 +1,10 @@
 import type { BerthConfig } from '#config';
 
-const LONGEST_INTERVAL_MS = 1_000;
+const MAX_INTERVAL_MS = 1_000;
 
 /** How often the pulse is felt, and after how long a silence Redis was away; milliseconds. */
 export function pulseTimes({ nodes }: Pick<BerthConfig, 'nodes'>): { intervalMs: number; staleAfterMs: number } {
-  const intervalMs = Math.min(LONGEST_INTERVAL_MS, Math.max(nodes.leaseMs / 10, 50));
+  const intervalMs = Math.min(MAX_INTERVAL_MS, Math.max(nodes.leaseMs / 10, 50));
   return { intervalMs, staleAfterMs: Math.max(nodes.leaseMs / 3, 3 * intervalMs) };
 }
 
@@ -13,5 +13,5 @@ export function pulseTimes({ nodes }: Pick<BerthConfig, 'nodes'>): { intervalMs:
  * whatever the interval of the sweeps.
  */
 export function watchIntervalMs({ nodes }: Pick<BerthConfig, 'nodes'>): number {
-  return Math.min(LONGEST_INTERVAL_MS, Math.max(nodes.leaseMs / 60, 50));
+  return Math.min(MAX_INTERVAL_MS, Math.max(nodes.leaseMs / 60, 50));
 }

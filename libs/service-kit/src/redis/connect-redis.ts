@@ -2,6 +2,7 @@ import type { ConnectionOptions } from 'node:tls';
 
 import { Redis, type Cluster, type RedisOptions } from 'ioredis';
 
+import { backOffMs } from '#basics';
 import type { RedisConfig, RedisTls, SentinelAccess } from '#config';
 
 import { limitAnswers } from './answer-deadlines.js';
@@ -27,8 +28,8 @@ export interface ConnectOptions {
 type ConnectionSettings = Omit<RedisOptions, 'replyMapping'>;
 
 /** Sooner than a person notices, without a storm when a fleet of gateways comes back. */
-const retryDelayMs = (attempt: number) =>
-  Math.min(25 * 2 ** Math.min(attempt, 5), 500) + Math.floor(Math.random() * 50);
+const RECONNECT = { firstMs: 50, maxMs: 500 };
+const retryDelayMs = (attempt: number) => backOffMs(RECONNECT, attempt) + Math.floor(Math.random() * 50);
 
 /** Where a server can be away for long, its address is tried again soon after it is back: attempts must not hang. */
 const CONNECT_TIMEOUT_MS = 2_000;

@@ -1,5 +1,5 @@
 import { flawOfGroup, groupProblems } from './group-problems.js';
-import { MOST_WITH_RESERVE, type LimitDetails, type Reserve, type TemporaryLimit } from './limit.js';
+import { MAX_WITH_RESERVE, type LimitDetails, type Reserve, type TemporaryLimit } from './limit.js';
 import { groupParts, limitTarget, type LimitKey, type LimitTarget } from './limit-key.js';
 import { limitOfGroup, type EffectiveLimits } from './limits-document.js';
 
@@ -94,8 +94,8 @@ function reserveProblems(
   const refuse = (why: string) => problems.push({ path: `${path}.places`, message: `found ${places}, but ${why}` });
   if (limit.max === 0) refuse(`${limit.path} is unlimited; a reserve needs a limit above 0`);
   else if (places > limit.max) refuse(`${limit.path} is ${limit.max}; a reserve is at most its limit`);
-  else if (target.kind !== 'total' && limit.max > MOST_WITH_RESERVE) {
-    refuse(`${limit.path} is ${limit.max}; the limit of a group with a reserve is at most ${MOST_WITH_RESERVE}`);
+  else if (target.kind !== 'total' && limit.max > MAX_WITH_RESERVE) {
+    refuse(`${limit.path} is ${limit.max}; the limit of a group with a reserve is at most ${MAX_WITH_RESERVE}`);
   }
   return problems;
 }
@@ -114,9 +114,9 @@ function temporaryProblems(
     return [
       { path, message: `found ${max}, but ${places} places of ${key} are reserved; a limit is at least its reserve` },
     ];
-  if (kind !== 'total' && (max <= 0 || max > MOST_WITH_RESERVE)) {
+  if (kind !== 'total' && (max <= 0 || max > MAX_WITH_RESERVE)) {
     return [
-      { path, message: `found ${max}, but the limit of a group with a reserve is from 1 to ${MOST_WITH_RESERVE}` },
+      { path, message: `found ${max}, but the limit of a group with a reserve is from 1 to ${MAX_WITH_RESERVE}` },
     ];
   }
   return [];

@@ -3,7 +3,7 @@ import { groupParts, limitTarget } from './limit-key.js';
 import { reservableLimit } from './limit-problems.js';
 
 /** More are counted, not named: a file may set the limits of every user. */
-const MOST_NAMED = 20;
+const MAX_NAMED = 20;
 
 /**
  * What an operator should know of limits that are possible (`limitProblems` found nothing): limits that are never reached because another
@@ -12,8 +12,8 @@ const MOST_NAMED = 20;
  */
 export function limitWarnings(limits: EffectiveLimits): string[] {
   const warnings = [...beyondTotal(limits), ...beyondParents(limits), ...reservedWhole(limits)];
-  if (warnings.length <= MOST_NAMED) return warnings;
-  return [...warnings.slice(0, MOST_NAMED), `${warnings.length - MOST_NAMED} more limits are like those above`];
+  if (warnings.length <= MAX_NAMED) return warnings;
+  return [...warnings.slice(0, MAX_NAMED), `${warnings.length - MAX_NAMED} more limits are like those above`];
 }
 
 function beyondTotal(limits: EffectiveLimits): string[] {

@@ -75,4 +75,4 @@ export const MAX_GROUPS = 8;
 export const MAX_ANCESTORS = 4;
 
 /** The reserve of a group is counted one session at a time, so such a group is bounded (10,000 look-ups take 1 ms). */
-export const MOST_WITH_RESERVE = 10_000;
+export const MAX_WITH_RESERVE = 10_000;

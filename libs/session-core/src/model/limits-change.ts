@@ -20,7 +20,7 @@ export interface LimitsChange {
 /** So many of the latest changes stay in the document, so that each reaches the outbox although several were made before one was published. */
 const CHANGES_KEPT = 16;
 /** A change over 8 KiB is published without its before and after values. */
-const MOST_BYTES = 8_192;
+const MAX_BYTES = 8_192;
 
 /** The latest changes with this one. */
 export function withChange(
@@ -29,7 +29,7 @@ export function withChange(
   { by, reason = null }: ChangeAuthor,
 ): LimitsChange[] {
   const [was, is] = [changedIn(before, after), changedIn(after, before)];
-  const told = Buffer.byteLength(JSON.stringify([was, is])) <= MOST_BYTES;
+  const told = Buffer.byteLength(JSON.stringify([was, is])) <= MAX_BYTES;
   const change = { version: after.version, by, reason, before: told ? was : {}, after: told ? is : {} };
   return [...changes.slice(1 - CHANGES_KEPT), change];
 }

@@ -54,7 +54,7 @@ export type RekeyedTenant = TenantRef & { identity: IdentityRules };
 const REKEY_LEASE_MS = 10_000;
 const RENEWALS = 4;
 /** Sessions that a straggler changes meanwhile need another pass; more than a few of those there are not. */
-const MOST_PASSES = 20;
+const MAX_PASSES = 20;
 const DRAINED_PER_CALL = 25;
 const OFFERS_PER_READ = 100;
 
@@ -196,7 +196,7 @@ export class Rekey {
       }
       if (change.from.domain === 'drop' && lacksDomain(user, change.to)) bare.set(id, user);
     };
-    for (let passes = 0; passes < MOST_PASSES; passes++) {
+    for (let passes = 0; passes < MAX_PASSES; passes++) {
       if ((await walk.pass(settled)) > 0) continue;
       for (const user of bare.values()) report.withoutDomain.add(user);
       splits.listIn(report.splits);

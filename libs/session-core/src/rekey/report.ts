@@ -1,7 +1,7 @@
 import type { CollidingLimits } from '../model/limits-rekey.js';
 
 /** So many names are listed of each kind; the numbers count all. */
-const MOST_NAMED = 20;
+const MAX_NAMED = 20;
 
 /** Something counted, with the first of its names. */
 export class Listed {
@@ -10,7 +10,7 @@ export class Listed {
 
   add(name: string): void {
     this.count++;
-    if (this.first.length < MOST_NAMED && !this.first.includes(name)) this.first.push(name);
+    if (this.first.length < MAX_NAMED && !this.first.includes(name)) this.first.push(name);
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Listed } from './report.js';
 
 /** So many names of one user are written out. */
-const MOST_NAMES = 5;
+const MAX_NAMES = 5;
 
 /** Which users go on under several names. */
 export class Splits {
@@ -20,8 +20,8 @@ export class Splits {
   listIn(report: Listed): void {
     for (const [user, names] of this.several) {
       const sorted = [...names].toSorted();
-      const more = sorted.length > MOST_NAMES ? ', …' : '';
-      report.add(`${user} (${sorted.slice(0, MOST_NAMES).join(', ')}${more})`);
+      const more = sorted.length > MAX_NAMES ? ', …' : '';
+      report.add(`${user} (${sorted.slice(0, MAX_NAMES).join(', ')}${more})`);
     }
   }
 }

@@ -18,7 +18,7 @@ const LISTED_DAYS = 9;
 const DEPTHS = [128, 1_024, 8_192];
 /** How many are summed at once, and how many in all before summing everything is cheaper. */
 const SUMMED_AT_ONCE = 64;
-const MOST_SUMMED = 8_192;
+const MAX_SUMMED = 8_192;
 
 /** Later than any time, as text. */
 const END = '~';
@@ -57,7 +57,7 @@ export async function mostOf(
     for (const list of lists) tops.push(await topOf(db, tenant, scope, list, depth));
     const bounds = boundsOf(tops).filter(({ name }) => !summed.has(name));
     for (let at = 0; at < bounds.length && !isBeaten(bounds[at]?.bound ?? 0); at += SUMMED_AT_ONCE) {
-      if (summed.size >= MOST_SUMMED) return await mostOfAll(db, tenant, scope, window, open, count);
+      if (summed.size >= MAX_SUMMED) return await mostOfAll(db, tenant, scope, window, open, count);
       const names = bounds.slice(at, at + SUMMED_AT_ONCE).map(({ name }) => name);
       for (const name of names) summed.set(name, { ...NOTHING, name });
       for (const sums of await sumsOf(db, store, tenant, scope, window, open, names)) summed.set(sums.name, sums);

@@ -153,7 +153,7 @@ class ImmediateDriver extends SqliteDriver {
 }
 
 /** Of history's own statements there are fewer. */
-const MOST_STATEMENTS = 128;
+const MAX_STATEMENTS = 128;
 
 /**
  * Prepares each text once. The memory of a statement is only given back when it is collected, which may be long after; and preparing takes
@@ -165,7 +165,7 @@ function keepingStatements(file: Libsql.Database): SqliteDatabase {
     close: () => file.close(),
     prepare(text) {
       const statement = statements.get(text) ?? file.prepare(text);
-      if (statements.size < MOST_STATEMENTS) statements.set(text, statement);
+      if (statements.size < MAX_STATEMENTS) statements.set(text, statement);
       const using = <T>(use: () => T): T => {
         try {
           return use();

@@ -9,7 +9,7 @@ import { History } from '../history.service.js';
 import { gapsView } from './history.view.js';
 
 /** How many sessions are looked at to find the idle ones. */
-const MOST_LOOKED_AT = 1_000;
+const MAX_EXAMINED = 1_000;
 
 /** What history says of a window, beside what the books say of this moment. */
 @Injectable()
@@ -58,7 +58,7 @@ export class Statistics {
     const longestMs = Math.max(...Object.values(tenant.sessions).map(({ idleMs }) => idleMs));
     if (longestMs <= 0) return { sessions: 0, more: false };
     const nowMs = await this.clock.nowMs();
-    const { sessions, more } = await this.books.dueBy(tenant, nowMs + longestMs / 2, MOST_LOOKED_AT);
+    const { sessions, more } = await this.books.dueBy(tenant, nowMs + longestMs / 2, MAX_EXAMINED);
     const idle = sessions.filter(({ state, protocol, lastActivityAtMs }) => {
       const { idleMs } = policyFor(tenant, protocol);
       return state === 'active' && idleMs > 0 && nowMs - lastActivityAtMs > idleMs / 2;

@@ -4,7 +4,7 @@ import { LimitsStore } from '#session-core';
 import { startRedis, type RedisServer } from '#testing';
 
 import { type Admin, DEFAULT_TENANT, startAdmin } from '../limits-admin.fixture.js';
-import { MOST_LIMITS } from './most-limits.js';
+import { MAX_LIMITS } from './max-limits.js';
 
 let redis: RedisServer;
 let admin: Admin;
@@ -37,14 +37,14 @@ async function fill(count: number): Promise<void> {
 
 const REFUSED = {
   status: 409,
-  body: { code: 'too-many-limits', error: expect.stringContaining(`may have ${MOST_LIMITS}`) },
+  body: { code: 'too-many-limits', error: expect.stringContaining(`may have ${MAX_LIMITS}`) },
 };
 
 describe('Single limits a tenant have a bound', () => {
   it('by every call that would add one; nothing has changed then', async () => {
     await admin.call('PUT', '/limits', { classes: { gold: 20 } });
     await admin.call('PUT', '/groups/trunk', { default: 100 });
-    await fill(MOST_LIMITS - 3);
+    await fill(MAX_LIMITS - 3);
     expect((await admin.call('PUT', '/limits/last', { limit: 2 })).status).toBe(200);
     const { body: before } = await admin.call('GET', '/limits');
     for (const [method, path, body] of [
@@ -65,7 +65,7 @@ describe('Single limits a tenant have a bound', () => {
   });
 
   it('and what is there can be changed and taken away, also where there are more from before the bound', async () => {
-    await fill(MOST_LIMITS + 50);
+    await fill(MAX_LIMITS + 50);
     expect(await admin.call('PUT', '/limits/more', { limit: 2 })).toMatchObject(REFUSED);
     expect((await admin.call('PUT', '/limits/user-1', { limit: 4 })).status).toBe(200);
     expect((await admin.call('POST', '/users/user-1/temporary-limit', { limit: 9, duration: '1h' })).status).toBe(200);
@@ -74,7 +74,7 @@ describe('Single limits a tenant have a bound', () => {
   });
 
   it('of the API alone: a file may say more', async () => {
-    const users = Object.fromEntries(Array.from({ length: MOST_LIMITS + 50 }, (_, i) => [`file-${i}`, 3]));
+    const users = Object.fromEntries(Array.from({ length: MAX_LIMITS + 50 }, (_, i) => [`file-${i}`, 3]));
     await new LimitsStore(redis.client(), 60_000).publishFile(DEFAULT_TENANT, { users }, 'a file');
     expect((await admin.call('PUT', '/limits/alice', { limit: 2 })).status).toBe(200);
   });

@@ -5,15 +5,15 @@ import type { LimitsLayer } from '#session-core';
  * Users, classes and groups about which the API may say something, in one tenant. All of it is one document, which each change rewrites and
  * copies to every shard: with 20,000 a change took a second.
  */
-export const MOST_LIMITS = 10_000;
+export const MAX_LIMITS = 10_000;
 
 /** Throws `too-many-limits` where a change would add to more than that. What is there may be changed and taken away, however much there is. */
 export function refuseTooMany(before: LimitsLayer, after: LimitsLayer): void {
   const names = namesIn(after);
-  if (names.size <= MOST_LIMITS || names.size <= namesIn(before).size) return;
+  if (names.size <= MAX_LIMITS || names.size <= namesIn(before).size) return;
   throw new ProblemException(
     'too-many-limits',
-    `The tenant would have ${names.size} limits of single users, classes and groups that were set here, and may have ${MOST_LIMITS}: take back those that are not needed, or give users a class`,
+    `The tenant would have ${names.size} limits of single users, classes and groups that were set here, and may have ${MAX_LIMITS}: take back those that are not needed, or give users a class`,
   );
 }
 
