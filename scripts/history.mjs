@@ -4,7 +4,7 @@ import './lib/node-version.mjs';
 
 import { existsSync } from 'node:fs';
 
-const built = new URL('../dist/apps/limits-admin/src/history/keeping/history-command.js', import.meta.url);
+const built = new URL('../dist/libs/history-projector/src/keeping/history-command.js', import.meta.url);
 
 if (!existsSync(built)) {
   console.error('Berth is not built here: npm ci && npm run build');

@@ -15,6 +15,7 @@ const MAY_IMPORT = {
   config: ['basics', 'session-core'],
   'session-history': ['basics', 'session-core'],
   'service-kit': ['basics', 'session-core', 'config'],
+  'history-projector': ['basics', 'event-streams', 'session-core', 'config', 'session-history', 'service-kit'],
   'session-wire': ['basics', 'session-core', 'config', 'service-kit'],
   'session-inbox': ['basics', 'session-core', 'config', 'service-kit', 'session-wire'],
 };

@@ -11,7 +11,7 @@ import { AdminMetricsModule } from './metrics/admin-metrics.module.js';
 import { NodesModule } from './nodes/nodes.module.js';
 import { SessionsModule } from './sessions/sessions.module.js';
 import { SimulationModule } from './simulation/simulation.module.js';
-import { TenantsModule } from './tenants/tenants.module.js';
+import { TenantOverviewModule } from './tenants/tenant-overview.module.js';
 import { UsersModule } from './users/users.module.js';
 
 export { API_TITLE } from './docs/docs.module.js';
@@ -23,7 +23,7 @@ export { API_TITLE } from './docs/docs.module.js';
     LimitsModule,
     GroupsModule,
     SimulationModule,
-    TenantsModule,
+    TenantOverviewModule,
     UsersModule,
     NodesModule,
     DeadLettersModule,

@@ -1,23 +1,13 @@
-import { randomUUID } from 'node:crypto';
-
 import { afterAll } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
 import { loadConfig, type BerthConfig } from '#config';
 import { createApp, createLogger } from '#service-kit';
-import {
-  SessionStore,
-  type AdmissionRequest,
-  type Decision,
-  type SessionFacts,
-  type StoreClient,
-  type TenantRef,
-} from '#session-core';
 
 import { AnswerWatch } from '../../../libs/service-kit/test/answer-watch.js';
 import { AppModule } from './app.module.js';
 
-export const DEFAULT_TENANT: TenantRef = { name: 'default', shards: 1 };
+export { admission, DEFAULT_TENANT, Fleet } from '../../../libs/session-core/test/fleet.fixture.js';
 
 /** What limits-admin answers in every test is held against what its operations declare. */
 export const answers = new AnswerWatch(AppModule);
@@ -64,64 +54,6 @@ export class Admin {
   async close(): Promise<void> {
     await this.app.close();
   }
-}
-
-/** What a gateway does, over a connection of its own. */
-export class Fleet {
-  readonly store: SessionStore;
-
-  constructor(
-    client: StoreClient,
-    readonly tenant: TenantRef = DEFAULT_TENANT,
-  ) {
-    this.store = new SessionStore({ client, deadlineMs: 60_000, tombstoneMs: 60_000 });
-  }
-
-  /** Asks for a session; its id is made up unless given. */
-  async admit(
-    user: string,
-    sessionId: string = randomUUID(),
-    facts: Partial<SessionFacts> = {},
-    asked: Partial<AdmissionRequest> = {},
-  ): Promise<Decision> {
-    const { decision } = await this.store.admit(this.tenant, { ...admission(user, sessionId, facts), ...asked });
-    return decision;
-  }
-
-  /** As `admit`, for sessions of these groups. */
-  async admitIn(groups: string[], user = 'alice', sessionId: string = randomUUID()): Promise<Decision> {
-    return await this.admit(user, sessionId, {}, { groups });
-  }
-
-  async admitAll(user: string, count: number): Promise<void> {
-    for (let i = 0; i < count; i++) await this.admit(user);
-  }
-}
-
-export function admission(user: string, sessionId: string, facts: Partial<SessionFacts> = {}): AdmissionRequest {
-  return {
-    sessionId,
-    attempt: 1,
-    user,
-    node: 'b2bua-1',
-    epoch: 1,
-    state: 'active',
-    priority: 'normal',
-    groups: [],
-    facts: {
-      from: null,
-      to: null,
-      sourceIp: null,
-      sourcePort: null,
-      destination: null,
-      protocol: 'sip',
-      direction: null,
-      correlationId: null,
-      metadata: null,
-      ...facts,
-    },
-    policy: { idleMs: 0, maxDurationMs: 86_400_000, reservationMs: 180_000 },
-  };
 }
 
 /** Percent-encodes every byte. */

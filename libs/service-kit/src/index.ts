@@ -39,6 +39,8 @@ export { ConfigReload } from './reload/config-reload.service.js';
 export { connectRedis, type ConnectOptions, type RedisPurpose } from './redis/connect-redis.js';
 export { logConnection, type ConnectionLog } from './redis/connection-log.js';
 export { closeRedis, whenReady } from './redis/redis-lifecycle.js';
+export { BooksModule, listDeadlineMs } from './stores/books.module.js';
+export { Clock } from './stores/clock.js';
 export { openStores, type Stores, type StoresOptions } from './stores/stores.js';
 export { StoresModule } from './stores/stores.module.js';
 export { booksOfTenants, type TenantBooks } from './stores/tenant-books.js';

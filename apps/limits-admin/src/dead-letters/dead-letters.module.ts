@@ -1,10 +1,9 @@
 import { Module } from '@nestjs/common';
 
 import type { BerthConfig } from '#config';
-import { CONFIG, REDIS } from '#service-kit';
+import { CONFIG, listDeadlineMs, REDIS } from '#service-kit';
 import { DeadLettersStore, type StoreClient } from '#session-core';
 
-import { listDeadlineMs } from '../list-deadline.js';
 import { DeadLettersController } from './dead-letters.controller.js';
 
 /** Events that could not be applied. */

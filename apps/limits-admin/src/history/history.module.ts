@@ -1,42 +1,26 @@
 import { Module } from '@nestjs/common';
 
 import type { BerthConfig } from '#config';
-import { CONFIG, REDIS } from '#service-kit';
+import { HistoryProjectorModule } from '#history-projector';
+import { BooksModule, CONFIG, listDeadlineMs, REDIS } from '#service-kit';
 import { Traces, type StoreClient } from '#session-core';
 
-import { BooksModule } from '../books.module.js';
-import { listDeadlineMs } from '../list-deadline.js';
+import { TenantsModule } from '../tenants.module.js';
 import { ExportController } from './api/export.controller.js';
 import { HistoryController } from './api/history.controller.js';
 import { Questions } from './api/questions.js';
 import { StatisticsController } from './api/statistics.controller.js';
 import { Statistics } from './api/statistics.service.js';
-import { RustsocksMetrics } from './compat/rustsocks.metrics.js';
 import { ErasuresController } from './erasing/erasures.controller.js';
 import { Erasures } from './erasing/erasures.service.js';
-import { HistoryCountsMetrics } from './history-counts.metrics.js';
-import { HistoryHealth } from './history.health.js';
-import { HistoryMetrics } from './history.metrics.js';
-import { History } from './history.service.js';
-import { RetentionMetrics } from './keeping/retention.metrics.js';
-import { Retention } from './keeping/retention.service.js';
-import { Projector } from './projector/projector.service.js';
 
-/** Past sessions: brought into the database, kept, asked for, erased. */
+/** Past sessions: asked for, and erased; they are brought into the database and kept by `HistoryProjectorModule`. */
 @Module({
-  imports: [BooksModule],
+  imports: [BooksModule, HistoryProjectorModule, TenantsModule],
   controllers: [StatisticsController, HistoryController, ExportController, ErasuresController],
   providers: [
     Erasures,
-    History,
-    HistoryCountsMetrics,
-    HistoryHealth,
-    HistoryMetrics,
-    Projector,
     Questions,
-    Retention,
-    RetentionMetrics,
-    RustsocksMetrics,
     Statistics,
     {
       provide: Traces,
@@ -44,6 +28,5 @@ import { Projector } from './projector/projector.service.js';
       useFactory: ({ store }: BerthConfig, client: StoreClient) => new Traces(client, listDeadlineMs(store)),
     },
   ],
-  exports: [History],
 })
 export class HistoryModule {}

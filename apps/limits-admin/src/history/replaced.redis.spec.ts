@@ -9,6 +9,7 @@ import type { Redis } from 'ioredis';
 import pg from 'pg';
 
 import { groupLag } from '#event-streams';
+import { History } from '#history-projector';
 import { ReadinessChecks } from '#service-kit';
 import { historyKeys, shardKeys } from '#session-core';
 import { backUpFile } from '#session-history';
@@ -16,7 +17,6 @@ import { eventually, startPostgres, startRedis, type PostgresServer, type RedisS
 
 import { DEFAULT_TENANT, Fleet, startAdmin, type Admin } from '../limits-admin.fixture.js';
 import { SETTINGS } from './api/history.fixture.js';
-import { History } from './history.service.js';
 
 const { events } = shardKeys(DEFAULT_TENANT, 0);
 

@@ -1,6 +1,8 @@
 import { Module } from '@nestjs/common';
 
-import { BooksModule } from '../books.module.js';
+import { BooksModule } from '#service-kit';
+
+import { TenantsModule } from '../tenants.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { LimitChanges } from './limit-changes.service.js';
 import { LimitUse } from './limit-use.service.js';
@@ -11,7 +13,7 @@ import { UserNames } from './user-names.js';
 
 /** The limits in force, and their changes. */
 @Module({
-  imports: [BooksModule, SessionsModule],
+  imports: [BooksModule, TenantsModule, SessionsModule],
   controllers: [LimitsController, UserLimitsController],
   providers: [LimitChanges, LimitsService, LimitUse, UserNames],
   exports: [LimitChanges, LimitsService],

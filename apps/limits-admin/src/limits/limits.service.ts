@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { Inject, Injectable } from '@nestjs/common';
 
 import type { TenantConfig } from '#config';
-import { LOGGER, type Logger, type Principal } from '#service-kit';
+import { Clock, LOGGER, type Logger, type Principal } from '#service-kit';
 import {
   effectiveLimits,
   LimitsConflictError,
@@ -14,7 +14,6 @@ import {
   type LimitsLayer,
 } from '#session-core';
 
-import { Clock } from '../clock.js';
 import { withoutExpired } from './layer.js';
 import type { Layers } from './layer-edits.js';
 import { refuseTooMany } from './max-limits.js';

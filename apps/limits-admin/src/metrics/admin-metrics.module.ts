@@ -1,17 +1,17 @@
 import { Module } from '@nestjs/common';
 
 import type { BerthConfig } from '#config';
-import { CONFIG, REDIS } from '#service-kit';
+import { BooksModule, CONFIG, REDIS } from '#service-kit';
 import { Audits, type StoreClient } from '#session-core';
 
-import { BooksModule } from '../books.module.js';
+import { TenantsModule } from '../tenants.module.js';
 import { AdminMetrics } from './admin.metrics.js';
 import { CommandsMetrics } from './commands.metrics.js';
 import { StreamsMetrics } from './streams.metrics.js';
 
 /** The gauges about the fleet, read from the books when somebody asks for them. */
 @Module({
-  imports: [BooksModule],
+  imports: [BooksModule, TenantsModule],
   providers: [
     AdminMetrics,
     CommandsMetrics,

@@ -1,6 +1,8 @@
 import { Module } from '@nestjs/common';
 
-import { BooksModule } from '../books.module.js';
+import { BooksModule } from '#service-kit';
+
+import { TenantsModule } from '../tenants.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { ForgetNodeService } from './forget-node.service.js';
 import { FuseService } from './fuse.service.js';
@@ -8,7 +10,7 @@ import { NodesController } from './nodes.controller.js';
 
 /** Nodes and fuses. */
 @Module({
-  imports: [BooksModule, SessionsModule],
+  imports: [BooksModule, TenantsModule, SessionsModule],
   controllers: [NodesController],
   providers: [ForgetNodeService, FuseService],
 })

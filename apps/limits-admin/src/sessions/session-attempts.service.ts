@@ -1,11 +1,10 @@
 import { Injectable } from '@nestjs/common';
 
 import type { TenantConfig } from '#config';
+import { History } from '#history-projector';
 import { assertMaySpeakForNode, mayReadOf, ProblemException, type Principal } from '#service-kit';
 import { Books, SessionStore, type EndedSession, type Session, type UnreadableSession } from '#session-core';
 import { MAX_PAGE_SIZE, rowWith, type EndedEvent, type Gap, type SessionRow } from '#session-history';
-
-import { History } from '../history/history.service.js';
 
 /** All that is known of a session id. */
 export interface SessionAttempts {

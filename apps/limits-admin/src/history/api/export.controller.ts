@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { Controller, Get, Inject, Query, Res, StreamableFile } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 
+import { History } from '#history-projector';
 import {
   Caller,
   ifUndelivered,
@@ -17,7 +18,6 @@ import {
 import { rfc3339 } from '#session-wire';
 
 import { Tenants } from '../../tenants.service.js';
-import { History } from '../history.service.js';
 import { begun, CountedText } from './export-text.js';
 import { HISTORY } from './history.operations.js';
 import { exportQuery } from './history.schema.js';

@@ -1,11 +1,11 @@
 import { Controller, Get, Param, Query } from '@nestjs/common';
 
 import type { TenantConfig } from '#config';
+import { History } from '#history-projector';
 import { Caller, Needs, Operation, parseQuery, Tag, type Principal } from '#service-kit';
 import type { HistoryQuery } from '#session-history';
 
 import { Tenants } from '../../tenants.service.js';
-import { History } from '../history.service.js';
 import { HISTORY } from './history.operations.js';
 import { historyQuery, userHistoryQuery, violationsQuery } from './history.schema.js';
 import { gapsView, pageView, violationsView } from './history.view.js';

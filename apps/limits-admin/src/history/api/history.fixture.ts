@@ -1,9 +1,9 @@
 import { DAY_MS } from '#basics';
 import type { HistoryConfig } from '#config';
+import { History } from '#history-projector';
 import { HistoryDatabase, historyEvent, type HistoryEvent } from '#session-history';
 
 import { type Admin, startAdmin, type AdminOptions } from '../../limits-admin.fixture.js';
-import { History } from '../history.service.js';
 
 export const SETTINGS: HistoryConfig = {
   url: 'memory:',

@@ -2,12 +2,12 @@ import { Injectable } from '@nestjs/common';
 
 import { HOUR_MS } from '#basics';
 import { parseDurationMs } from '#config';
+import { History } from '#history-projector';
 import type { Principal } from '#service-kit';
 import { InvalidInputError } from '#session-core';
 import type { HistoryFilter, HistoryQuery } from '#session-history';
 
 import { Tenants } from '../../tenants.service.js';
-import { History } from '../history.service.js';
 import type { Asked, AskedPage } from './history.schema.js';
 
 /** A window as it may be said: by its hours, under the name that the call has for them, or as a duration. */

@@ -2,13 +2,13 @@ import { Controller, Get, Query } from '@nestjs/common';
 
 import { HOUR_MS } from '#basics';
 import type { TenantConfig } from '#config';
+import { History } from '#history-projector';
 import { Caller, Needs, Operation, parseQuery, Tag, type Principal } from '#service-kit';
 import { InvalidInputError } from '#session-core';
 import type { PeakOf } from '#session-history';
 import { rfc3339 } from '#session-wire';
 
 import { Tenants } from '../../tenants.service.js';
-import { History } from '../history.service.js';
 import { peaksQuery, statsQuery, trafficQuery } from './history.schema.js';
 import { Questions } from './questions.js';
 import { STATISTICS } from './statistics.operations.js';

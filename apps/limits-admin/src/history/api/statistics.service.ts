@@ -2,10 +2,10 @@ import { Injectable } from '@nestjs/common';
 
 import { HOUR_MS } from '#basics';
 import { policyFor, type TenantConfig } from '#config';
+import { History } from '#history-projector';
+import { Clock } from '#service-kit';
 import { Books } from '#session-core';
 
-import { Clock } from '../../clock.js';
-import { History } from '../history.service.js';
 import { gapsView } from './history.view.js';
 
 /** How many sessions are looked at to find the idle ones. */

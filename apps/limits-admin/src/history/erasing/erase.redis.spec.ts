@@ -8,13 +8,13 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import pg from 'pg';
 
 import type { HistoryConfig } from '#config';
+import { History } from '#history-projector';
 import { DeadLettersStore, historyKeys, inboxKeys, shardKeys } from '#session-core';
 import { eventually, startPostgres, startRedis, type PostgresServer, type RedisServer } from '#testing';
 
 import { keysOfEveryKind } from '../../keys.fixture.js';
 import { type Admin, DEFAULT_TENANT, Fleet, startAdmin } from '../../limits-admin.fixture.js';
 import { get, SETTINGS } from '../api/history.fixture.js';
-import { History } from '../history.service.js';
 
 const USER = 'alice-of-secret-lane';
 const KEYS = shardKeys(DEFAULT_TENANT, 0);

@@ -1,11 +1,11 @@
 import { Controller, Delete, Param } from '@nestjs/common';
 
+import { History } from '#history-projector';
 import { Caller, Needs, Operation, Tag, type Principal } from '#service-kit';
 import { userOfCalls } from '#session-core';
 
 import { warned } from '../../limits/warnings.js';
 import { Tenants } from '../../tenants.service.js';
-import { History } from '../history.service.js';
 import { ERASURES } from './erasures.operations.js';
 import { Erasures } from './erasures.service.js';
 

@@ -2,12 +2,11 @@ import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy }
 
 import { pause } from '#basics';
 import type { BerthConfig, TenantConfig } from '#config';
-import { CONFIG, LOGGER, ProblemException, REDIS, type Logger, type Principal } from '#service-kit';
+import { History } from '#history-projector';
+import { CONFIG, Clock, LOGGER, type Logger, type Principal, ProblemException, REDIS } from '#service-kit';
 import { Books, inboxKeys, outboxOf, Traces, type StoreClient } from '#session-core';
 import type { Erased, Erasure } from '#session-history';
 
-import { Clock } from '../../clock.js';
-import { History } from '../history.service.js';
 import { settled } from './settled.js';
 import { theirs } from './theirs.js';
 

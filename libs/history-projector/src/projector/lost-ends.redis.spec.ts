@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Redis } from 'ioredis';
 
 import { loadConfig } from '#config';
@@ -6,7 +7,8 @@ import { createLogger } from '#service-kit';
 import { Books } from '#session-core';
 import { eventually, startRedis, type RedisServer } from '#testing';
 
-import { DEFAULT_TENANT, Fleet, startAdmin, type Admin } from '../../limits-admin.fixture.js';
+import { DEFAULT_TENANT, Fleet } from '../../../session-core/test/fleet.fixture.js';
+import { startProjector } from '../../test/projector.fixture.js';
 import { History } from '../history.service.js';
 import { HistoryWriter } from './history-writer.js';
 import { endLost } from './lost-ends.js';
@@ -24,7 +26,7 @@ const END = { reason: 'completed', by: 'node' } as const;
 let redis: RedisServer;
 let client: Redis;
 let fleet: Fleet;
-let admin: Admin;
+let app: NestFastifyApplication;
 let looking: AbortController;
 let log: string[];
 
@@ -35,24 +37,24 @@ beforeAll(async () => {
 beforeEach(async () => {
   await client.flushall();
   fleet = new Fleet(client);
-  admin = await startAdmin(redis.url, { config: { history: { url: 'memory:', ...SETTINGS } } });
+  app = await startProjector(redis.url, { config: { history: { url: 'memory:', ...SETTINGS } } });
   looking = new AbortController();
   log = [];
 });
 afterEach(async () => {
   looking.abort();
-  await admin.close();
+  await app.close();
 });
 afterAll(() => redis?.stop());
 
-const rows = async () => (await admin.app.get(History).database.history('default', { sortDir: 'asc' })).rows;
+const rows = async () => (await app.get(History).database.history('default', { sortDir: 'asc' })).rows;
 const statuses = async () =>
   (await rows()).map(({ session_id, status, close_reason }) => [session_id, status, close_reason]);
 
 /** Looks once and again, beside the projector of the app. */
 function look(): void {
   const logger = createLogger(loadConfig({ env: {}, cwd: '/' }), 'test', { write: (line) => void log.push(line) });
-  const history = admin.app.get(History);
+  const history = app.get(History);
   const writer = new HistoryWriter({ history, ...SETTINGS, onWritten: () => {}, logger });
   const books = new Books(client, 10_000);
   const { signal } = looking;

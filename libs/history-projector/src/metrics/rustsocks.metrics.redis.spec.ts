@@ -1,19 +1,21 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
 import type { BerthConfig } from '#config';
 import { HistoryDatabase, type HistoryEvent } from '#session-history';
 import { startRedis, type RedisServer } from '#testing';
 
-import { DEFAULT_TENANT, Fleet, startAdmin, type Admin } from '../../limits-admin.fixture.js';
-import { HistoryCountsMetrics } from '../history-counts.metrics.js';
-import { aboard, ended, refused } from '../history-events.fixture.js';
+import { DEFAULT_TENANT, Fleet } from '../../../session-core/test/fleet.fixture.js';
+import { startProjector } from '../../test/projector.fixture.js';
+import { HistoryCountsMetrics } from './history-counts.metrics.js';
+import { aboard, ended, refused } from '../../test/history-events.fixture.js';
 import { RustsocksMetrics } from './rustsocks.metrics.js';
 
 const START = Date.now() - 3_600_000;
 
 let redis: RedisServer;
 let database: HistoryDatabase;
-const started: Admin[] = [];
+const started: NestFastifyApplication[] = [];
 
 beforeAll(async () => {
   redis = await startRedis();
@@ -29,27 +31,30 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await Promise.all(started.splice(0).map((admin) => admin.close()));
+  await Promise.all(started.splice(0).map((app) => app.close()));
   await database.close();
 });
 
-async function start(metrics: BerthConfig['metrics'], logging?: BerthConfig['logging']): Promise<Admin> {
-  const admin = await startAdmin(redis.url, { config: { metrics, ...(logging && { logging }) } });
-  started.push(admin);
-  return admin;
+async function start(
+  metrics: BerthConfig['metrics'],
+  logging?: BerthConfig['logging'],
+): Promise<NestFastifyApplication> {
+  const app = await startProjector(redis.url, { config: { metrics, ...(logging && { logging }) } });
+  started.push(app);
+  return app;
 }
 
-async function count(admin: Admin, ...events: HistoryEvent[]): Promise<void> {
+async function count(app: NestFastifyApplication, ...events: HistoryEvent[]): Promise<void> {
   const changes = await database.apply(events);
-  admin.app.get(RustsocksMetrics).applied(changes);
-  admin.app.get(HistoryCountsMetrics).applied(changes);
+  app.get(RustsocksMetrics).applied(changes);
+  app.get(HistoryCountsMetrics).applied(changes);
 }
 
 /** Metrics come in the order in which they were declared. */
 const metricOf = (line: string) => line.replace(/(_(bucket|sum|count))?(\{.*| .*)$/, '');
 
-async function scrape(admin: Admin, names: RegExp): Promise<string[]> {
-  const { payload } = await admin.app.inject('/metrics');
+async function scrape(app: NestFastifyApplication, names: RegExp): Promise<string[]> {
+  const { payload } = await app.inject('/metrics');
   const lines = payload.split('\n').filter((line) => names.test(line));
   return lines.toSorted((a, b) => (metricOf(a) < metricOf(b) ? -1 : Number(metricOf(a) > metricOf(b))));
 }
@@ -67,10 +72,10 @@ const A_DAY_OF_ALICE_AND_BOB: HistoryEvent[] = [
 
 describe('the metrics of the SOCKS proxy', () => {
   it('have the names, labels and buckets that its dashboards know', async () => {
-    const admin = await start({ compat: 'rustsocks', topUsers: 50 });
+    const app = await start({ compat: 'rustsocks', topUsers: 50 });
     await new Fleet(redis.client()).admitAll('carol', 3);
-    await count(admin, ...A_DAY_OF_ALICE_AND_BOB);
-    expect(await scrape(admin, /^rustsocks_/)).toEqual([
+    await count(app, ...A_DAY_OF_ALICE_AND_BOB);
+    expect(await scrape(app, /^rustsocks_/)).toEqual([
       'rustsocks_active_sessions 3',
       'rustsocks_bytes_received_total 11000',
       'rustsocks_bytes_sent_total 101',
@@ -97,17 +102,17 @@ describe('the metrics of the SOCKS proxy', () => {
   });
 
   it('count nothing twice, and are the same at every scrape', async () => {
-    const admin = await start({ compat: 'rustsocks', topUsers: 50 });
-    await count(admin, ...A_DAY_OF_ALICE_AND_BOB);
-    const before = await scrape(admin, /^rustsocks_/);
-    await count(admin, ...A_DAY_OF_ALICE_AND_BOB.toReversed());
-    expect(await scrape(admin, /^rustsocks_/)).toEqual(before);
+    const app = await start({ compat: 'rustsocks', topUsers: 50 });
+    await count(app, ...A_DAY_OF_ALICE_AND_BOB);
+    const before = await scrape(app, /^rustsocks_/);
+    await count(app, ...A_DAY_OF_ALICE_AND_BOB.toReversed());
+    expect(await scrape(app, /^rustsocks_/)).toEqual(before);
   });
 
   it('show so many users, each by what it has the most of', async () => {
-    const admin = await start({ compat: 'rustsocks', topUsers: 1 });
-    await count(admin, ...A_DAY_OF_ALICE_AND_BOB);
-    expect(await scrape(admin, /^rustsocks_user_/)).toEqual([
+    const app = await start({ compat: 'rustsocks', topUsers: 1 });
+    await count(app, ...A_DAY_OF_ALICE_AND_BOB);
+    expect(await scrape(app, /^rustsocks_user_/)).toEqual([
       'rustsocks_user_bandwidth_bytes_total{user="bob",direction="sent"} 0',
       'rustsocks_user_bandwidth_bytes_total{user="bob",direction="received"} 9000',
       'rustsocks_user_sessions_total{user="alice"} 2',
@@ -115,22 +120,22 @@ describe('the metrics of the SOCKS proxy', () => {
   });
 
   it('show no users where none are wanted', async () => {
-    const admin = await start({ compat: 'rustsocks', topUsers: 0 });
-    await count(admin, ...A_DAY_OF_ALICE_AND_BOB);
-    expect(await scrape(admin, /^rustsocks_user_/)).toEqual([]);
+    const app = await start({ compat: 'rustsocks', topUsers: 0 });
+    await count(app, ...A_DAY_OF_ALICE_AND_BOB);
+    expect(await scrape(app, /^rustsocks_user_/)).toEqual([]);
   });
 
   it('name users as active_sessions_per_user does: hostile ones inside their label, others by their tenant, none hashed', async () => {
     const logging = { level: 'info', hashUsers: true, hashKey: 'x'.repeat(16) } as const;
-    const admin = await start({ compat: 'rustsocks', topUsers: 50 }, logging);
+    const app = await start({ compat: 'rustsocks', topUsers: 50 }, logging);
     const hostile = 'a"} 99\n\\';
     await new Fleet(redis.client(), DEFAULT_TENANT).admit(hostile);
     await count(
-      admin,
+      app,
       aboard('h1', { user: hostile, atMs: START }),
       aboard('h2', { tenant: 'acme', user: hostile, atMs: START }),
     );
-    expect(await scrape(admin, /^(rustsocks_user|active_sessions_per_user)/)).toEqual([
+    expect(await scrape(app, /^(rustsocks_user|active_sessions_per_user)/)).toEqual([
       'active_sessions_per_user{username="a\\"} 99\\n\\\\"} 1',
       'rustsocks_user_sessions_total{user="a\\"} 99\\n\\\\"} 1',
       'rustsocks_user_sessions_total{user="a\\"} 99\\n\\\\",tenant="acme"} 1',
@@ -138,17 +143,17 @@ describe('the metrics of the SOCKS proxy', () => {
   });
 
   it('are not there unless they are asked for', async () => {
-    const admin = await start({ compat: 'none', topUsers: 50 });
-    await count(admin, ...A_DAY_OF_ALICE_AND_BOB);
-    expect(await scrape(admin, /rustsocks/)).toEqual([]);
+    const app = await start({ compat: 'none', topUsers: 50 });
+    await count(app, ...A_DAY_OF_ALICE_AND_BOB);
+    expect(await scrape(app, /rustsocks/)).toEqual([]);
   });
 });
 
 describe("Berth's own metrics of sessions", () => {
   it('have what they lasted and carried', async () => {
-    const admin = await start({ compat: 'none', topUsers: 50 });
-    await count(admin, ...A_DAY_OF_ALICE_AND_BOB);
-    expect(await scrape(admin, /^berth_session_(bytes|duration_seconds_(sum|count|bucket\{le="(1|60|900)"))/)).toEqual([
+    const app = await start({ compat: 'none', topUsers: 50 });
+    await count(app, ...A_DAY_OF_ALICE_AND_BOB);
+    expect(await scrape(app, /^berth_session_(bytes|duration_seconds_(sum|count|bucket\{le="(1|60|900)"))/)).toEqual([
       'berth_session_bytes_total{direction="sent"} 101',
       'berth_session_bytes_total{direction="received"} 11000',
       'berth_session_duration_seconds_bucket{le="1"} 1',

@@ -6,8 +6,7 @@ import { CONFIG, Metrics } from '#service-kit';
 import { Books } from '#session-core';
 import type { RowChange } from '#session-history';
 
-import { Tenants } from '../../tenants.service.js';
-import { countsOf, Growing, userCountsOf } from '../history-counts.js';
+import { countsOf, Growing, userCountsOf } from './history-counts.js';
 import { TopUsers } from './top-users.js';
 
 /** How users are told apart here; only one of another tenant than `default` has its name as label. */
@@ -21,7 +20,7 @@ const keyOf = (tenant: string, user: string): string => `${tenant}\n${user}`;
 export class RustsocksMetrics {
   private readonly counters: Counters | null;
 
-  constructor(metrics: Metrics, books: Books, tenants: Tenants, @Inject(CONFIG) config: BerthConfig) {
+  constructor(metrics: Metrics, books: Books, @Inject(CONFIG) config: BerthConfig) {
     const { compat, topUsers } = config.metrics;
     this.counters = compat === 'rustsocks' ? new Counters(metrics, topUsers) : null;
     if (this.counters === null) return;
@@ -29,7 +28,7 @@ export class RustsocksMetrics {
       name: 'rustsocks_active_sessions',
       help: 'Live sessions.',
       async collect() {
-        const totals = await Promise.all(tenants.all().map((tenant) => books.total(tenant)));
+        const totals = await Promise.all(Object.values(config.tenants).map((tenant) => books.total(tenant)));
         this.set(totals.reduce((sum, total) => sum + total, 0));
       },
     });

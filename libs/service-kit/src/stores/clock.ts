@@ -1,8 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 
 import { redisNow } from '#basics';
-import { REDIS } from '#service-kit';
 import { StoreUnavailableError, type StoreClient } from '#session-core';
+
+import { REDIS } from '../tokens.js';
 
 /** The clock that decides when a temporary limit ends: that of Redis, as in every decision. */
 @Injectable()

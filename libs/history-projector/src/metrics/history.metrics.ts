@@ -4,7 +4,7 @@ import type { Counter, Histogram } from 'prom-client';
 import { Metrics } from '#service-kit';
 import type { RowChange } from '#session-history';
 
-import { RustsocksMetrics } from './compat/rustsocks.metrics.js';
+import { RustsocksMetrics } from './rustsocks.metrics.js';
 import { HistoryCountsMetrics } from './history-counts.metrics.js';
 
 /** What the process that writes history did. */

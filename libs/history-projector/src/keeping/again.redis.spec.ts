@@ -8,7 +8,8 @@ import { loadConfig } from '#config';
 import { historyKeys, shardKeys } from '#session-core';
 import { eventually, startRedis, type RedisServer } from '#testing';
 
-import { DEFAULT_TENANT, Fleet, startAdmin } from '../../limits-admin.fixture.js';
+import { DEFAULT_TENANT, Fleet } from '../../../session-core/test/fleet.fixture.js';
+import { startProjector } from '../../test/projector.fixture.js';
 import { History } from '../history.service.js';
 
 let redis: RedisServer;
@@ -29,15 +30,15 @@ it('what is still in the streams is read again after XGROUP SETID, and twice is 
   const client = redis.client();
   const { history } = loadConfig({ env: {}, cwd });
   const rowsOf = async (expected: number, act: () => Promise<unknown> = async () => {}) => {
-    const admin = await startAdmin(redis.url, { config: { history: { ...history!, batchIntervalMs: 20 } } });
+    const app = await startProjector(redis.url, { config: { history: { ...history!, batchIntervalMs: 20 } } });
     try {
       await act();
-      const { database } = admin.app.get(History);
+      const { database } = app.get(History);
       await eventually(async () => expect((await database.history('default')).total).toBe(expected), {
         timeoutMs: 20_000,
       });
     } finally {
-      await admin.close();
+      await app.close();
     }
   };
   const readAgain = async () => {

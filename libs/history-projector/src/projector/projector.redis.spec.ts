@@ -4,13 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Redis } from 'ioredis';
 
 import type { HistoryConfig } from '#config';
 import { Audits, historyKeys, inboxKeys, shardKeys } from '#session-core';
 import { eventually, startRedis, type RedisServer } from '#testing';
 
-import { DEFAULT_TENANT, Fleet, startAdmin, type Admin } from '../../limits-admin.fixture.js';
+import { DEFAULT_TENANT, Fleet } from '../../../session-core/test/fleet.fixture.js';
+import { startProjector } from '../../test/projector.fixture.js';
 import { History } from '../history.service.js';
 
 const KEYS = shardKeys(DEFAULT_TENANT, 0);
@@ -20,16 +22,16 @@ let client: Redis;
 let dir: string;
 let history: HistoryConfig;
 let fleet: Fleet;
-const started: Admin[] = [];
+const started: NestFastifyApplication[] = [];
 
 const start = async (log: string[] = []) => {
-  const admin = await startAdmin(redis.url, { config: { history }, log });
-  started.push(admin);
-  return admin;
+  const app = await startProjector(redis.url, { config: { history }, log });
+  started.push(app);
+  return app;
 };
-const rowsOf = async (admin: Admin) =>
-  (await admin.app.get(History).database.history('default', { pageSize: 1_000 })).rows;
-const writers = () => started.map(({ app }) => app.get(History).writer);
+const rowsOf = async (app: NestFastifyApplication) =>
+  (await app.get(History).database.history('default', { pageSize: 1_000 })).rows;
+const writers = () => started.map((app) => app.get(History).writer);
 const isDone = async () => {
   const groups = (await client.xinfo('GROUPS', KEYS.events).catch(() => [])) as unknown[][];
   return (
@@ -64,36 +66,34 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await Promise.all(started.splice(0).map((admin) => admin.close()));
+  await Promise.all(started.splice(0).map((app) => app.close()));
   await rm(dir, { recursive: true, force: true });
 });
 
 describe('the projector', () => {
   it('shows who is aboard, and afterwards when and why it ended', async () => {
-    const admin = await start();
+    const app = await start();
     await fleet.admit('alice', 'call-1');
-    await eventually(async () =>
-      expect(await rowsOf(admin)).toMatchObject([{ session_id: 'call-1', status: 'active' }]),
-    );
+    await eventually(async () => expect(await rowsOf(app)).toMatchObject([{ session_id: 'call-1', status: 'active' }]));
     await fleet.store.end(DEFAULT_TENANT, { sessionId: 'call-1' }, { reason: 'completed', by: 'node' });
     await eventually(async () =>
-      expect(await rowsOf(admin)).toMatchObject([
+      expect(await rowsOf(app)).toMatchObject([
         { session_id: 'call-1', user: 'alice', status: 'closed', close_reason: 'completed' },
       ]),
     );
   });
 
   it('closes the row of a session whose record is gone, also of one without user, when the audit ends it', async () => {
-    const admin = await start();
+    const app = await start();
     await fleet.admit('alice', 'of-alice');
     await fleet.admit('', 'of-nobody');
     await fleet.admit('alice', 'lives');
-    await eventually(async () => expect(await rowsOf(admin)).toHaveLength(3));
+    await eventually(async () => expect(await rowsOf(app)).toHaveLength(3));
     await client.del(KEYS.session('of-alice'), KEYS.session('of-nobody'));
     const audits = new Audits({ client, deadlineMs: 5_000 });
     while ((await audits.piece(DEFAULT_TENANT, 0, { pieceMs: 1, restMs: 0 })).kind !== 'done');
     await eventually(async () => {
-      const rows = (await rowsOf(admin)).toSorted((a, b) => (a.session_id < b.session_id ? -1 : 1));
+      const rows = (await rowsOf(app)).toSorted((a, b) => (a.session_id < b.session_id ? -1 : 1));
       expect(rows).toMatchObject([
         { session_id: 'lives', status: 'active' },
         { session_id: 'of-alice', user: 'alice', node: 'b2bua-1', status: 'failed', close_reason: 'reconciled' },
@@ -105,9 +105,9 @@ describe('the projector', () => {
   it('shows what live sessions have carried so far', async () => {
     await fleet.admit('alice', 'call-1');
     await fleet.store.renew(DEFAULT_TENANT, { sessionId: 'call-1' }, { bytesSent: 700, bytesReceived: 30 });
-    const admin = await start();
+    const app = await start();
     await eventually(async () =>
-      expect(await rowsOf(admin)).toMatchObject([
+      expect(await rowsOf(app)).toMatchObject([
         { user: 'alice', status: 'active', bytes_sent: 700, bytes_received: 30 },
       ]),
     );
@@ -136,17 +136,17 @@ describe('the projector', () => {
     await eventually(() => expect(writers()).toEqual(['here', 'elsewhere']));
     await started.shift()!.close();
     await eventually(() => expect(writers()).toEqual(['here']));
-    expect(first.app.get(History).writer).toBe('here');
+    expect(first.get(History).writer).toBe('here');
   });
 
   it('flushes at a stop what it has read', async () => {
     history = { ...history, batchIntervalMs: 3_600_000 };
-    const admin = await start();
+    const app = await start();
     await fleet.admit('alice', 'first');
-    await eventually(async () => expect(await rowsOf(admin)).toHaveLength(1));
+    await eventually(async () => expect(await rowsOf(app)).toHaveLength(1));
     await fleet.admit('alice', 'waits for more');
     await eventually(async () => expect((await client.xpending(KEYS.events, historyKeys.group))[0]).toBe(1));
-    await admin.close();
+    await app.close();
     started.splice(0);
     const next = await start();
     expect(await rowsOf(next)).toHaveLength(2);
@@ -154,7 +154,7 @@ describe('the projector', () => {
   });
 
   it('gives up an event that can never be right, and goes on', async () => {
-    const admin = await start();
+    const app = await start();
     await client.xadd(
       KEYS.events,
       '*',
@@ -170,20 +170,20 @@ describe('the projector', () => {
       'soon',
     );
     await fleet.admit('alice', 'after');
-    await eventually(async () => expect(await rowsOf(admin)).toHaveLength(1));
+    await eventually(async () => expect(await rowsOf(app)).toHaveLength(1));
     await eventually(async () => expect(await client.xlen(inboxKeys.deadLetters('default'))).toBe(1));
     await eventually(async () => expect(await isDone()).toBe(true));
   });
 
   it('takes an event that comes again later for as old as it was', async () => {
-    const admin = await start();
+    const app = await start();
     await fleet.admit('alice', 'call-1');
     await fleet.store.end(DEFAULT_TENANT, { sessionId: 'call-1' }, { reason: 'completed', by: 'node' });
     const [[position, fields] = ['', []]] = await client.xrange(KEYS.events, '-', '+', 'COUNT', 1);
     await client.xadd(KEYS.events, '*', 'arrivedAs', position, ...fields);
     await fleet.admit('alice', 'call-2');
     await eventually(async () =>
-      expect((await rowsOf(admin)).map(({ session_id, status }) => [session_id, status])).toEqual([
+      expect((await rowsOf(app)).map(({ session_id, status }) => [session_id, status])).toEqual([
         ['call-2', 'active'],
         ['call-1', 'closed'],
       ]),
@@ -212,10 +212,10 @@ describe('the projector', () => {
 
   it('sets a damaged file aside and goes on in a new one', async () => {
     const log: string[] = [];
-    const admin = await start(log);
+    const app = await start(log);
     await fleet.admit('alice', 'lost');
-    await eventually(async () => expect(await rowsOf(admin)).toHaveLength(1));
-    await admin.close();
+    await eventually(async () => expect(await rowsOf(app)).toHaveLength(1));
+    await app.close();
     started.splice(0);
     const { writeFile } = await import('node:fs/promises');
     await writeFile(
@@ -227,6 +227,6 @@ describe('the projector', () => {
     await eventually(async () => expect((await rowsOf(next)).map(({ session_id }) => session_id)).toEqual(['found']));
     expect(log.join('')).toContain('set aside');
     // What it held nobody knows: that something is missing is marked.
-    expect(await next.app.get(History).database.gaps('default')).toMatchObject([{ entries: 0 }]);
+    expect(await next.get(History).database.gaps('default')).toMatchObject([{ entries: 0 }]);
   });
 });

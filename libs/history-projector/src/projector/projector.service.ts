@@ -9,7 +9,7 @@ import { CONFIG, LOGGER, REDIS, TenantRegistryService, type EndsFirst, type Logg
 import { Books, historyKeys, Lease, outboxOf, StoreUnavailableError, type StoreClient } from '#session-core';
 
 import { History } from '../history.service.js';
-import { HistoryMetrics } from '../history.metrics.js';
+import { HistoryMetrics } from '../metrics/history.metrics.js';
 import { HistoryWriter } from './history-writer.js';
 import { endLost } from './lost-ends.js';
 import { readOpenTraffic } from './open-traffic.js';

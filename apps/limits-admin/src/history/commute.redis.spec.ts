@@ -8,14 +8,14 @@ import fc from 'fast-check';
 import type { Redis } from 'ioredis';
 
 import { loadConfig } from '#config';
+import { History } from '#history-projector';
 import { booksOfTenants, createLogger, openStores } from '#service-kit';
 import { historyKeys, SessionStore, shardKeys } from '#session-core';
 import type { SessionRow } from '#session-history';
 import { EventInbox } from '#session-inbox';
 import { eventually, startRedis, type RedisServer } from '#testing';
 
-import { DEFAULT_TENANT, startAdmin, type Admin } from '../../limits-admin.fixture.js';
-import { History } from '../history.service.js';
+import { DEFAULT_TENANT, startAdmin, type Admin } from '../limits-admin.fixture.js';
 
 const KEYS = shardKeys(DEFAULT_TENANT, 0);
 const TOTALS = ['bytesSent', 'bytesReceived', 'packetsSent', 'packetsReceived'] as const;

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import Libsql from 'libsql';
 
 import { DAY_MS } from '#basics';
@@ -10,8 +11,8 @@ import type { HistoryConfig } from '#config';
 import { HistoryDatabase } from '#session-history';
 import { eventually, startRedis, type RedisServer } from '#testing';
 
-import { startAdmin, type Admin } from '../../limits-admin.fixture.js';
-import { aboard, ended, refused } from '../history-events.fixture.js';
+import { startProjector } from '../../test/projector.fixture.js';
+import { aboard, ended, refused } from '../../test/history-events.fixture.js';
 
 /** It begins some seconds after a process does. */
 
@@ -19,7 +20,7 @@ const LONG = { timeoutMs: 25_000 };
 
 let redis: RedisServer;
 let dir: string;
-const started: Admin[] = [];
+const started: NestFastifyApplication[] = [];
 
 beforeAll(async () => {
   redis = await startRedis();
@@ -35,7 +36,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await Promise.all(started.splice(0).map((admin) => admin.close()));
+  await Promise.all(started.splice(0).map((app) => app.close()));
   await rm(dir, { recursive: true, force: true });
 });
 
@@ -50,10 +51,10 @@ const settingsOf = (file: string, change: Partial<HistoryConfig> = {}): HistoryC
   ...change,
 });
 
-async function start(history: HistoryConfig, log: string[] = []): Promise<Admin> {
-  const admin = await startAdmin(redis.url, { config: { history }, log });
-  started.push(admin);
-  return admin;
+async function start(history: HistoryConfig, log: string[] = []): Promise<NestFastifyApplication> {
+  const app = await startProjector(redis.url, { config: { history }, log });
+  started.push(app);
+  return app;
 }
 
 /** A file with so many old sessions, a live one as old as they are, and a session and a refusal of now. */
@@ -89,18 +90,18 @@ function idsIn({ url }: HistoryConfig): string[] {
 }
 
 const LEFT = ['live', 'new', 'of-r'];
-const metrics = async (admin: Admin) => (await admin.app.inject('/metrics')).payload;
+const metrics = async (app: NestFastifyApplication) => (await app.inject('/metrics')).payload;
 
 describe('retention', () => {
   it('removes what ended and is too old, and says how much', async () => {
     const history = settingsOf('history.db');
     await filled(history, 1_200);
     const log: string[] = [];
-    const admin = await start(history, log);
-    expect(await metrics(admin)).not.toMatch(/^berth_history_last_cleanup/m);
+    const app = await start(history, log);
+    expect(await metrics(app)).not.toMatch(/^berth_history_last_cleanup/m);
     await eventually(() => expect(idsIn(history)).toEqual(LEFT), LONG);
     await eventually(() => expect(log.join('')).toMatch(/"rows":1200,.*"message":"Old history removed"/), LONG);
-    expect(await metrics(admin)).toMatch(
+    expect(await metrics(app)).toMatch(
       /^berth_history_last_cleanup_timestamp_seconds 1\d{9}(\.\d+)?$[^]*^berth_history_rows_removed_total 1200$|^berth_history_rows_removed_total 1200$[^]*^berth_history_last_cleanup_timestamp_seconds 1\d{9}(\.\d+)?$/m,
     );
   });
@@ -131,14 +132,14 @@ describe('retention', () => {
     const history = settingsOf('history.db', { cleanupIntervalMs: 100 });
     await filled(history, 10);
     const log: string[] = [];
-    const admin = await start(history, log);
+    const app = await start(history, log);
     const other = new Libsql(history.url.replace('sqlite://', ''));
     const complaints = () => log.filter((line) => line.includes('Old history not removed'));
     try {
       other.exec('begin immediate');
       await eventually(() => expect(complaints()).toHaveLength(1), LONG);
       expect(complaints()[0]).toMatch(/history database is unavailable \(busy\)/);
-      expect((await admin.app.inject('/health/live')).statusCode).toBe(200);
+      expect((await app.inject('/health/live')).statusCode).toBe(200);
     } finally {
       other.exec('rollback');
       other.close();
@@ -151,10 +152,10 @@ describe('retention', () => {
     const history = settingsOf('history.db');
     await filled(history, 15_000);
     const log: string[] = [];
-    const admin = await start(history, log);
+    const app = await start(history, log);
     await eventually(() => idsIn(history).length < 15_000, { ...LONG, intervalMs: 5 });
     started.pop();
-    await admin.close();
+    await app.close();
     expect(idsIn(history).length).toBeGreaterThan(LEFT.length);
     expect(log.join('')).not.toContain('Old history');
   });

@@ -3,16 +3,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
 import { loadConfig } from '#config';
 import { historyAddress, HistoryDatabase } from '#session-history';
 import { eventually, freePort, startPostgres, startRedis, type RedisServer } from '#testing';
 
-import { startAdmin, type Admin } from '../../limits-admin.fixture.js';
+import { startProjector } from '../../test/projector.fixture.js';
 
 let redis: RedisServer;
 let cwd: string;
-const started: Admin[] = [];
+const started: NestFastifyApplication[] = [];
 
 beforeAll(async () => {
   redis = await startRedis();
@@ -27,7 +28,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await Promise.all(started.splice(0).map((admin) => admin.close()));
+  await Promise.all(started.splice(0).map((app) => app.close()));
   await rm(cwd, { recursive: true, force: true });
 });
 
@@ -50,10 +51,10 @@ describe('the history file of the configuration', () => {
 describe('the password of the database', () => {
   const silentAbout = async (url: string) => {
     const log: string[] = [];
-    const admin = await startAdmin(redis.url, { config: { history: configured({ BERTH_DATABASE_URL: url }) }, log });
-    started.push(admin);
+    const app = await startProjector(redis.url, { config: { history: configured({ BERTH_DATABASE_URL: url }) }, log });
+    started.push(app);
     await eventually(() => expect(log.join('')).toContain('The history database cannot be opened'));
-    const { payload } = await admin.app.inject('/health/ready');
+    const { payload } = await app.inject('/health/ready');
     expect(log.join('') + payload).not.toContain('hunter2');
   };
 

@@ -2,9 +2,8 @@ import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy }
 
 import { pause } from '#basics';
 import type { HistoryConfig } from '#config';
-import { LOGGER, type EndsFirst, type Logger } from '#service-kit';
+import { Clock, type EndsFirst, LOGGER, type Logger } from '#service-kit';
 
-import { Clock } from '../../clock.js';
 import { History } from '../history.service.js';
 import { removeOld } from './remove-old.js';
 import { RetentionMetrics } from './retention.metrics.js';

@@ -1,0 +1,2 @@
+export { HistoryProjectorModule } from './history-projector.module.js';
+export { History } from './history.service.js';
