@@ -31,6 +31,8 @@ beforeEach(async () => {
     log,
     config: {
       metrics: { compat: 'none', topUsers: 2 },
+      // Of the log alone: labels have the names.
+      logging: { level: 'info', hashUsers: true, hashKey: 'x'.repeat(16) },
       tenants: { default: tenant, acme: { ...tenant, name: 'acme' } },
     },
   });

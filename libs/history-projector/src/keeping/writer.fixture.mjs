@@ -43,5 +43,7 @@ function refusal(n) {
     sourcePort: 40_000,
     destination: 'example.com:443',
     protocol: 'socks',
+    node: '',
+    correlationId: null,
   };
 }
