@@ -1,6 +1,7 @@
 /** Jest runs the TypeScript sources as ES modules; `#session-core` and its kin resolve to `src` through the `source` condition. */
 export default {
   testEnvironment: '<rootDir>/scripts/jest/environment.mjs',
+  setupFilesAfterEnv: ['<rootDir>/scripts/jest/setup.mjs'],
   testSequencer: '<rootDir>/scripts/jest/sequencer.mjs',
   testEnvironmentOptions: { customExportConditions: ['source', 'node', 'node-addons'] },
   roots: ['<rootDir>/apps', '<rootDir>/libs', '<rootDir>/test'],

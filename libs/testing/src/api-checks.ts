@@ -11,7 +11,7 @@ interface WithExample {
   example?: { body?: unknown; answer?: unknown } | undefined;
 }
 
-/** Throws unless the document is valid OpenAPI, and every reference of it leads somewhere. */
+/** Throws unless the document is valid OpenAPI, and every reference of it leads to something. */
 export async function assertDescribed(document: Record<string, unknown>): Promise<void> {
   const { valid, errors } = await new Validator().validate(structuredClone(document));
   if (!valid) throw new Error(`The document is no OpenAPI: ${JSON.stringify(errors, null, 2)}`);
@@ -20,6 +20,10 @@ export async function assertDescribed(document: Record<string, unknown>): Promis
       .split('/')
       .reduce<unknown>((at, step) => (at as Record<string, unknown> | undefined)?.[step], document);
     if (target === undefined) throw new Error(`The document refers to ${path}, which it does not have`);
+  }
+  const { schemas = {} } = document['components'] as { schemas?: Record<string, Record<string, unknown>> };
+  for (const [name, schema] of Object.entries(schemas)) {
+    if ('$ref' in schema) throw new Error(`The schema ${name} of the document is nothing but a reference`);
   }
 }
 

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 
 import { freePort } from './free-port.js';
 import { startProcess, type ManagedProcess } from './managed-process.js';
+import { projectRoot } from './project-root.js';
 
 export type BerthAppName = 'admission-gateway' | 'session-reaper' | 'limits-admin';
 
@@ -46,6 +46,14 @@ const PORT_VARIABLE = {
 } as const satisfies Record<BerthAppName, string>;
 
 const START_ATTEMPTS = 3;
+
+/** By `host:port`, each app that was started in this suite. */
+const running = new Map<string, BerthAppName>();
+
+/** Which of the apps that this suite started has the address; null for another server. */
+export function runningApp(url: string): BerthAppName | null {
+  return running.get(new URL(url).host) ?? null;
+}
 
 /** Starts the built apps (`npm run build` first) and waits until each is ready. */
 export async function startBerth(options: BerthOptions): Promise<Berth> {
@@ -105,16 +113,10 @@ async function startApp(
         // In order, without the grace that SIGTERM gives to callers.
         stopSignal: 'SIGINT',
       });
+      running.set(new URL(url).host, name);
       return { name, url, process: app };
     } catch (error) {
       if (!/ is taken by /.test(String(error)) || attempt === START_ATTEMPTS) throw error;
     }
   }
-}
-
-/** The checkout, from the sources as well as from `dist`. */
-function projectRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
-  return folder;
 }

@@ -20,4 +20,5 @@ export { startSentinel, type RedisSentinel, type RedisSentinelOptions } from './
 export { readCsv } from './read-csv.js';
 export { migrateSlot, type SlotMigration } from './slot-migration.js';
 export { describeWith, findTool } from './tools.js';
+export { watchAnswers, type AnswersWatch } from './watch-answers.js';
 export { wildRequests, type WildRequest } from './wild-requests.js';

@@ -145,7 +145,8 @@ class Schemas {
     for (const [name, described] of Object.entries($defs as Record<string, Json>)) this.keep(name, described);
     const id = z.globalRegistry.get(schema)?.id;
     if (id === undefined) return withReferences(own);
-    this.keep(id, own);
+    // Of some schemas that have a name zod gives a reference to themselves, and the schema among its definitions.
+    if (own['$ref'] === undefined) this.keep(id, own);
     return { $ref: `#/components/schemas/${id}` };
   }
 
