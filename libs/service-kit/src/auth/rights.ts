@@ -7,18 +7,11 @@ export interface RightKind {
   /** Who has it besides `admin`, which has every right. */
   roles: readonly Role[];
   bound: BoundKeys;
-  /** What it is the right to do, for the table in docs/api/operators.md. */
+  /** What it is the right to do, for the table in docs/api/operators.md. The tables of calls there name the right of each. */
   says: string;
-  /** The calls that need it, for the same table. */
-  calls: string;
 }
 
-const right = (roles: readonly Role[], bound: BoundKeys, says: string, calls: string): RightKind => ({
-  roles,
-  bound,
-  says,
-  calls,
-});
+const right = (roles: readonly Role[], bound: BoundKeys, says: string): RightKind => ({ roles, bound, says });
 
 const WATCHERS = ['viewer', 'operator'] as const;
 const ANYBODY = ['node', ...WATCHERS] as const;
@@ -28,47 +21,21 @@ const ANYBODY = ['node', ...WATCHERS] as const;
  * tests of the services try every route against it. Where bound keys get what is of their nodes, the route itself has to see to it.
  */
 export const RIGHTS = {
-  'docs.read': right(ANYBODY, 'all', 'read the list of calls', '`/openapi.json`, `/docs`'),
-  'metrics.read': right(ANYBODY, 'nothing', 'read the metrics, which name the fullest users', '`/metrics`'),
+  'docs.read': right(ANYBODY, 'all', 'read the list of calls'),
+  'metrics.read': right(ANYBODY, 'nothing', 'read the metrics, which name the fullest users'),
   'node.speak': right(
     ['node'],
     'their nodes',
     'admit, check, confirm, renew, hand over and end sessions; beat, list and take commands',
-    'all of `/v1` but the next row',
   ),
-  'session.read': right(ANYBODY, 'their nodes', 'see one session', '`GET /v1/sessions/{id}`'),
-  'sessions.read': right(
-    WATCHERS,
-    'their nodes',
-    'see live and past sessions, and the nodes',
-    '`/active`, `GET /{id}`, `/history`, `/history/export`, `/api/users/{user}/sessions`, `/nodes`',
-  ),
-  'fleet.read': right(
-    WATCHERS,
-    'nothing',
-    'see users, and what the whole tenant adds up to',
-    '`/users`, `/stats`, `/violations`, `/peaks`, `/traffic`, `/groups`, `/tenants`, `/fuses`, `/dead-letters`, `/limits:simulate`',
-  ),
-  'limits.read': right(WATCHERS, 'all', 'see limits', '`GET /limits` and below'),
-  'limits.change': right(
-    ['operator'],
-    'nothing',
-    'change limits, classes and groups',
-    '`PUT`, `POST` and `DELETE` of `/limits`, `/groups`, `/users/{username}/class` and `…/temporary-limit`',
-  ),
-  'fleet.mend': right(
-    ['operator'],
-    'nothing',
-    'let fuses through; replay and discard dead letters',
-    '`POST` and `DELETE` of `/fuses`, `/dead-letters`',
-  ),
-  'sessions.end': right(
-    [],
-    'their nodes',
-    'end sessions and forget nodes',
-    '`DELETE /{id}`, `/{id}/terminate`, `DELETE /users/{username}/sessions`, `DELETE /nodes/{node}`',
-  ),
-  'history.erase': right([], 'nothing', 'erase a person', '`DELETE /users/{username}/history`'),
+  'session.read': right(ANYBODY, 'their nodes', 'see one session'),
+  'sessions.read': right(WATCHERS, 'their nodes', 'see live and past sessions, and the nodes'),
+  'fleet.read': right(WATCHERS, 'nothing', 'see users, and what the whole tenant adds up to'),
+  'limits.read': right(WATCHERS, 'all', 'see limits'),
+  'limits.change': right(['operator'], 'nothing', 'change limits, classes and groups'),
+  'fleet.mend': right(['operator'], 'nothing', 'let fuses through; replay and discard dead letters'),
+  'sessions.end': right([], 'their nodes', 'end sessions and forget nodes'),
+  'history.erase': right([], 'nothing', 'erase a person'),
 } as const satisfies Record<string, RightKind>;
 
 export type Right = keyof typeof RIGHTS;
@@ -80,11 +47,9 @@ export function rolesWith(name: Right): readonly Role[] {
 
 /** The table in docs/api/operators.md. */
 export function rightsTable(): string {
-  const rows = Object.entries(RIGHTS).map(([name, { says, calls, bound }]) => {
+  const rows = Object.entries(RIGHTS).map(([name, { says, bound }]) => {
     const has = rolesWith(name as Right).map((role) => `\`${role}\``);
-    return `| \`${name}\` | ${says} | ${calls} | ${has.join(', ')} | ${bound} |`;
+    return `| \`${name}\` | ${says} | ${has.join(', ')} | ${bound} |`;
   });
-  return ['| right | to | calls | roles | keys with `nodes` get |', '| --- | --- | --- | --- | --- |', ...rows].join(
-    '\n',
-  );
+  return ['| right | to | roles | keys with `nodes` get |', '| --- | --- | --- | --- |', ...rows].join('\n');
 }
