@@ -26,7 +26,7 @@ export interface Gateway {
   post(path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
   get(path: string, headers?: Record<string, string>): Promise<Answer>;
   delete(path: string, body?: unknown): Promise<Answer>;
-  /** Asks for a session; an id of its own unless said. */
+  /** Asks for a session; an id of its own by default. */
   admit(body?: Record<string, unknown>): Promise<Answer>;
   /** The value of a metric with these labels; 0 where it was never counted. */
   metric(sample: string): Promise<number>;

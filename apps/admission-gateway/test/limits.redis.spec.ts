@@ -28,7 +28,7 @@ beforeEach(async () => {
 
 afterEach(stopGateways);
 
-/** A gateway with these limits; those of users are off unless said. */
+/** A gateway with these limits; those of users are off by default. */
 async function gatewayWith(limits: object, { sections = {}, env = {} } = {}): Promise<Gateway> {
   const file = { limits: { max_sessions_per_user: 0, ...limits }, ...sections };
   return await startGateway(redis, { configYaml: JSON.stringify(file), env }); // JSON is YAML

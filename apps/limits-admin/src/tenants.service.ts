@@ -53,19 +53,19 @@ export class Tenants {
   /** Users by name as a body has them, in canonical form. Two spellings of one user must say the same. */
   users<T>(tenant: TenantConfig, written: Record<string, T>, field: string): Record<string, T> {
     const found = new Map<string, T>();
-    for (const [name, said] of Object.entries(written)) {
+    for (const [name, value] of Object.entries(written)) {
       const user = this.user(tenant, name, `${field}.${name}`);
-      if (found.has(user) && found.get(user) !== said) {
+      if (found.has(user) && found.get(user) !== value) {
         throw new InvalidInputError(`${field}.${name}`, `must say the same as the other spelling of user ${user}`);
       }
-      found.set(user, said);
+      found.set(user, value);
     }
     return Object.fromEntries(found);
   }
 
   /** These settings with the users in names of limits in canonical form. */
-  settings(tenant: TenantConfig, said: SettingsChange): SettingsChange {
-    const { observe, reserves, ...rest } = said;
+  settings(tenant: TenantConfig, change: SettingsChange): SettingsChange {
+    const { observe, reserves, ...rest } = change;
     return {
       ...rest,
       ...(observe !== undefined && { observe: observe.map((key, i) => this.limitKey(tenant, key, `observe[${i}]`)) }),

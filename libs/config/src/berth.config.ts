@@ -91,7 +91,7 @@ export interface WebhookConfig {
   secret: string;
 }
 
-/** Who was aboard is kept in a database. */
+/** Past sessions are kept in a database. */
 export interface HistoryConfig {
   /** As `HistoryDatabase.open` takes it; it may contain a password. */
   url: string;

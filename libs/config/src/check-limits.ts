@@ -21,8 +21,8 @@ export function checkLimits(
   }
   if (problems.length > 0) return;
   for (const { name, limits } of Object.values(tenants)) {
-    const told = limitWarnings(effectiveLimits({ version: 0, file: limits, api: {} }));
-    warnings.push(...told.map((warning) => `Limits of tenant ${name}: ${warning}`));
+    const found = limitWarnings(effectiveLimits({ version: 0, file: limits, api: {} }));
+    warnings.push(...found.map((warning) => `Limits of tenant ${name}: ${warning}`));
   }
 }
 

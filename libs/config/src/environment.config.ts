@@ -63,7 +63,7 @@ const OTHER_NAMES = ['BERTH_INSTALL', 'BERTH_TEST_ALL'];
 
 /** Reads the variables that concern Berth; an empty one counts as not set. */
 export function readEnvironment(env: Environment, problems: string[], warnings: string[]): EnvironmentSettings {
-  const said: Record<string, string> = {};
+  const values: Record<string, string> = {};
   for (const name of NAMES) {
     const value = env[name];
     if (value === undefined || value === '') continue;
@@ -72,13 +72,13 @@ export function readEnvironment(env: Environment, problems: string[], warnings: 
       warnings.push(`${name} is ignored: it holds the address of a Kubernetes service, not a port`);
       continue;
     }
-    said[name] = value;
+    values[name] = value;
   }
   warnAboutMisspelt(env, warnings);
-  const parsed = environmentSchema.safeParse(said);
+  const parsed = environmentSchema.safeParse(values);
   if (parsed.success) return parsed.data;
-  problems.push(...issueLines(parsed.error.issues, said, environmentSchema));
-  return said['BERTH_CONFIG'] === undefined ? {} : { BERTH_CONFIG: said['BERTH_CONFIG'] };
+  problems.push(...issueLines(parsed.error.issues, values, environmentSchema));
+  return values['BERTH_CONFIG'] === undefined ? {} : { BERTH_CONFIG: values['BERTH_CONFIG'] };
 }
 
 function warnAboutMisspelt(env: Environment, warnings: string[]): void {

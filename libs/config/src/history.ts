@@ -22,12 +22,12 @@ export function resolveHistory(
   warnings: string[],
 ): HistoryConfig | null {
   if (!history.enabled) return null;
-  const said = (written['history'] as { storage?: unknown } | undefined)?.storage !== undefined;
+  const isStorageSet = (written['history'] as { storage?: unknown } | undefined)?.storage !== undefined;
   const fromEnvironment = env.BERTH_DATABASE_URL !== undefined;
   const path = fromEnvironment ? 'BERTH_DATABASE_URL' : 'history.database_url';
   const url = fromEnvironment ? env.BERTH_DATABASE_URL : history.database_url;
   const ofUrl = url === undefined ? undefined : storageOf(url, path, problems);
-  const storage = said ? history.storage : (ofUrl ?? history.storage);
+  const storage = isStorageSet ? history.storage : (ofUrl ?? history.storage);
   if (storage === 'postgres' && url === undefined) {
     problems.push(`history.database_url: is missing, history.storage "postgres" needs it: ${EXPECTED_POSTGRES}`);
   } else if (ofUrl && ofUrl !== storage && storage === 'memory' && !fromEnvironment) {

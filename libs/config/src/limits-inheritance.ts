@@ -7,20 +7,20 @@ import {
   type LimitsLayer,
 } from '#session-core';
 
-import { mapValues, saidOnly } from './limits-layer.js';
+import { mapValues, definedOnly } from './limits-layer.js';
 
 /**
  * What of one tenant's limits another one inherits: nothing about single users and single groups, which are others there, except the group
- * that every tenant has; and no reserve of a limit whose number `said` gives, for it would not fit.
+ * that every tenant has; and no reserve of a limit whose number `own` gives, for it would not fit.
  */
-export function inheritable(limits: LimitsLayer, said: LimitsLayer): LimitsLayer {
+export function inheritable(limits: LimitsLayer, own: LimitsLayer): LimitsLayer {
   const { groups, details } = limits;
-  const inherited = Object.entries(details ?? {}).flatMap(([key, told]) => {
+  const inherited = Object.entries(details ?? {}).flatMap(([key, detail]) => {
     if (!isEverybodys(key)) return [];
-    const kept = keepsReserve(key, told, said) ? told : { ...told, reserve: undefined };
-    return [[key, saidOnly<LimitDetails>(kept)] as const];
+    const kept = keepsReserve(key, detail, own) ? detail : { ...detail, reserve: undefined };
+    return [[key, definedOnly<LimitDetails>(kept)] as const];
   });
-  return saidOnly<LimitsLayer>({
+  return definedOnly<LimitsLayer>({
     ...limits,
     users: undefined,
     groups: groups && mapValues(groups, withoutNames),
@@ -28,16 +28,16 @@ export function inheritable(limits: LimitsLayer, said: LimitsLayer): LimitsLayer
   });
 }
 
-/** `said` over `base`, name by name; but a list `observe` stands for itself. */
-export function limitsOver(base: LimitsLayer, said: LimitsLayer, observeSaid: boolean): LimitsLayer {
-  const inherited = base.details && observeSaid ? mapValues(base.details, unobserved) : base.details;
-  const details = mergedBy(inherited, said.details, (under, over) => ({ ...under, ...over }));
-  return saidOnly<LimitsLayer>({
+/** `own` over `base`, name by name; but a list `observe` stands for itself. */
+export function limitsOver(base: LimitsLayer, own: LimitsLayer, isObserveSet: boolean): LimitsLayer {
+  const inherited = base.details && isObserveSet ? mapValues(base.details, unobserved) : base.details;
+  const details = mergedBy(inherited, own.details, (under, over) => ({ ...under, ...over }));
+  return definedOnly<LimitsLayer>({
     ...base,
-    ...said,
-    users: { ...base.users, ...said.users },
-    classes: mergedBy(base.classes, said.classes),
-    groups: mergedBy(base.groups, said.groups, kindOver),
+    ...own,
+    users: { ...base.users, ...own.users },
+    classes: mergedBy(base.classes, own.classes),
+    groups: mergedBy(base.groups, own.groups, kindOver),
     details: details && withoutEmpty(details),
   });
 }
@@ -48,40 +48,40 @@ function isEverybodys(key: string): boolean {
   return target?.kind !== 'user-name';
 }
 
-function keepsReserve(key: string, { reserve }: LimitDetails, said: LimitsLayer): boolean {
+function keepsReserve(key: string, { reserve }: LimitDetails, own: LimitsLayer): boolean {
   if (reserve?.group !== EMERGENCY_GROUP) return false;
   const target = limitTarget(key);
-  if (target?.kind === 'total') return said.maxTotalSessions === undefined;
-  return target?.kind !== 'group-kind' || said.groups?.[target.name]?.default === undefined;
+  if (target?.kind === 'total') return own.maxTotalSessions === undefined;
+  return target?.kind !== 'group-kind' || own.groups?.[target.name]?.default === undefined;
 }
 
 function withoutNames(limits: GroupKindLimits, kind: string): GroupKindLimits {
   if (kind === EMERGENCY_KIND) return limits;
-  return saidOnly<GroupKindLimits>({ ...limits, overrides: undefined, parents: undefined, rates: undefined });
+  return definedOnly<GroupKindLimits>({ ...limits, overrides: undefined, parents: undefined, rates: undefined });
 }
 
-function kindOver(base: GroupKindLimits, said: GroupKindLimits): GroupKindLimits {
-  return saidOnly<GroupKindLimits>({
+function kindOver(base: GroupKindLimits, own: GroupKindLimits): GroupKindLimits {
+  return definedOnly<GroupKindLimits>({
     ...base,
-    ...said,
-    overrides: mergedBy(base.overrides, said.overrides),
-    parents: mergedBy(base.parents, said.parents),
-    rates: mergedBy(base.rates, said.rates),
+    ...own,
+    overrides: mergedBy(base.overrides, own.overrides),
+    parents: mergedBy(base.parents, own.parents),
+    rates: mergedBy(base.rates, own.rates),
   });
 }
 
 function unobserved({ reserve }: LimitDetails): LimitDetails {
-  return saidOnly<LimitDetails>({ reserve });
+  return definedOnly<LimitDetails>({ reserve });
 }
 
 function mergedBy<T>(
   base: Record<string, T> | undefined,
-  said: Record<string, T> | undefined,
+  own: Record<string, T> | undefined,
   merge = (_under: T, over: T) => over,
 ): Record<string, T> | undefined {
-  if (base === undefined || said === undefined) return said ?? base;
+  if (base === undefined || own === undefined) return own ?? base;
   const merged = new Map(Object.entries(base));
-  for (const [name, value] of Object.entries(said)) {
+  for (const [name, value] of Object.entries(own)) {
     const under = merged.get(name);
     merged.set(name, under === undefined ? value : merge(under, value));
   }
@@ -89,8 +89,8 @@ function mergedBy<T>(
 }
 
 function withoutEmpty(details: Record<string, LimitDetails>): Record<string, LimitDetails> | undefined {
-  const told = Object.entries(details).filter(
+  const kept = Object.entries(details).filter(
     ([, { observe, reserve }]) => observe !== undefined || reserve !== undefined,
   );
-  return told.length === 0 ? undefined : Object.fromEntries(told);
+  return kept.length === 0 ? undefined : Object.fromEntries(kept);
 }

@@ -20,7 +20,7 @@ export function layerOfSection(
   path: string,
   problems: string[],
 ): LimitsLayer {
-  return saidOnly<LimitsLayer>({
+  return definedOnly<LimitsLayer>({
     enabled: section.enabled,
     maxSessionsPerUser: section.max_sessions_per_user,
     action: section.session_limit_action,
@@ -62,16 +62,20 @@ export function canonicalLimits(
 }
 
 /** Without the keys that were not said, so that two equal files give equal documents. */
-export function saidOnly<T extends object>(said: T): T {
-  return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined)) as T;
+export function definedOnly<T extends object>(given: T): T {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as T;
 }
 
 export function mapValues<T, R>(byName: Record<string, T>, of: (value: T, name: string) => R): Record<string, R> {
   return Object.fromEntries(Object.entries(byName).map(([name, value]) => [name, of(value, name)]));
 }
 
-function kindLayer({ rate, rates, ...said }: KindSection): GroupKindLimits {
-  return saidOnly<GroupKindLimits>({ ...said, rate: rate && rateOf(rate), rates: rates && mapValues(rates, rateOf) });
+function kindLayer({ rate, rates, ...given }: KindSection): GroupKindLimits {
+  return definedOnly<GroupKindLimits>({
+    ...given,
+    rate: rate && rateOf(rate),
+    rates: rates && mapValues(rates, rateOf),
+  });
 }
 
 function rateOf({ per_second: perSecond, burst }: RateSection) {
@@ -85,9 +89,9 @@ function detailsOf(
   problems: string[],
 ): Record<string, LimitDetails> | undefined {
   const details = new Map<string, LimitDetails>();
-  const add = (written: string, at: string, said: LimitDetails) => {
+  const add = (written: string, at: string, given: LimitDetails) => {
     const key = canonicalKey(written, rules, at, problems);
-    details.set(key, { ...details.get(key), ...said });
+    details.set(key, { ...details.get(key), ...given });
   };
   for (const [n, key] of observe.entries()) add(key, `${path}.observe[${n}]`, { observe: true });
   for (const [key, reserve] of Object.entries(reserves)) add(key, `${path}.reserves.${key}`, { reserve });

@@ -25,7 +25,7 @@ export function limitsOfFile(
 ): LimitsLayer {
   const enabled = limits.enabled ?? enabledByRedisBlock(redis, limitsWritten, warnings);
   const ofRedis = canonicalLimits(redis.user_session_limits, rules, 'redis.user_session_limits', problems);
-  const said = layerOfSection(
+  const layer = layerOfSection(
     {
       ...limits,
       enabled,
@@ -36,7 +36,7 @@ export function limitsOfFile(
     'limits',
     problems,
   );
-  return { ...said, users: { ...ofRedis, ...said.users } };
+  return { ...layer, users: { ...ofRedis, ...layer.users } };
 }
 
 function enabledByRedisBlock(redis: RedisSection, limitsWritten: boolean, warnings: string[]): boolean | undefined {

@@ -4,7 +4,7 @@ import type { EnvironmentSettings } from './environment.config.js';
 import { parseRedisUrl, REDIS_URL_EXPECTED, type RedisAddress, type RedisMode } from './redis-address.js';
 import type { RedisSection, TlsSection } from './schema/redis.schema.js';
 
-/** One source of the address; what it does not say holds as said below it. */
+/** One source of the address; what it does not have holds from the source below it. */
 type Layer = Partial<RedisAddress>;
 
 /** `BERTH_REDIS_URL` over `REDIS_*` over the `redis:` block over a server on loopback. */

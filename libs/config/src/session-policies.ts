@@ -25,21 +25,21 @@ export function mergePolicies(
   path: string,
   problems: string[],
 ): Record<string, SessionPolicy> {
-  const { tombstone: _, ...said } = section as { tombstone?: number } & Record<string, ProtocolPolicy>;
+  const { tombstone: _, ...policies } = section as { tombstone?: number } & Record<string, ProtocolPolicy>;
   const merged = new Map(Object.entries(inherited));
-  const base = over(merged.get('default') ?? DEFAULT_POLICIES.default, said['default']);
+  const base = over(merged.get('default') ?? DEFAULT_POLICIES.default, policies['default']);
   merged.set('default', base);
-  for (const [protocol, policy] of Object.entries(said)) {
+  for (const [protocol, policy] of Object.entries(policies)) {
     if (!PROTOCOL.test(protocol)) problems.push(`${path}.${protocol}: not a protocol (a-z, 0-9, -; at most 16)`);
     merged.set(protocol, over(merged.get(protocol) ?? base, policy));
   }
   return Object.fromEntries(merged);
 }
 
-function over(policy: SessionPolicy, said: ProtocolPolicy | undefined): SessionPolicy {
+function over(policy: SessionPolicy, own: ProtocolPolicy | undefined): SessionPolicy {
   return {
-    idleMs: said?.idle_timeout ?? policy.idleMs,
-    maxDurationMs: said?.session_timeout ?? policy.maxDurationMs,
-    reservationMs: said?.reservation ?? policy.reservationMs,
+    idleMs: own?.idle_timeout ?? policy.idleMs,
+    maxDurationMs: own?.session_timeout ?? policy.maxDurationMs,
+    reservationMs: own?.reservation ?? policy.reservationMs,
   };
 }

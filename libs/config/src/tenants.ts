@@ -4,7 +4,7 @@ import type { IdentityConfig, TenantConfig, Tenants } from './berth.config.js';
 import type { EnvironmentSettings } from './environment.config.js';
 import { checkLimits } from './check-limits.js';
 import { inheritable, limitsOver } from './limits-inheritance.js';
-import { layerOfSection, saidOnly } from './limits-layer.js';
+import { layerOfSection, definedOnly } from './limits-layer.js';
 import { limitsOfFile } from './limits-of-file.js';
 import type { FileSettings, TenantSection } from './schema/file.schema.js';
 import type { IdentitySection } from './schema/sip.schema.js';
@@ -60,12 +60,12 @@ export function resolveTenants(
 function tenantOver(base: TenantConfig, name: string, section: TenantSection, problems: string[]): TenantConfig {
   const path = `tenants.${name}`;
   const identity = identityOver(base.identity, section.identity);
-  const said = layerOfSection(section.limits, identity, `${path}.limits`, problems);
-  const inherited = name === base.name ? base.limits : inheritable(base.limits, said);
+  const ownLayer = layerOfSection(section.limits, identity, `${path}.limits`, problems);
+  const inherited = name === base.name ? base.limits : inheritable(base.limits, ownLayer);
   return {
     name,
     shards: section.shards,
-    limits: limitsOver(inherited, said, section.limits.observe !== undefined),
+    limits: limitsOver(inherited, ownLayer, section.limits.observe !== undefined),
     sessions: mergePolicies(base.sessions, section.sessions, `${path}.sessions`, problems),
     tombstoneMs: section.sessions.tombstone ?? base.tombstoneMs,
     identity,
@@ -80,7 +80,7 @@ function overEnvironment(tenant: TenantConfig, env: EnvironmentSettings): Tenant
   };
   return {
     ...tenant,
-    limits: saidOnly({ ...tenant.limits, maxSessionsPerUser: max ?? tenant.limits.maxSessionsPerUser }),
+    limits: definedOnly({ ...tenant.limits, maxSessionsPerUser: max ?? tenant.limits.maxSessionsPerUser }),
     sessions: { ...tenant.sessions, ...timed('default'), ...timed('web') },
   };
 }
@@ -93,9 +93,9 @@ function withAnonymous(tenant: TenantConfig): TenantConfig {
 
 function warnAboutDisabled(root: TenantConfig, tenants: TenantConfig[], warnings: string[]): void {
   for (const { name, limits } of tenants) {
-    const told =
+    const isExplained =
       root.limits.enabled === false && warnings.some((warning) => warning.startsWith('SESSION LIMITS ARE OFF'));
-    if (limits.enabled !== false || (told && name === 'default')) continue;
+    if (limits.enabled !== false || (isExplained && name === 'default')) continue;
     warnings.push(`SESSION LIMITS ARE OFF for tenant ${name}: sessions are tracked and none is refused`);
   }
 }

@@ -1,6 +1,6 @@
 import type { FileSettings } from './schema/file.schema.js';
 
-/** Settings of later versions that would change what callers are told or what dashboards show. */
+/** Settings of later versions that would change what callers are answered or what dashboards show. */
 export function unsupportedSettings(file: FileSettings): string[] {
   const problems: string[] = [];
   if (file.store.on_outage !== 'deny') {

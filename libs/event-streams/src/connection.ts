@@ -2,7 +2,7 @@ import type { RedisClient } from '#basics';
 
 import { ClosedError, messageOf, NoAnswerError } from './errors.js';
 
-/** Opens a connection of its own; whoever calls it closes what it returns. */
+/** Opens a connection of its own; the caller closes it. */
 export type Connect = () => RedisClient;
 
 /** Far above any answer of a Redis that works, far below a person's patience. */

@@ -11,7 +11,7 @@ export interface GroupLoss {
 }
 
 /**
- * Told what an operator should see, for logs and metrics; a server or trimmer takes any part of it. Called in the middle of the
+ * Gets what an operator should see, for logs and metrics; a server or trimmer takes any part of it. Called in the middle of the
  * work: it must be quick. What it throws becomes a process warning and stops nothing.
  */
 export interface StreamsObserver {
@@ -25,7 +25,7 @@ export interface StreamsObserver {
   entriesLost(fact: { stream: string; group: string; streamIds: string[] }): void;
   /** Entries of dead consumers were taken over. */
   claimed(fact: { stream: string; count: number }): void;
-  /** Reading or settling failed and is tried again until it works; told once, until `recovered`. */
+  /** Reading or settling failed and is tried again until it works; reported once, until `recovered`. */
   readFailed(fact: { streams: readonly string[]; error: unknown }): void;
   /** It works again. */
   recovered(fact: { streams: readonly string[]; afterMs: number }): void;
@@ -45,7 +45,7 @@ export type Tell = <Name extends keyof StreamsObserver>(name: Name, fact: Parame
 export function teller(observer: Partial<StreamsObserver>): Tell {
   return (name, fact) => {
     try {
-      (observer[name] as ((told: typeof fact) => void) | undefined)?.call(observer, fact);
+      (observer[name] as ((one: typeof fact) => void) | undefined)?.call(observer, fact);
     } catch (error) {
       process.emitWarning(`A streams observer failed at ${name}: ${messageOf(error)}`);
     }

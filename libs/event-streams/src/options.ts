@@ -13,32 +13,32 @@ export interface StreamsServerOptions {
   streams: readonly string[];
   /** The consumer group, the same in all processes that share the work. */
   group: string;
-  /** Unique per process; host, process id and a random part unless said. */
+  /** Unique per process; host, process id and a random part by default. */
   consumer?: string;
-  /** Entries of one stream that are read at once, and that wait for a retry at most before reading stops; 100 unless said. */
+  /** Entries of one stream that are read at once, and that wait for a retry at most before reading stops; 100 by default. */
   batch?: number;
-  /** How many calls of handlers run at once in a read loop; 16 unless said. */
+  /** How many calls of handlers run at once in a read loop; 16 by default. */
   concurrency?: number;
-  /** How long an empty read waits at the server, and so the shortest notice of a stop; 1,000 ms unless said. */
+  /** How long an empty read waits at the server, and so the shortest notice of a stop; 1,000 ms by default. */
   blockMs?: number;
-  /** A consumer that has not been heard of for so long is dead: its pending entries are taken over; 30,000 ms unless said. */
+  /** A consumer that has not been heard of for so long is dead: its pending entries are taken over; 30,000 ms by default. */
   claimIdleMs?: number;
-  /** The first pause before an entry that failed comes again; doubled while failures go on, at most half of `claimIdleMs`. 500 ms unless said. */
+  /** The first pause before an entry that failed comes again; doubled while failures go on, at most half of `claimIdleMs`. 500 ms by default. */
   retryMs?: number;
-  /** An entry that was delivered so often and is still not done goes to the dead-letter stream; 8 unless said. */
+  /** An entry that was delivered so often and is still not done goes to the dead-letter stream; 8 by default. */
   maxDeliveries?: number;
   /** Where events go that cannot be applied; by their fields, where they go to several streams. */
   deadLetterStream: string | ((fields: Readonly<Record<string, string>>) => string);
-  /** The approximate bound of each; 100,000 entries unless said. */
+  /** The approximate bound of each; 100,000 entries by default. */
   deadLetterMaxLength?: number;
-  /** How long `close` waits for what is in hand; 10,000 ms unless said. What is not done by then stays pending. */
+  /** How long `close` waits for what is in hand; 10,000 ms by default. What is not done by then stays pending. */
   drainMs?: number;
   observer?: Partial<StreamsObserver>;
 }
 
 export type ResolvedOptions = Required<StreamsServerOptions>;
 
-/** Fills in what was not said. Throws `InvalidOptionsError`. */
+/** Fills in the defaults. Throws `InvalidOptionsError`. */
 export function resolveOptions(given: StreamsServerOptions): ResolvedOptions {
   const options: ResolvedOptions = {
     consumer: `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`,

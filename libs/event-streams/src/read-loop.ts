@@ -13,7 +13,7 @@ const AFTER_A_FAILURE = { firstMs: 50, maxMs: 2_000 };
 
 /**
  * Reads the streams of one slot, one batch after the other: what this consumer still has pending, what dead consumers left, then
- * what is new. It ends only when it is told to; whatever fails is tried again.
+ * what is new. It ends only when it is stopped; whatever fails is tried again.
  */
 export class ReadLoop {
   private readonly reader: Connection;

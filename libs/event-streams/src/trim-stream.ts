@@ -12,9 +12,9 @@ type Reply = [behind: number, cut: number, more: number, agedOut: string[], loss
 export interface TrimOptions {
   /** A registered group that was not seen for so long holds nothing back any more, milliseconds. */
   groupAgeMs: number;
-  /** The hard bound: above it the oldest entries go, whoever still needs them. */
+  /** The hard bound: above it the oldest entries go, even those that a group still needs. */
   maxLength: number;
-  /** So many of the newest entries stay for whoever reads without a group, up to a node of the stream (100) more; 0 unless said. */
+  /** So many of the newest entries stay for readers without a group, up to a node of the stream (100) more; 0 by default. */
   keepLength?: number;
   /**
    * Above this share of the maxmemory of Redis, full memory being near, which would refuse all writes: entries that no registered group
@@ -24,7 +24,7 @@ export interface TrimOptions {
   memoryShare?: number;
   /**
    * Fields (`type` among them) of an entry that each cut which takes something from a group appends in the same step, with `from` and `to`
-   * (ms, between which all that the group did not get was added) and `entries` (of this cut): readers learn of the gap. None unless said.
+   * (ms, between which all that the group did not get was added) and `entries` (of this cut): readers learn of the gap. None by default.
    */
   mark?: Readonly<Record<string, string>>;
   observer?: Partial<StreamsObserver>;
@@ -47,8 +47,8 @@ export interface Trimmed {
  * Trims a stream behind the slowest registered group, never an entry that is unread or pending there; above `maxLength` it cuts
  * all the same, and counts what that took from each group. A stream that no group is registered at is held to the hard bound alone.
  *
- * Any number of callers at once. Tells the observer `trimmed`, `groupsAgedOut` and, as an alarm, `boundReached`. Rejects with what
- * ioredis rejects with, having told what was done until then.
+ * Any number of callers at once. Calls the observer's `trimmed`, `groupsAgedOut` and, as an alarm, `boundReached`. Rejects with what
+ * ioredis rejects with, once the observer knows what was done until then.
  */
 export async function trimStream(client: RedisClient, stream: string, options: TrimOptions): Promise<Trimmed> {
   const { groupAgeMs, maxLength, keepLength = 0, memoryShare = 0, mark = {}, observer = {} } = options;

@@ -4,7 +4,7 @@ import { stat } from 'node:fs/promises';
 import type { TenantRef } from '#session-core';
 import { HistoryUnavailableError, type Extent, type GapEvent, type HistoryDatabase } from '#session-history';
 
-/** What a database of history was last known to hold, by tenant, and what it said that it lacks; `rows` null where nobody can say any more. */
+/** What a database of history was last known to hold, by tenant, and what it noted that it lacks; `rows` null where nobody can say any more. */
 export type Holdings = ReadonlyMap<string, Omit<Extent, 'rows'> & { rows: number | null }>;
 
 export async function holdingsOf(database: HistoryDatabase, tenants: readonly TenantRef[]): Promise<Holdings> {

@@ -1,4 +1,4 @@
-import type { AboardEvent, EndedEvent, RefusedEvent, TrafficEvent } from '#session-history';
+import type { LiveEvent, EndedEvent, RefusedEvent, TrafficEvent } from '#session-history';
 
 interface About {
   tenant?: string;
@@ -10,10 +10,10 @@ interface About {
 const envelope = ({ tenant = 'default', atMs }: About) => ({ tenant, atMs, position: `${atMs}-0`, levels: [] });
 
 /** A session is admitted, or, where nothing begins with it, comes back. */
-export function aboard(id: string, about: About & { begins?: boolean }): AboardEvent {
+export function live(id: string, about: About & { begins?: boolean }): LiveEvent {
   const { user = 'alice', atMs, startedAtMs = atMs, begins = true } = about;
   return {
-    kind: 'aboard',
+    kind: 'live',
     ...envelope(about),
     begins,
     startedAtMs,

@@ -80,7 +80,7 @@ describe('the audit', () => {
     expect(await audits.drift(tenant)).toBe(0);
   });
 
-  /** Each kind of key of a shard, as keys.ts has it, and what the audit makes of its loss: `whole` unless said. */
+  /** Each kind of key of a shard, as keys.ts has it, and what the audit makes of its loss: `whole` by default. */
   const KINDS: [kind: string, keysOf: () => Promise<string[]> | string[]][] = [
     ['session', async () => await named('session:')],
     ['traffic', async () => await named('traffic:')],

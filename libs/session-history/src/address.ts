@@ -22,7 +22,7 @@ function decoded(path: string): string {
     const text = decodeURIComponent(path);
     if (!text.includes('\0')) return text;
   } catch {
-    // told below
+    // refused below
   }
   throw new InvalidInputError('database_url', 'must have every % of the path as %25, and no NUL in it');
 }

@@ -23,18 +23,18 @@ import { closeOver, removeBeyond, removeEmptySums, removeOlder } from './write/r
 export interface HistoryOptions {
   /** See `historyAddress`. */
   url: string;
-  /** Look a SQLite file through whatever its size: the database was found damaged. False unless said. */
+  /** Look a SQLite file through whatever its size: the database was found damaged. False by default. */
   suspect?: boolean;
-  /** What SQLite keeps beside the file was removed while it was open in this process. False unless said. */
+  /** What SQLite keeps beside the file was removed while it was open in this process. False by default. */
   lostLog?: boolean;
-  /** How many rows memory holds; the oldest go. 100,000 unless said. */
+  /** How many rows memory holds; the oldest go. 100,000 by default. */
   memoryRows?: number;
 }
 
 const MEMORY_ROWS = 100_000;
 
 /**
- * Who was aboard, when, for how long, why it ended, who was refused and why. One writer at a time; any number of readers.
+ * Who had sessions, when, for how long, why they ended, who was refused and why. One writer at a time; any number of readers.
  *
  * Every method throws HistoryUnavailableError where the database cannot serve, and can then be called again; input that can never be right is
  * an InvalidInputError with its path.

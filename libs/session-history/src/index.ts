@@ -8,7 +8,7 @@ export { restoreFile, type Restored } from './file/restore.js';
 export { HistoryDatabase, type HistoryOptions } from './history-database.js';
 export { historyEvent, type OutboxEntry } from './model/event.mapper.js';
 export type {
-  AboardEvent,
+  LiveEvent,
   EndedEvent,
   FullLimit,
   GapEvent,

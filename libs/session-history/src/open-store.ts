@@ -69,8 +69,8 @@ async function checked(path: string, suspect: boolean): Promise<Store> {
 
 async function quickCheck({ db }: Store): Promise<void> {
   const { rows } = await sql<{ quick_check: string }>`pragma quick_check(1)`.execute(db);
-  const said = rows[0]?.quick_check ?? 'no answer';
-  if (said !== 'ok') throw Object.assign(new Error(said), { code: 'SQLITE_CORRUPT' });
+  const answer = rows[0]?.quick_check ?? 'no answer';
+  if (answer !== 'ok') throw Object.assign(new Error(answer), { code: 'SQLITE_CORRUPT' });
 }
 
 async function migrated(store: Store): Promise<Store> {

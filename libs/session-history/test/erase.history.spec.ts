@@ -33,7 +33,7 @@ function life(user: string, count: number, startMs = NOON): HistoryEvent[] {
     const level = { scope: 'user', name: user, active: 1, peak: 1 } as const;
     return [
       {
-        kind: 'aboard',
+        kind: 'live',
         ...place(n * 1_000),
         begins: true,
         startedAtMs: startMs + n * 1_000,

@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
 
-import type { AboardEvent, HistoryDatabase, HistoryFilter } from '../src/index.js';
+import type { LiveEvent, HistoryDatabase, HistoryFilter } from '../src/index.js';
 import { describeDatabases } from './databases.fixture.js';
 import { allRows } from './rows.fixture.js';
 
@@ -22,8 +22,8 @@ const NODES = [
 ];
 const START_MS = Date.parse('2026-11-20T10:00:00Z');
 
-const aboard = (node: string, at: number): AboardEvent => ({
-  kind: 'aboard',
+const live = (node: string, at: number): LiveEvent => ({
+  kind: 'live',
   tenant: 'default',
   atMs: START_MS + at,
   position: `${START_MS + at}-0`,
@@ -82,7 +82,7 @@ describeDatabases("Rows of some nodes' sessions", ({ open }) => {
     [[], []],
   ])('%j are those of these nodes alone, in lists, counts and exports', async (nodes, wanted) => {
     const database = await open();
-    await database.apply(NODES.map(aboard));
+    await database.apply(NODES.map(live));
     const rows = await allRows(database, 'default', { nodes, sortDir: 'asc' });
     expect(rows.map(({ node }) => node)).toEqual(wanted);
     expect((await database.history('default', { nodes, user: 'alice', pageSize: 1 })).total).toBe(wanted.length);

@@ -167,7 +167,7 @@ describeDatabases('statistics', ({ open, kind }) => {
       Array.from({ length: 2_200 }, () => ({ what: 'admit' as const, who: 0, which: 0, afterMs: 1 })),
     ).events;
     const traffic = events.flatMap((event) =>
-      event.kind === 'aboard'
+      event.kind === 'live'
         ? [
             {
               ...event,

@@ -30,7 +30,7 @@ export interface Arrival {
 export interface EventResult {
   status: number;
   code?: ProblemCode;
-  /** For whoever sent it: what a snapshot part was answered. */
+  /** For the sender: the answer to a snapshot part. */
   detail?: unknown;
 }
 
@@ -96,10 +96,10 @@ export class EventInbox {
 
   private async activity(
     { ref, config, store }: TenantBooks,
-    { sessionId, user, attempt, ...said }: EventOf<'session.activity'>,
+    { sessionId, user, attempt, ...totals }: EventOf<'session.activity'>,
     { atMs }: Arrival,
   ): Promise<EventResult> {
-    const { kind } = await store.renew(ref, named(sessionId, user, config), said, {
+    const { kind } = await store.renew(ref, named(sessionId, user, config), totals, {
       attempt,
       atMs: atMs ?? JUST_NOW,
     });
@@ -109,9 +109,9 @@ export class EventInbox {
 
   private async ended(
     { ref, config, store }: TenantBooks,
-    { sessionId, user, attempt, reason, ...said }: EventOf<'session.ended'>,
+    { sessionId, user, attempt, reason, ...totals }: EventOf<'session.ended'>,
   ): Promise<EventResult> {
-    const ending = { attempt, reason: 'completed', note: reason, by: 'node', totals: said } as const;
+    const ending = { attempt, reason: 'completed', note: reason, by: 'node', totals } as const;
     const { kind } = await store.end(ref, named(sessionId, user, config), ending);
     return kind === 'unknown' ? { status: 404, code: 'session-unknown' } : { status: 204 };
   }
@@ -153,11 +153,11 @@ export class EventInbox {
     return { status: 200, detail: outcome }; // an older list that comes again changes nothing
   }
 
-  private tenantOf(said: string | undefined, { tenant: callers }: Arrival): TenantBooks {
-    if (callers !== null && said !== undefined && said !== callers) {
+  private tenantOf(requested: string | undefined, { tenant: callers }: Arrival): TenantBooks {
+    if (callers !== null && requested !== undefined && requested !== callers) {
       throw new ProblemException('forbidden', `This key speaks for the tenant ${callers} alone`);
     }
-    const name = callers ?? said ?? 'default';
+    const name = callers ?? requested ?? 'default';
     const tenant = this.tenantNamed(name);
     if (tenant === undefined) throw new InvalidInputError('tenant', 'must be a tenant of the configuration');
     return tenant;

@@ -42,8 +42,10 @@ export function admissionRequest(body: AdmissionBody, tenant: TenantConfig): Adm
 
 /** Empty where a server does not know it yet: a connection that is to authenticate. A SIP call names its caller from the start. */
 function userOf(body: AdmissionBody, { identity }: TenantConfig): string {
-  const said = [body.user, body.from, body.assertedIdentity].some((text) => text !== undefined && text.trim() !== '');
-  if (!said && body.protocol !== 'sip') return '';
+  const hasUser = [body.user, body.from, body.assertedIdentity].some(
+    (text) => text !== undefined && text.trim() !== '',
+  );
+  if (!hasUser && body.protocol !== 'sip') return '';
   const identified = identify(body, identity);
   if (!identified.ok) throw new InvalidInputError(identified.path, identified.message);
   return identified.user;

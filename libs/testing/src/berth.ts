@@ -11,12 +11,12 @@ export type BerthAppName = 'admission-gateway' | 'session-reaper' | 'limits-admi
 
 export interface BerthOptions {
   redisUrl: string;
-  /** All three unless said. */
+  /** All three by default. */
   apps?: BerthAppName[];
-  /** How many admission gateways; 1 unless said. */
+  /** How many admission gateways; 1 by default. */
   gateways?: number;
   env?: Record<string, string>;
-  /** The configuration file's text; no file unless said. */
+  /** The configuration file's text; no file by default. */
   configYaml?: string;
   /** Whether that has `http.tls`. */
   https?: boolean;

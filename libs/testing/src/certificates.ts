@@ -18,7 +18,7 @@ export interface TestCertificate {
 export interface TestAuthority {
   caFile: string;
   ca: string;
-  /** `days`: how long it is valid, 2 unless said; one below 0 has expired. */
+  /** `days`: how long it is valid, 2 by default; one below 0 has expired. */
   issue(name: string, options?: { days?: number }): Promise<TestCertificate>;
 }
 

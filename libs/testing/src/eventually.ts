@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface EventuallyOptions {
-  /** How long to try; 60 s unless said. No speed is asserted: a machine whose cores are busy needs its time. */
+  /** How long to try; 60 s by default. No speed is asserted: a machine whose cores are busy needs its time. */
   timeoutMs?: number;
-  /** The pause between two tries; 25 ms unless said. */
+  /** The pause between two tries; 25 ms by default. */
   intervalMs?: number;
   /** What is waited for, in the words of the failure message. */
   what?: string;

@@ -12,14 +12,14 @@ export interface ProcessOptions {
   env?: Record<string, string | undefined>;
   cwd?: string;
   ready?: Readiness;
-  /** How long it may take to become ready; 60 s unless said, for a machine that has other things to do. */
+  /** How long it may take to become ready; 60 s by default, for a machine that has other things to do. */
   readyTimeoutMs?: number;
   /**
-   * The signal that the process gets when this one dies, even by SIGKILL; SIGKILL unless said. (Linux with `setpriv`;
+   * The signal that the process gets when this one dies, even by SIGKILL; SIGKILL by default. (Linux with `setpriv`;
    * elsewhere only an orderly exit of this process takes its children along.)
    */
   deathSignal?: 'SIGKILL' | 'SIGTERM';
-  /** By which `stop` and `restart` end it; SIGTERM unless said. */
+  /** By which `stop` and `restart` end it; SIGTERM by default. */
   stopSignal?: 'SIGTERM' | 'SIGINT';
 }
 
@@ -35,7 +35,7 @@ export interface ManagedProcess {
   readonly running: boolean;
   /** Standard output and error of the current run, the last million characters. */
   output(): string;
-  /** `stopSignal`, then SIGKILL after `graceMs` (30 s unless said); resolves when the process is gone. */
+  /** `stopSignal`, then SIGKILL after `graceMs` (30 s by default); resolves when the process is gone. */
   stop(graceMs?: number): Promise<ExitStatus>;
   /** SIGKILL; resolves when the process is gone. */
   kill(): Promise<ExitStatus>;

@@ -10,9 +10,9 @@ const FORM_TIMEOUT_MS = 30_000;
 export type ClusterClientOptions = Omit<ClusterOptions, 'redisOptions'> & { redisOptions?: RedisClientOptions };
 
 export interface RedisClusterOptions {
-  /** 3 unless said. */
+  /** 3 by default. */
   masters?: number;
-  /** Replicas of each master; none unless said. */
+  /** Replicas of each master; none by default. */
   replicas?: number;
 }
 

@@ -13,9 +13,9 @@ export type RedisClientOptions = Omit<RedisOptions, 'replyMapping'>;
 export interface RedisServerOptions {
   /** Further options of the server, e.g. `['--appendonly', 'yes']`; they win over the ones set here. */
   args?: string[];
-  /** A fixed port; a free one unless said. */
+  /** A fixed port; a free one by default. */
   port?: number;
-  /** The working directory, kept at the end; a temporary one, removed at the end, unless said. */
+  /** The working directory, kept at the end; a temporary one, removed at the end, by default. */
   dir?: string;
 }
 

@@ -5,7 +5,7 @@ export interface SlotMigration {
   readonly slot: number;
   readonly from: RedisNode;
   readonly to: RedisNode;
-  /** Moves up to `count` keys (all unless said); returns how many went. */
+  /** Moves up to `count` keys (all by default); returns how many went. */
   moveKeys(count?: number): Promise<number>;
   /** Moves what is left and hands the slot over; every node knows it afterwards. */
   finish(): Promise<void>;

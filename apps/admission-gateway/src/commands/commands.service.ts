@@ -6,7 +6,7 @@ import type { Command } from '#session-core';
 import { CommandsRepository } from './commands.repository.js';
 import type { AckBody } from './commands.schema.js';
 
-/** What a node is told to do, and what it says became of it. */
+/** The commands of a node, and what it reports of them. */
 @Injectable()
 export class CommandsService {
   constructor(

@@ -121,7 +121,7 @@ export class LimitsPublisherService implements OnApplicationBootstrap, OnModuleD
     }
   }
 
-  /** The file may be as fine as what the API has said, and both together impossible: a group within itself, a reserve above a lowered limit. */
+  /** The file may be as fine as what was set by the API, and both together impossible: a group within itself, a reserve above a lowered limit. */
   private async examine({ ref, store }: TenantBooks): Promise<void> {
     const problems = limitProblems(effectiveLimits(await store.limits.read(ref)), ref.shards);
     this.impossible.delete(ref.name);

@@ -28,23 +28,23 @@ export class NodesService {
   ) {}
 
   /** The node lives. Throws `stale-epoch` if a newer run of it does, `invalid-request` for an epoch of the future, and StoreUnavailableError. */
-  async beat(caller: Principal, node: string, said: HeartbeatBody): Promise<Extract<Beat, { kind: 'beat' }>> {
+  async beat(caller: Principal, node: string, body: HeartbeatBody): Promise<Extract<Beat, { kind: 'beat' }>> {
     assertMaySpeakForNode(caller, node);
     const { ref, nodes } = this.tenants.named(caller.tenant);
-    const beat = await nodes.beat(ref, { node, ...said, via: 'http' });
+    const beat = await nodes.beat(ref, { node, ...body, via: 'http' });
     if (beat.kind === 'beat') return beat;
     if (beat.kind === 'late') throw new StoreUnavailableError(`The beat of ${node} met its loss; beat again`);
     throw staleEpoch(beat.currentEpoch);
   }
 
   /** The node holds these sessions. Throws `stale-epoch`, `invalid-request` and StoreUnavailableError. */
-  async snapshot(caller: Principal, node: string, said: SnapshotBody): Promise<SnapshotAnswer> {
+  async snapshot(caller: Principal, node: string, body: SnapshotBody): Promise<SnapshotAnswer> {
     assertMaySpeakForNode(caller, node);
     const { ref, config, snapshots, nodes } = this.tenants.named(caller.tenant);
-    const outcome = await snapshots.part(ref, snapshotPart(node, said, config));
+    const outcome = await snapshots.part(ref, snapshotPart(node, body, config));
     this.report(node, outcome);
     if (outcome.kind === 'stale-epoch') {
-      await nodes.refused(ref, { node, epoch: said.epoch });
+      await nodes.refused(ref, { node, epoch: body.epoch });
       throw staleEpoch(outcome.currentEpoch);
     }
     if (outcome.kind === 'stale-mark') {

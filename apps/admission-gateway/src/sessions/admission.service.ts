@@ -33,7 +33,7 @@ export class AdmissionService implements OnModuleDestroy {
   ) {}
 
   /**
-   * Decides, and if the session may start puts it on the books. Whoever cannot deliver an admission calls `takeBack`.
+   * Decides, and if the session may start puts it on the books. A caller that cannot deliver an admission calls `takeBack`.
    *
    * Throws `forbidden` for what the caller's key does not allow, StoreUnavailableError when nothing could be decided.
    */

@@ -18,7 +18,7 @@ const UNDECIDED: Record<Undecided, [ProblemCode, number, string, keyof SipAnswer
   withdrawn: ['store-unavailable', 503, 'This admission was given up before it was decided; try again', 'unavailable'],
 };
 
-/** The body of an admission. A key that is bound to nodes is told of its own nodes' sessions that made room, not of others'. */
+/** The body of an admission. A key that is bound to nodes gets its own nodes' sessions that made room, not others'. */
 export function admittedJson(
   caller: Principal,
   { session, limits, terminated, policyVersion }: Admitted,

@@ -3,7 +3,7 @@ import type { Logger, ProblemCode } from '#service-kit';
 import { LIMIT_SCOPES, type LimitScope, type LimitState, type Rejected } from '#session-core';
 import { logLimitExceeded } from '#session-wire';
 
-/** How a refusal is told: by its code, and by the entry of the section `sip` that says what the SIP caller hears. */
+/** How a refusal is answered: by its code, and by the entry of the section `sip` that says what the SIP caller hears. */
 export interface Refusal {
   code: ProblemCode;
   sip: keyof BerthConfig['sip'];

@@ -93,9 +93,9 @@ export class SessionsController {
   @Post('sessions/:id/end')
   @Operation(SESSIONS.end)
   async end(@Caller() caller: Principal, @Param('id') id: string, @Body() body: unknown, @Query() query: unknown) {
-    const { sessionId, ...said } = parseBody(endBody, body);
+    const { sessionId, ...fields } = parseBody(endBody, body);
     const ref = this.ref(caller.tenant, id, sessionId, parseQuery(hintQuery, query).user);
-    await this.endSession(caller, ref, said);
+    await this.endSession(caller, ref, fields);
   }
 
   /** The same as `end`, for clients that can send DELETE; what the query says counts before what the body says. */
@@ -119,21 +119,21 @@ export class SessionsController {
   }
 
   private question(caller: Principal, body: unknown) {
-    const said = parseBody(admissionBody, body);
+    const fields = parseBody(admissionBody, body);
     const tenant = this.tenants.named(caller.tenant).config;
     const warningsFor = (decision: Decision) => [
       ...ignored(unknownFields(admissionBody, body)),
-      ...admissionWarnings(said, tenant, decision),
+      ...admissionWarnings(fields, tenant, decision),
     ];
-    return { request: admissionRequest(said, tenant), warningsFor };
+    return { request: admissionRequest(fields, tenant), warningsFor };
   }
 
   private ref(tenant: string, id: string, sessionId: string | undefined, user: string | undefined): SessionRef {
     return sessionRef({ id, sessionId, user }, this.tenants.named(tenant).config);
   }
 
-  private async endSession(caller: Principal, ref: SessionRef, said: Omit<EndBody, 'sessionId'>): Promise<void> {
-    const { attempt, reason, ...totals } = said;
+  private async endSession(caller: Principal, ref: SessionRef, fields: Omit<EndBody, 'sessionId'>): Promise<void> {
+    const { attempt, reason, ...totals } = fields;
     const { kind } = await this.sessions.end(caller, ref, { attempt, note: reason, totals });
     if (kind === 'unknown') throw sessionUnknown();
   }

@@ -43,11 +43,11 @@ export class SessionsService {
   async end(
     caller: Principal,
     session: SessionRef,
-    said: Pick<EndRequest, 'attempt' | 'note' | 'totals'>,
+    ending: Pick<EndRequest, 'attempt' | 'note' | 'totals'>,
   ): Promise<EndOutcome> {
     const { ref, store } = this.tenants.named(caller.tenant);
     await assertMaySpeakForSession(caller, store, ref, session);
-    const outcome = await store.end(ref, session, { ...said, reason: 'completed', by: 'node' });
+    const outcome = await store.end(ref, session, { ...ending, reason: 'completed', by: 'node' });
     if (outcome.kind === 'now') {
       const { id, user } = outcome.session;
       this.metrics.sessionsEnded('completed', 1);

@@ -52,7 +52,7 @@ export class TransferController {
     };
   }
 
-  /** Another node takes the session over, for another user or under another id where that is said. */
+  /** Another node takes the session over, for another user or under another id where the body names one. */
   @Post('transfer')
   @Operation(SESSIONS.transfer)
   async transfer(@Caller() caller: Principal, @Param('id') id: string, @Body() body: unknown, @Query() query: unknown) {

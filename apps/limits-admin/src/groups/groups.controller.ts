@@ -43,11 +43,11 @@ export class GroupsController {
   @Operation(GROUPS.changeKind)
   async changeKind(@Caller() caller: Principal, @Param() path: unknown, @Body() body: unknown) {
     const { kind } = parseBody(kindPath, path);
-    const { reason, on_lower, ...said } = parseBody(kindBody, body);
+    const { reason, on_lower, ...settings } = parseBody(kindBody, body);
     const warnings = warningsOf(kindBody, body);
-    if (saysNothing(said)) return { success: true, kind, message: NOTHING_SAID, ...warnings };
+    if (isEmpty(settings)) return { success: true, kind, message: NOTHING_CHANGED, ...warnings };
     const request = { by: caller, reason, on_lower };
-    const { consequences } = await this.changes.kind(this.tenants.of(caller), kind, said, request);
+    const { consequences } = await this.changes.kind(this.tenants.of(caller), kind, settings, request);
     return { success: true, kind, message: `Limits of groups of kind ${kind} changed`, ...consequences, ...warnings };
   }
 
@@ -73,11 +73,11 @@ export class GroupsController {
   async changeGroup(@Caller() caller: Principal, @Param() path: unknown, @Body() body: unknown) {
     const tenant = this.tenants.of(caller);
     const group = groupOf(path);
-    const { reason, on_lower, ...said } = parseBody(groupBody, body);
+    const { reason, on_lower, ...settings } = parseBody(groupBody, body);
     const warnings = warningsOf(groupBody, body);
-    if (saysNothing(said)) return { success: true, group, message: NOTHING_SAID, ...warnings };
+    if (isEmpty(settings)) return { success: true, group, message: NOTHING_CHANGED, ...warnings };
     await this.groups.assertConfigured(tenant, parseBody(kindPath, path).kind);
-    const made = await this.changes.group(tenant, group, said, { by: caller, reason, on_lower });
+    const made = await this.changes.group(tenant, group, settings, { by: caller, reason, on_lower });
     const temporary = temporaryView(groupLimit(made.limits, group, made.nowMs).temporary, made.nowMs);
     const covered = temporary === null ? {} : { temporary };
     return {
@@ -144,8 +144,8 @@ function groupOf(path: unknown): string {
   return `${kind}:${name}`;
 }
 
-const NOTHING_SAID = 'The body names no setting; nothing was changed';
+const NOTHING_CHANGED = 'The body names no setting; nothing was changed';
 
-function saysNothing(said: Record<string, unknown>): boolean {
-  return Object.values(said).every((value) => value === undefined);
+function isEmpty(settings: Record<string, unknown>): boolean {
+  return Object.values(settings).every((value) => value === undefined);
 }

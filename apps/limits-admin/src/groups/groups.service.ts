@@ -73,7 +73,7 @@ export class GroupsService {
     return groupView(current, { group, activeSessions });
   }
 
-  /** Throws InvalidInputError for a kind of which nothing is said: a group of a misspelt kind would limit nobody. */
+  /** Throws InvalidInputError for a kind that is not configured: a group of a misspelt kind would limit nobody. */
   async assertConfigured(tenant: TenantConfig, kind: string): Promise<void> {
     const { limits } = await this.limits.current(tenant);
     if (own(limits.groups, kind) !== undefined) return;
@@ -138,16 +138,16 @@ function groupView({ limits, nowMs }: CurrentLimits, { group, activeSessions }: 
   };
 }
 
-/** `configured: false` is a kind of which nothing is said: tracked, and unlimited. */
+/** `configured: false` is a kind that the configuration does not have: tracked, and unlimited. */
 function kindView({ limits, nowMs }: CurrentLimits, kind: string) {
-  const said = own(limits.groups, kind);
+  const ofKind = own(limits.groups, kind);
   const { observe = false, reserve, temporary, origin } = own(limits.details, `kind:${kind}`) ?? {};
   return {
     kind,
-    configured: said !== undefined,
-    default: Math.max(0, said?.default ?? 0),
-    action: said?.action ?? 'reject',
-    rate: rateView(said?.rate),
+    configured: ofKind !== undefined,
+    default: Math.max(0, ofKind?.default ?? 0),
+    action: ofKind?.action ?? 'reject',
+    rate: rateView(ofKind?.rate),
     observed: observe,
     reserve: reserve !== undefined && reserve.places > 0 ? reserve : null,
     temporary: temporaryView(temporary, nowMs),

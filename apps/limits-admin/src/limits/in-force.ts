@@ -21,7 +21,7 @@ export interface LimitInForce {
   temporary: TemporaryLimit | null;
 }
 
-/** Of one user. `ofClass` where the class that an admission said is known. */
+/** Of one user. `ofClass` where the class that an admission named is known. */
 export function userLimit(limits: EffectiveLimits, user: string, nowMs: number, ofClass?: string): LimitInForce {
   const assigned = own(limits.userClasses, user) ?? ofClass;
   const general: [LimitKey, number | undefined][] = [['user', limits.maxSessionsPerUser]];
@@ -50,15 +50,15 @@ function inForce(
   keys: [key: LimitKey, max: number | undefined][],
   nowMs: number,
 ): LimitInForce {
-  let told: LimitDetails | undefined;
+  let first: LimitDetails | undefined;
   for (const [key, max] of keys) {
-    const said = own(details, key);
-    if (said !== undefined && saysAnything(said)) told ??= said;
-    const temporary = said?.temporary !== undefined && nowMs < said.temporary.untilMs ? said.temporary : null;
+    const detail = own(details, key);
+    if (detail !== undefined && isSet(detail)) first ??= detail;
+    const temporary = detail?.temporary !== undefined && nowMs < detail.temporary.untilMs ? detail.temporary : null;
     const found = temporary?.max ?? max;
-    if (found !== undefined) return limitInForce(key, found, told ?? {}, temporary);
+    if (found !== undefined) return limitInForce(key, found, first ?? {}, temporary);
   }
-  return limitInForce(keys.at(-1)?.[0] ?? 'total', 0, told ?? {}, null);
+  return limitInForce(keys.at(-1)?.[0] ?? 'total', 0, first ?? {}, null);
 }
 
 function limitInForce(
@@ -71,6 +71,6 @@ function limitInForce(
   return { key, max: Math.max(0, max), observed: observe, reserve: kept, temporary };
 }
 
-function saysAnything({ observe, reserve, temporary }: LimitDetails): boolean {
+function isSet({ observe, reserve, temporary }: LimitDetails): boolean {
   return observe === true || (reserve?.places ?? 0) > 0 || temporary !== undefined;
 }

@@ -53,30 +53,30 @@ export interface GroupChange {
 export const NO_RATE: Rate = { perSecond: 0, burst: 1 };
 
 /** The limits about which these settings say something. */
-export function keysOf({ file, api }: Layers, said: SettingsChange): LimitKey[] {
-  const keys = new Set<LimitKey>(Object.keys(said.reserves ?? {}));
-  if ((said.maxSessionsPerUser ?? said.action ?? said.userRate) !== undefined || said.userRate === null)
+export function keysOf({ file, api }: Layers, change: SettingsChange): LimitKey[] {
+  const keys = new Set<LimitKey>(Object.keys(change.reserves ?? {}));
+  if ((change.maxSessionsPerUser ?? change.action ?? change.userRate) !== undefined || change.userRate === null)
     keys.add('user');
-  if ((said.maxTotalSessions ?? said.totalAction) !== undefined) keys.add('total');
-  if (said.maxSessionsPerIpPerHour !== undefined) keys.add('ip');
-  for (const name of Object.keys(said.classes ?? {})) keys.add(`class:${name}`);
-  if (said.observe !== undefined) {
-    const wanted = new Set(said.observe);
+  if ((change.maxTotalSessions ?? change.totalAction) !== undefined) keys.add('total');
+  if (change.maxSessionsPerIpPerHour !== undefined) keys.add('ip');
+  for (const name of Object.keys(change.classes ?? {})) keys.add(`class:${name}`);
+  if (change.observe !== undefined) {
+    const wanted = new Set(change.observe);
     const known = new Set([...wanted, ...Object.keys(file.details ?? {}), ...Object.keys(api.details ?? {})]);
     for (const key of known) if (isObserved({ file, api }, key) !== wanted.has(key)) keys.add(key);
   }
   return [...keys];
 }
 
-export function withSettings(layers: Layers, said: SettingsChange, origin: LimitOrigin): LimitsLayer {
-  const { classes, observe, reserves, userRate, ...settings } = said;
+export function withSettings(layers: Layers, change: SettingsChange, origin: LimitOrigin): LimitsLayer {
+  const { classes, observe, reserves, userRate, ...settings } = change;
   const next: LimitsLayer = {
     ...layers.api,
     ...settings,
     ...(userRate !== undefined && { userRate: userRate ?? NO_RATE }),
     ...(classes !== undefined && { classes: edited(layers.api.classes, Object.entries(classes)) }),
   };
-  const patches = keysOf(layers, said).map((key): [LimitKey, Partial<LimitDetails>] => {
+  const patches = keysOf(layers, change).map((key): [LimitKey, Partial<LimitDetails>] => {
     if (own(classes, classOf(key)) === null) return [key, NOTHING];
     const patch: Partial<LimitDetails> = { origin };
     if (observe !== undefined) patch.observe = observed(layers, key, observe.includes(key));
@@ -114,8 +114,8 @@ export function withClass({ api }: Layers, user: string, ofClass: string | null,
   return withDetails({ ...api, userClasses }, [[`user:${user}`, { origin: ofItsOwn ? origin : undefined }]]);
 }
 
-export function withKind({ api }: Layers, kind: string, said: KindChange, origin: LimitOrigin): LimitsLayer {
-  const { rate, ...settings } = said;
+export function withKind({ api }: Layers, kind: string, change: KindChange, origin: LimitOrigin): LimitsLayer {
+  const { rate, ...settings } = change;
   const next = { ...settings, ...(rate !== undefined && { rate: rate ?? NO_RATE }) };
   return withDetails(inKind(api, kind, next), [[`kind:${kind}`, { origin }]]);
 }
@@ -128,9 +128,9 @@ export function withoutKind({ api }: Layers, kind: string): LimitsLayer {
   return withDetails(inKind(api, kind, settings), [[`kind:${kind}`, NOTHING]]);
 }
 
-export function withGroup(layers: Layers, group: string, said: GroupChange, origin: LimitOrigin): LimitsLayer {
+export function withGroup(layers: Layers, group: string, change: GroupChange, origin: LimitOrigin): LimitsLayer {
   const { kind, name } = groupParts(group);
-  const { limit, parent, rate, observe, reserve } = said;
+  const { limit, parent, rate, observe, reserve } = change;
   const [ofFile, ofApi] = [own(layers.file.groups, kind), own(layers.api.groups, kind)];
   // Null takes the API's word back, but what the file says is lifted by saying that there is none.
   const none = own(ofFile?.parents, name) === undefined ? null : WITHIN_NONE;
@@ -159,9 +159,9 @@ const classOf = (key: LimitKey) => (key.startsWith('class:') ? key.slice('class:
 
 const NOTHING = { observe: undefined, reserve: undefined, temporary: undefined, origin: undefined };
 
-/** The layer with this said of a kind; what is undefined goes. */
-export function inKind(api: LimitsLayer, kind: string, said: GroupKindLimits): LimitsLayer {
-  const next = without({ ...own(api.groups, kind), ...said });
+/** The layer with these limits of a kind; what is undefined goes. */
+export function inKind(api: LimitsLayer, kind: string, change: GroupKindLimits): LimitsLayer {
+  const next = without({ ...own(api.groups, kind), ...change });
   return { ...api, groups: edited(api.groups, [[kind, Object.keys(next).length === 0 ? null : next]]) };
 }
 

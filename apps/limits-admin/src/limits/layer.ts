@@ -4,12 +4,12 @@ import type { LimitDetails, LimitKey, LimitsLayer, TemporaryLimit } from '#sessi
 /** How long an expired temporary limit stays in the document, at most until the next change. */
 const EXPIRED_KEPT_MS = DAY_MS;
 
-const isSaid = (value: unknown) =>
+const holdsSomething = (value: unknown) =>
   value !== undefined && !(typeof value === 'object' && value !== null && Object.keys(value).length === 0);
 
-/** Without members that are undefined or hold nothing, so that what says the same is written the same. */
-export function without<T extends object>(said: T): T {
-  return Object.fromEntries(Object.entries(said).filter(([, value]) => isSaid(value))) as T;
+/** Without members that are undefined or hold nothing, so that what means the same is written the same. */
+export function without<T extends object>(record: T): T {
+  return Object.fromEntries(Object.entries(record).filter(([, value]) => holdsSomething(value))) as T;
 }
 
 /** An entry that is the record's own; names such as `constructor` are names like any other. */
@@ -20,10 +20,10 @@ export function own<T>(record: Record<string, T> | undefined, name: string | nul
 /** The entries with these in place; null takes one out. */
 export function edited<T>(
   entries: Record<string, T> | undefined,
-  said: [name: string, value: T | null][],
+  changes: [name: string, value: T | null][],
 ): Record<string, T> {
   const next = new Map(Object.entries(entries ?? {}));
-  for (const [name, value] of said) {
+  for (const [name, value] of changes) {
     if (value === null) next.delete(name);
     else next.set(name, value);
   }
@@ -32,11 +32,11 @@ export function edited<T>(
 
 /** The layer with these details changed; a detail that is undefined goes. */
 export function withDetails(layer: LimitsLayer, patches: [LimitKey, Partial<LimitDetails>][]): LimitsLayer {
-  const said = patches.map(([key, patch]): [string, LimitDetails | null] => {
+  const changes = patches.map(([key, patch]): [string, LimitDetails | null] => {
     const next = without({ ...own(layer.details, key), ...patch });
     return [key, Object.keys(next).length === 0 ? null : next];
   });
-  return without({ ...layer, details: edited(layer.details, said) });
+  return without({ ...layer, details: edited(layer.details, changes) });
 }
 
 export function withTemporary(layer: LimitsLayer, key: LimitKey, temporary: TemporaryLimit | undefined): LimitsLayer {

@@ -52,7 +52,7 @@ interface Change {
   version?: number | undefined;
 }
 
-/** Everything that operators may say of limits. Each method is one change, in force when it returns. */
+/** Everything that operators may change of limits. Each method is one change, in force when it returns. */
 @Injectable()
 export class LimitChanges {
   constructor(
@@ -61,21 +61,26 @@ export class LimitChanges {
     @Inject(CONFIG) private readonly config: BerthConfig,
   ) {}
 
-  /** Sets what `said` says; what it leaves out stays as it is. */
+  /** Sets what `change` has; what it leaves out stays as it is. */
   async settings(
     tenant: TenantConfig,
-    said: SettingsChange,
+    change: SettingsChange,
     request: ChangeRequest & { version?: number | undefined },
   ) {
     const keys: LimitKey[] = [];
     const edit = (layers: Layers, origin: LimitOrigin) => {
-      keys.splice(0, keys.length, ...keysOf(layers, said));
-      return withSettings(layers, said, origin);
+      keys.splice(0, keys.length, ...keysOf(layers, change));
+      return withSettings(layers, change, origin);
     };
-    return await this.make(tenant, request, { what: { said: this.told(said) }, keys, edit, version: request.version });
+    return await this.make(tenant, request, {
+      what: { said: this.shown(change) },
+      keys,
+      edit,
+      version: request.version,
+    });
   }
 
-  /** The tenant's own settings are those of the file again. What was said of single users and groups stays; each has a call of its own. */
+  /** The tenant's own settings are those of the file again. The settings of single users and groups stay; each has a call of its own. */
   async resetSettings(tenant: TenantConfig, request: ChangeRequest) {
     const keys: LimitKey[] = [];
     const edit = (layers: Layers) => {
@@ -103,9 +108,9 @@ export class LimitChanges {
     return await this.make(tenant, request, { what: { user, class: ofClass }, keys: [`user:${user}`], edit });
   }
 
-  async kind(tenant: TenantConfig, kind: string, said: KindChange, request: ChangeRequest) {
-    const edit = (layers: Layers, origin: LimitOrigin) => withKind(layers, kind, said, origin);
-    return await this.make(tenant, request, { what: { kind, said }, keys: [`kind:${kind}`], edit });
+  async kind(tenant: TenantConfig, kind: string, change: KindChange, request: ChangeRequest) {
+    const edit = (layers: Layers, origin: LimitOrigin) => withKind(layers, kind, change, origin);
+    return await this.make(tenant, request, { what: { kind, said: change }, keys: [`kind:${kind}`], edit });
   }
 
   async resetKind(tenant: TenantConfig, kind: string, request: ChangeRequest) {
@@ -113,9 +118,9 @@ export class LimitChanges {
     return await this.make(tenant, request, { what: { kind, said: 'as the file says' }, keys: [`kind:${kind}`], edit });
   }
 
-  async group(tenant: TenantConfig, group: string, said: GroupChange, request: ChangeRequest) {
-    const edit = (layers: Layers, origin: LimitOrigin) => withGroup(layers, group, said, origin);
-    return await this.make(tenant, request, { what: { group, said }, keys: [`group:${group}`], edit });
+  async group(tenant: TenantConfig, group: string, change: GroupChange, request: ChangeRequest) {
+    const edit = (layers: Layers, origin: LimitOrigin) => withGroup(layers, group, change, origin);
+    return await this.make(tenant, request, { what: { group, said: change }, keys: [`group:${group}`], edit });
   }
 
   async resetGroup(tenant: TenantConfig, group: string, request: ChangeRequest) {
@@ -146,13 +151,13 @@ export class LimitChanges {
   }
 
   /** The settings as the log may have them: where users are hashed there, names of limits must not give them away. */
-  private told({ observe, reserves, ...said }: SettingsChange): SettingsChange {
-    const shown = (key: LimitKey) => (this.config.logging.hashUsers && key.startsWith('user:') ? 'user:*' : key);
+  private shown({ observe, reserves, ...rest }: SettingsChange): SettingsChange {
+    const nameOf = (key: LimitKey) => (this.config.logging.hashUsers && key.startsWith('user:') ? 'user:*' : key);
     return {
-      ...said,
-      ...(observe !== undefined && { observe: observe.map(shown) }),
+      ...rest,
+      ...(observe !== undefined && { observe: observe.map(nameOf) }),
       ...(reserves !== undefined && {
-        reserves: Object.fromEntries(Object.entries(reserves).map(([key, reserve]) => [shown(key), reserve])),
+        reserves: Object.fromEntries(Object.entries(reserves).map(([key, reserve]) => [nameOf(key), reserve])),
       }),
     };
   }

@@ -44,12 +44,12 @@ export class LimitsController {
   async change(@Caller() caller: Principal, @Body() body: unknown) {
     const tenant = this.tenants.of(caller);
     const { settings, ...request } = parseBody(limitsBody, body);
-    const { said, warnings: ofNames } = await this.names.settings(tenant, settings);
+    const { change, warnings: ofNames } = await this.names.settings(tenant, settings);
     const warnings = warningsOf(limitsBody, body, ofNames);
-    if (Object.keys(said).length === 0) {
+    if (Object.keys(change).length === 0) {
       return { success: true, message: 'The body names no setting; nothing was changed', ...warnings };
     }
-    const { consequences } = await this.changes.settings(tenant, said, { by: caller, ...request });
+    const { consequences } = await this.changes.settings(tenant, change, { by: caller, ...request });
     return { success: true, message: 'Session limits changed', ...consequences, ...warnings };
   }
 

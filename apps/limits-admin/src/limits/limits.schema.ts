@@ -79,7 +79,7 @@ export function refuseDisagreement(body: Record<string, unknown>, context: z.cor
 type Settings = z.output<z.ZodObject<typeof settingsFields>>;
 
 export function settingsOf(body: Settings): SettingsChange {
-  const said: SettingsChange = {
+  const change: SettingsChange = {
     enabled: body.enabled ?? body.enable_session_limits ?? body.enableSessionLimits,
     maxSessionsPerUser: body.max_sessions_per_user ?? body.maxSessionsPerUser,
     action: body.session_limit_action ?? body.sessionLimitAction,
@@ -92,7 +92,7 @@ export function settingsOf(body: Settings): SettingsChange {
     observe: body.observe,
     reserves: body.reserves,
   };
-  return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined));
+  return Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
 }
 
 const version = {

@@ -31,7 +31,7 @@ export interface LimitsEdit {
   reason: string | null;
   /** What the line in the log says of it. */
   what: Record<string, unknown>;
-  /** The layer of the API after the change. Throws InvalidInputError for what cannot be said. */
+  /** The layer of the API after the change. Throws InvalidInputError for what cannot be set. */
   edit: (layers: Layers, origin: LimitOrigin) => LimitsLayer;
   /** The version that the operator has seen; the change is refused if others have changed the limits since. */
   version?: number | undefined;

@@ -57,7 +57,7 @@ export function limitsView({ document, limits, nowMs }: CurrentLimits) {
         return shown === null ? [] : [[key, shown]];
       }),
     ),
-    source: saysAnything(document.api) ? 'api' : saysAnything(writtenLayer(document.file)) ? 'file' : 'default',
+    source: isSet(document.api) ? 'api' : isSet(writtenLayer(document.file)) ? 'file' : 'default',
     version: document.version,
   } satisfies Record<string, unknown> & { source: LimitsSource };
 }
@@ -110,6 +110,6 @@ function writtenLayer(file: LimitsLayer): LimitsLayer {
   return { ...file, users: Object.fromEntries(users) };
 }
 
-function saysAnything(layer: LimitsLayer): boolean {
+function isSet(layer: LimitsLayer): boolean {
   return Object.keys(without(layer)).length > 0;
 }

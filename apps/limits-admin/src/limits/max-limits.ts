@@ -2,7 +2,7 @@ import { ProblemException } from '#service-kit';
 import type { LimitsLayer } from '#session-core';
 
 /**
- * Users, classes and groups about which the API may say something, in one tenant. All of it is one document, which each change rewrites and
+ * Users, classes and groups that the API may set limits for, in one tenant. All of it is one document, which each change rewrites and
  * copies to every shard: with 20,000 a change took a second.
  */
 export const MAX_LIMITS = 10_000;
@@ -17,7 +17,7 @@ export function refuseTooMany(before: LimitsLayer, after: LimitsLayer): void {
   );
 }
 
-/** Whatever is said of one name (a limit, a class, a temporary limit, who set it) counts once. What holds for everybody has no name. */
+/** All settings of one name (a limit, a class, a temporary limit, who set it) count once. What holds for everybody has no name. */
 function namesIn({ users, classes, userClasses, groups, details }: LimitsLayer): Set<string> {
   const names = new Set(Object.keys(details ?? {}).filter((key) => key.includes(':')));
   const add = (kind: string, entries: Record<string, unknown> | undefined) => {

@@ -5,7 +5,7 @@ const MAX_PROBLEMS = 50;
 
 /**
  * Throws `invalid-request` where a change would make limits that cannot be, with each path. What was so before, say by the file, is no reason to
- * refuse: whoever wants to mend it step by step must be able to. The same problem with other numbers is the same.
+ * refuse: an operator must be able to mend it step by step. The same problem with other numbers is the same.
  */
 export function refuseNewProblems(before: EffectiveLimits, after: EffectiveLimits, shards: number): void {
   const found = limitProblems(after, shards);

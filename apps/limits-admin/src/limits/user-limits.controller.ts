@@ -12,7 +12,7 @@ import { userClassBody } from './limits.schema.js';
 import { UserNames, type NamedUser } from './user-names.js';
 import { warned, warningsOf } from './warnings.js';
 
-/** What else may be said of a user's limit: a class, and another limit for a while. */
+/** The rest of a user's limit: a class, and another limit for a while. */
 @Controller('api/sessions/users/:username')
 @Needs('limits.change')
 @Tag('user limits')
@@ -30,8 +30,8 @@ export class UserLimitsController {
     const { class: ofClass, ...request } = parseBody(userClassBody, body);
     const made = await this.changes.userClass(tenant, username, ofClass, { by: caller, ...request });
     const message = `User ${username} is of class ${ofClass}`;
-    const said = { success: true, username, class: ofClass, limit: limitAfter(made, username), message };
-    return { ...said, ...made.consequences, ...warningsOf(userClassBody, body, warnings) };
+    const answer = { success: true, username, class: ofClass, limit: limitAfter(made, username), message };
+    return { ...answer, ...made.consequences, ...warningsOf(userClassBody, body, warnings) };
   }
 
   @Delete('class')

@@ -39,7 +39,10 @@ export class UserNames {
   }
 
   /** These settings with the users whom the names of limits mean. */
-  async settings(tenant: TenantConfig, written: SettingsChange): Promise<{ said: SettingsChange; warnings: string[] }> {
+  async settings(
+    tenant: TenantConfig,
+    written: SettingsChange,
+  ): Promise<{ change: SettingsChange; warnings: string[] }> {
     const { observe, reserves, ...rest } = this.tenants.settings(tenant, written);
     const warnings = new Set<string>();
     const meant = async (key: LimitKey): Promise<LimitKey> => {
@@ -49,12 +52,12 @@ export class UserNames {
       return `user:${user.username}`;
     };
     const reserved = Object.entries(reserves ?? {}).map(async ([key, of]) => [await meant(key), of] as const);
-    const said = {
+    const change = {
       ...rest,
       ...(observe !== undefined && { observe: await Promise.all(observe.map(meant)) }),
       ...(reserves !== undefined && { reserves: Object.fromEntries(await Promise.all(reserved)) }),
     };
-    return { said, warnings: [...warnings] };
+    return { change, warnings: [...warnings] };
   }
 
   /** The user of exactly this name, whatever path or domain it looks like. Throws InvalidInputError for what names nobody. */
@@ -69,5 +72,7 @@ export class UserNames {
 }
 
 function hasLimit({ users, userClasses, details }: EffectiveLimits, user: string): boolean {
-  return [own(users, user), own(userClasses, user), own(details, `user:${user}`)].some((said) => said !== undefined);
+  return [own(users, user), own(userClasses, user), own(details, `user:${user}`)].some(
+    (setting) => setting !== undefined,
+  );
 }

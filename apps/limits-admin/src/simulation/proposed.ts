@@ -3,7 +3,7 @@ import type { GroupKindLimits, LimitKey, LimitOrigin, LimitsLayer, Rate } from '
 import { edited, own, withDetails } from '../limits/layer.js';
 import { inKind, keysOf, NO_RATE, withSettings, type Layers, type SettingsChange } from '../limits/layer-edits.js';
 
-/** What is said of a kind, and of its groups by name. */
+/** The settings of a kind, and of its groups by name. */
 export interface ProposedKind extends Omit<GroupKindLimits, 'rate' | 'rates'> {
   rate?: Rate | null | undefined;
   rates?: Record<string, Rate | null> | undefined;
@@ -22,9 +22,9 @@ const NOBODY: LimitOrigin = { by: '', atMs: 0, reason: null };
 /** The layer of the API as it would be. */
 export function withProposed(layers: Layers, { settings, groups, users }: ProposedLimits): LimitsLayer {
   let api = withSettings(layers, settings, NOBODY);
-  for (const [kind, said] of Object.entries(groups)) {
+  for (const [kind, ofKind] of Object.entries(groups)) {
     const now = own(api.groups, kind);
-    const { overrides, parents, rate, rates, ...rest } = said;
+    const { overrides, parents, rate, rates, ...rest } = ofKind;
     api = inKind(api, kind, {
       ...rest,
       ...(overrides !== undefined && { overrides: edited(now?.overrides, Object.entries(overrides)) }),

@@ -14,7 +14,7 @@ const groupKind = z
     rates: z.record(z.string(), rate()).optional(),
   })
   .transform(
-    (said) => Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined)) as typeof said,
+    (body) => Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined)) as typeof body,
   );
 
 /** Body of `POST /limits:simulate`: what would be changed. Kinds of groups are named as classes are. */

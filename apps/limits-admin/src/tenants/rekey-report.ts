@@ -17,8 +17,8 @@ export function reportLines(report: RekeyReport): string[] {
     'users with a limit have no domain that anything says; their limits hold for calls without one',
   );
   for (const { user, limits: were, holds } of limits) {
-    const said = were.map(({ user: name, max }) => `${name}: ${limit(max)}`).join(', ');
-    lines.push(`limits of ${user} were several (${said}): ${limit(holds)} holds`);
+    const former = were.map(({ user: name, max }) => `${name}: ${limit(max)}`).join(', ');
+    lines.push(`limits of ${user} were several (${former}): ${limit(holds)} holds`);
   }
   return lines;
 }

@@ -31,7 +31,7 @@ export interface TenantCommandOptions {
   complain: (line: string) => void;
 }
 
-/** Shows or changes how the books of a tenant are kept: see `USAGE`. Resolves with the exit code; what went wrong is said. */
+/** Shows or changes how the books of a tenant are kept: see `USAGE`. Resolves with the exit code; it prints what went wrong. */
 export async function tenantCommand({ words, say, complain }: TenantCommandOptions): Promise<number> {
   if (words.some((word) => word === '--help' || word === '-h')) {
     say(USAGE);

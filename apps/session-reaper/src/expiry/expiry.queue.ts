@@ -50,7 +50,7 @@ export class ExpiryQueue {
       defaultJobOptions: FORGET_WHEN_DONE,
       streams: { events: { maxLen: 100 } },
     });
-    this.queue.on('error', () => {}); // the connection's own log has said it
+    this.queue.on('error', () => {}); // the connection's own log has it
   }
 
   /** Schedules the repeating sweep, at the interval that this process was configured with. */

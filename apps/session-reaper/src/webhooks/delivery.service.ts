@@ -30,7 +30,7 @@ interface Target {
 }
 
 /**
- * Brings commands to the webhooks of the configuration. Each node is one reaper's at a time; whoever has it keeps it, also while
+ * Brings commands to the webhooks of the configuration. Each node is one reaper's at a time; that reaper keeps it, also while
  * it backs off, so that no webhook is called more often because there are more reapers.
  */
 @Injectable()

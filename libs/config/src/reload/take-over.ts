@@ -13,8 +13,8 @@ import type { BerthConfig, HttpTls, RedisTls, TenantConfig } from '../berth.conf
 export function takeOver(config: BerthConfig, next: BerthConfig): string[] {
   const tenants = Object.values(config.tenants);
   const held = tenants.flatMap((tenant) => {
-    const said = next.tenants[tenant.name];
-    return said === undefined || takeOverTenant(tenant, said)
+    const renewed = next.tenants[tenant.name];
+    return renewed === undefined || takeOverTenant(tenant, renewed)
       ? []
       : [
           `The limits of tenant ${tenant.name} wait for the restart that its identity takes: they name users by other rules`,
@@ -24,7 +24,7 @@ export function takeOver(config: BerthConfig, next: BerthConfig): string[] {
   const losesAll = config.auth.keys.length > 0 && next.auth.keys.length === 0;
   if (losesAll) held.push('The keys stay until a restart: without any, everybody on this machine would be let in');
   const keys = losesAll ? config.auth.keys : next.auth.keys;
-  // A key that says the same stays the same object: by that its open streams are told from those of a key that is gone.
+  // A key that says the same stays the same object: by that its open streams are distinguished from those of a key that is gone.
   config.auth.keys = keys.map((key) => config.auth.keys.find((old) => isDeepStrictEqual(old, key)) ?? key);
   config.logging.level = next.logging.level;
   config.http.tls = tlsOver(config.http.tls, next.http.tls);

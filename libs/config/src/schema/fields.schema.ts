@@ -6,7 +6,7 @@ import { MAX_DURATION_MS, parseDurationMs } from '../duration.js';
 export interface SettingInfo {
   text: string;
   unit?: string;
-  /** Where the value that holds when nothing is said does not come from the schema itself. */
+  /** Where the default does not come from the schema itself. */
   default?: unknown;
   /** Never quoted in a message. */
   secret?: boolean;

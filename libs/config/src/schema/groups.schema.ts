@@ -16,7 +16,7 @@ export const rate = section({
   burst: setting(wholeNumber(1, 100_000), { text: 'Of these, so many may start at once.', unit: 'sessions' }),
 });
 
-/** What is said of the groups of one kind. */
+/** The settings of the groups of one kind. */
 export const groupKind = section({
   default: setting(limit().optional(), {
     text: 'Limit of each group of this kind without one of its own.',

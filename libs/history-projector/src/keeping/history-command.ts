@@ -27,10 +27,10 @@ export interface CommandOptions {
   complain: Say;
 }
 
-/** Not done, for a reason that whoever asked can mend. */
+/** Not done, for a reason that the caller can mend. */
 class RefusedError extends Error {}
 
-/** Keeps the history database: see `USAGE`. Resolves with the exit code; what went wrong is said. */
+/** Keeps the history database: see `USAGE`. Resolves with the exit code; it prints what went wrong. */
 export async function historyCommand({ words, folder, say, complain }: CommandOptions): Promise<number> {
   if (words.some((word) => word === '--help' || word === '-h')) {
     say(USAGE);
@@ -67,7 +67,7 @@ async function keep(word: Word, file: string, say: Say): Promise<void> {
   if (history === null) throw new RefusedError('No history is kept: history.enabled is false');
   const address = historyAddress(history.url);
   if (address.kind === 'memory') {
-    throw new RefusedError(`History is kept in the memory of limits-admin: there is nothing to ${SAID[word]}`);
+    throw new RefusedError(`History is kept in the memory of limits-admin: there is nothing to ${VERB[word]}`);
   }
   if (address.kind === 'postgres') return await keepPostgres(word, address, file, say);
   const path = resolve(address.path);
@@ -76,7 +76,7 @@ async function keep(word: Word, file: string, say: Say): Promise<void> {
   else await check(path, say);
 }
 
-const SAID: Record<Word, string> = { backup: 'back up', restore: 'restore', check: 'check' };
+const VERB: Record<Word, string> = { backup: 'back up', restore: 'restore', check: 'check' };
 
 async function keepPostgres(
   word: Word,

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { DAY_MS } from '#basics';
 import { HistoryDatabase } from '#session-history';
 
-import { aboard, ended } from '../../test/history-events.fixture.js';
+import { live, ended } from '../../test/history-events.fixture.js';
 import { removeOld } from './remove-old.js';
 
 const START = Date.now() - 10 * DAY_MS;
@@ -15,7 +15,7 @@ beforeEach(async () => {
   database = await HistoryDatabase.open({ url: 'memory:' });
   await database.apply(
     Array.from({ length: ROWS }, (_, n) => [
-      aboard(`s${n}`, { user: `u${n % 50}`, atMs: START + n }),
+      live(`s${n}`, { user: `u${n % 50}`, atMs: START + n }),
       ended(`s${n}`, { user: `u${n % 50}`, startedAtMs: START + n, atMs: START + n + 1 }),
     ]).flat(),
   );

@@ -12,7 +12,7 @@ import { HistoryDatabase } from '#session-history';
 import { eventually, startRedis, type RedisServer } from '#testing';
 
 import { startProjector } from '../../test/projector.fixture.js';
-import { aboard, ended, refused } from '../../test/history-events.fixture.js';
+import { live, ended, refused } from '../../test/history-events.fixture.js';
 
 /** It begins some seconds after a process does. */
 
@@ -65,14 +65,14 @@ async function filled({ url }: HistoryConfig, old: number): Promise<void> {
     const ids = Array.from({ length: Math.min(1_000, old - at) }, (_, n) => at + n);
     await database.apply(
       ids.flatMap((n) => [
-        aboard(`old-${n}`, { atMs: then + n }),
+        live(`old-${n}`, { atMs: then + n }),
         ended(`old-${n}`, { startedAtMs: then + n, atMs: then + n + 1 }),
       ]),
     );
   }
   await database.apply([
-    aboard('live', { atMs: then }),
-    aboard('new', { atMs: now }),
+    live('live', { atMs: then }),
+    live('new', { atMs: now }),
     ended('new', { startedAtMs: now, atMs: now + 1 }),
     refused('r', { atMs: now }),
   ]);

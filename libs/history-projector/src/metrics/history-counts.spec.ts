@@ -4,7 +4,7 @@ import { HOUR_MS } from '#basics';
 import { HistoryDatabase, type HistoryEvent, type RowChange } from '#session-history';
 
 import { countsOf, Growing, userCountsOf } from './history-counts.js';
-import { aboard, ended, refused, traffic as carried } from '../../test/history-events.fixture.js';
+import { live, ended, refused, traffic as carried } from '../../test/history-events.fixture.js';
 
 const START = Date.now() - HOUR_MS;
 const NOTHING = { sessions: 0, rejected: 0, bytesSent: 0, bytesReceived: 0, durations: [] };
@@ -30,7 +30,7 @@ async function apply(...events: HistoryEvent[]) {
 
 describe('what is counted', () => {
   it('is a session when it begins, its traffic and its time when it ends', async () => {
-    expect(await apply(aboard('a', { atMs: START }))).toEqual({ ...NOTHING, sessions: 1 });
+    expect(await apply(live('a', { atMs: START }))).toEqual({ ...NOTHING, sessions: 1 });
     expect(await apply(ended('a', { startedAtMs: START, atMs: START + 1_250, sent: 10, received: 20 }))).toEqual({
       ...NOTHING,
       bytesSent: 10,
@@ -40,7 +40,7 @@ describe('what is counted', () => {
   });
 
   it('is the same where both come in one batch', async () => {
-    expect(await apply(aboard('a', { atMs: START }), ended('a', { startedAtMs: START, atMs: START + 500 }))).toEqual({
+    expect(await apply(live('a', { atMs: START }), ended('a', { startedAtMs: START, atMs: START + 500 }))).toEqual({
       ...NOTHING,
       sessions: 1,
       durations: [0.5],
@@ -50,10 +50,10 @@ describe('what is counted', () => {
   it('is one session in a chain of transfers, whatever batches its legs come in, and no byte twice', async () => {
     const growing = new Growing();
     const legs: HistoryEvent[] = [
-      aboard('leg-1', { atMs: START }),
+      live('leg-1', { atMs: START }),
       carried('leg-1', { startedAtMs: START, atMs: START + 1, sent: 500 }),
       ended('leg-1', { startedAtMs: START, atMs: START + 2_000, reason: 'transferred' }),
-      { ...aboard('leg-2', { startedAtMs: START, atMs: START + 2_001, begins: false }), continues: 'same user' },
+      { ...live('leg-2', { startedAtMs: START, atMs: START + 2_001, begins: false }), continues: 'same user' },
       carried('leg-2', { startedAtMs: START, atMs: START + 2_002, sent: 500 }),
       ended('leg-2', { startedAtMs: START, atMs: START + 5_000, sent: 700 }),
     ];
@@ -69,7 +69,7 @@ describe('what is counted', () => {
   });
 
   it('is nothing where an event comes again, and what has grown where traffic did', async () => {
-    const events = [aboard('a', { atMs: START }), refused('r', { atMs: START, count: 3 })];
+    const events = [live('a', { atMs: START }), refused('r', { atMs: START, count: 3 })];
     expect(await apply(...events)).toEqual({ ...NOTHING, sessions: 1, rejected: 3 });
     expect(await apply(...events, ...events)).toEqual(NOTHING);
     const traffic = (sent: number): HistoryEvent => ({
@@ -87,18 +87,18 @@ describe('what is counted', () => {
   });
 
   it('is both ends of a session that came back after its node was lost', async () => {
-    await apply(aboard('a', { atMs: START }));
+    await apply(live('a', { atMs: START }));
     expect(await apply(ended('a', { startedAtMs: START, atMs: START + 1_000, reason: 'node_lost' }))).toMatchObject({
       durations: [1],
     });
-    expect(await apply(aboard('a', { startedAtMs: START, atMs: START + 2_000, begins: false }))).toEqual(NOTHING);
+    expect(await apply(live('a', { startedAtMs: START, atMs: START + 2_000, begins: false }))).toEqual(NOTHING);
     expect(await apply(ended('a', { startedAtMs: START, atMs: START + 3_000 }))).toMatchObject({ durations: [3] });
   });
 
   it('is a session of a user once it is known who that is', async () => {
-    await apply(aboard('a', { user: '', atMs: START }));
+    await apply(live('a', { user: '', atMs: START }));
     expect(userCountsOf(changes)).toEqual([]);
-    await apply(aboard('a', { user: 'alice', startedAtMs: START, atMs: START + 1, begins: false }));
+    await apply(live('a', { user: 'alice', startedAtMs: START, atMs: START + 1, begins: false }));
     await apply(ended('a', { user: 'alice', startedAtMs: START, atMs: START + 2, sent: 7, received: 8 }));
     expect(userCountsOf(changes)).toEqual([
       { tenant: 'default', user: 'alice', sessions: 1, bytesSent: 7, bytesReceived: 8 },
@@ -111,7 +111,7 @@ describe('what is counted', () => {
       if (n % 7 === 0) return [refused(`r${n}`, { user: `u${n % 5}`, atMs: at, count: 1 + (n % 3) })];
       const user = `u${n % 11}`;
       return [
-        aboard(`s${n}`, { user, atMs: at }),
+        live(`s${n}`, { user, atMs: at }),
         ended(`s${n}`, { user, startedAtMs: at, atMs: at + n * 10, sent: n, received: 2 * n }),
       ];
     }).flat();

@@ -8,7 +8,7 @@ import { startRedis, type RedisServer } from '#testing';
 import { Fleet } from '../../../session-core/test/fleet.fixture.js';
 import { startProjector } from '../../test/projector.fixture.js';
 import { HistoryCountsMetrics } from './history-counts.metrics.js';
-import { aboard, ended, refused } from '../../test/history-events.fixture.js';
+import { live, ended, refused } from '../../test/history-events.fixture.js';
 import { RustsocksMetrics } from './rustsocks.metrics.js';
 
 const START = Date.now() - 3_600_000;
@@ -60,9 +60,9 @@ async function scrape(app: NestFastifyApplication, names: RegExp): Promise<strin
 }
 
 const A_DAY_OF_ALICE_AND_BOB: HistoryEvent[] = [
-  aboard('a1', { user: 'alice', atMs: START }),
-  aboard('a2', { user: 'alice', atMs: START + 1 }),
-  aboard('b1', { user: 'bob', atMs: START + 2 }),
+  live('a1', { user: 'alice', atMs: START }),
+  live('a2', { user: 'alice', atMs: START + 1 }),
+  live('b1', { user: 'bob', atMs: START + 2 }),
   ended('a1', { user: 'alice', startedAtMs: START, atMs: START + 300, sent: 100, received: 2_000 }),
   ended('a2', { user: 'alice', startedAtMs: START + 1, atMs: START + 45_001, sent: 1, received: 0 }),
   ended('b1', { user: 'bob', startedAtMs: START + 2, atMs: START + 900_002, sent: 0, received: 9_000 }),
@@ -131,8 +131,8 @@ describe('the metrics of the SOCKS proxy', () => {
     const hostile = 'a"} 99\n\\';
     await count(
       app,
-      aboard('h1', { user: hostile, atMs: START }),
-      aboard('h2', { tenant: 'acme', user: hostile, atMs: START }),
+      live('h1', { user: hostile, atMs: START }),
+      live('h2', { tenant: 'acme', user: hostile, atMs: START }),
     );
     expect(await scrape(app, /^rustsocks_user/)).toEqual([
       'rustsocks_user_sessions_total{user="a\\"} 99\\n\\\\"} 1',

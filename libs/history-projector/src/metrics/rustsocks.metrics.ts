@@ -9,7 +9,7 @@ import type { RowChange } from '#session-history';
 import { countsOf, Growing, userCountsOf } from './history-counts.js';
 import { TopUsers } from './top-users.js';
 
-/** How users are told apart here; only one of another tenant than `default` has its name as label. */
+/** How users are distinguished here; only one of another tenant than `default` has its name as label. */
 const keyOf = (tenant: string, user: string): string => `${tenant}\n${user}`;
 
 /**

@@ -36,7 +36,7 @@ export class HistoryWriter {
 
   /**
    * Resolves once all of the events are committed. A database that cannot serve is waited for, however long that takes; other failures
-   * reject, with those of one call told apart from those of others.
+   * reject, with those of one call kept apart from those of others.
    */
   async write(events: readonly HistoryEvent[]): Promise<void> {
     if (events.length === 0) return;

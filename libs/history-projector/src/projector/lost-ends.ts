@@ -33,8 +33,8 @@ export interface LostEndsOptions {
 }
 
 /**
- * Ends in history what is not on the books any more although nothing said that it ended: Redis came back without its data, or an outbox that
- * was too full lost the end. Else such a session would be aboard for ever. Never rejects.
+ * Ends in history what is not on the books any more although no event of its end came: Redis came back without its data, or an outbox that
+ * was too full lost the end. Else such a session would stay open in history for ever. Never rejects.
  */
 export async function endLost(options: LostEndsOptions): Promise<void> {
   const { tenants, logger, signal, firstPassMs = FIRST_PASS_MS, passEveryMs = PASS_EVERY_MS } = options;

@@ -56,7 +56,7 @@ export class Projector implements OnApplicationBootstrap, BeforeApplicationShutd
     if (this.history.settings !== null) this.running = this.run();
   }
 
-  /** What is read is written before this resolves, if the database takes it. By then whoever else writes has stopped. */
+  /** What is read is written before this resolves, if the database takes it. By then every other writer has stopped. */
   async beforeApplicationShutdown(): Promise<void> {
     this.stopping.abort();
     await this.running;

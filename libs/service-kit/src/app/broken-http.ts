@@ -13,7 +13,7 @@ type ParserError = Error & { code?: string; rawPacket?: unknown };
 
 /**
  * Answers as problems, too, what Node would refuse by itself, empty or not at all: what is no HTTP, an `Expect` that nobody meets, `CONNECT`. The
- * connection is closed then: what follows on it cannot be told from a body.
+ * connection is closed then: what follows on it cannot be distinguished from a body.
  */
 export class BrokenHttp {
   private readonly refused = new WeakSet<Duplex>();

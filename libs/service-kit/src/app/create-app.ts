@@ -30,7 +30,7 @@ const BODY_LIMIT_BYTES = 64 * 1024;
 const MAX_PARAM_LENGTH = 2_048;
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
-/** How late Node may notice either of them; 30 s unless said. */
+/** How late Node may notice either of them; 30 s by default. */
 const TIMEOUTS_CHECKED_MS = 2_000;
 /** Longer than the idle time of common proxies, so that they, not we, give up a connection. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
@@ -141,7 +141,7 @@ function registerAuthentication(server: FastifyInstance, config: BerthConfig, fa
   });
 }
 
-/** The refusal for whoever is not let in, whatever the key. */
+/** The refusal for a caller that is not let in, whatever its key. */
 function strangerOf(config: BerthConfig, request: IncomingMessage): ProblemException | null {
   return uncertifiedCaller(config, request) ?? foreignCaller(config, request);
 }

@@ -11,7 +11,7 @@ const ANY = ['0.0.0.0', '::'];
 const MAX_NAMED = 3;
 
 interface TakenPort {
-  /** As the failed attempt to listen said it: no name. */
+  /** From the failed attempt to listen: no name. */
   address: string;
   port: number;
   /** What moves the own server to another port. */

@@ -27,7 +27,7 @@ let stopping: Promise<never> | undefined;
 
 /**
  * Stops the app and ends the process: with `code` once all of it has stopped, with 1 if that failed or took longer than `STOP_MS`; then
- * the log names what hung. Ends in any case, by SIGKILL where nothing else ends it. Whoever asks second waits for the first.
+ * the log names what hung. Ends in any case, by SIGKILL where nothing else ends it. A second call waits for the first.
  */
 export async function stopProcess(
   app: NestFastifyApplication,

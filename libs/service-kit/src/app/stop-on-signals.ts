@@ -14,7 +14,7 @@ type Wish = 'none' | 'drain' | 'stop' | 'exit';
 
 /**
  * SIGTERM drains: the process is not ready any more, serves on for `graceMs`, then stops in order. SIGINT, or a second SIGTERM, stops in order
- * at once; whoever asks once more ends the process where it is, with 1.
+ * at once; one more signal ends the process where it is, with 1.
  */
 export function stopOnSignals(app: NestFastifyApplication, logger: Logger, graceMs: number): void {
   const steps = new StopSteps(logger);

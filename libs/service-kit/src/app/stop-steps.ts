@@ -65,7 +65,7 @@ export class StopSteps {
     http.close = async () => await this.run('HTTP server', close);
   }
 
-  /** Ends those parts that end first; resolves when they have ended. Whoever asks again waits for the same. */
+  /** Ends those parts that end first; resolves when they have ended. A second call waits for the same. */
   async endWork(): Promise<void> {
     this.working ??= Promise.all([...this.parts].filter(({ endsFirst }) => endsFirst === true).map(endPart));
     await this.working;

@@ -17,7 +17,7 @@ import { RequestSources } from './request-source.js';
 const ASK_AGAIN_AFTER_MS = 1_000;
 
 /**
- * Counts and logs calls without a known key, and slows the sources of wrong ones over the whole fleet. Whoever has a known key never comes here, so
+ * Counts and logs calls without a known key, and slows the sources of wrong ones over the whole fleet. A caller with a known key never comes here, so
  * that nothing here can slow a right key.
  */
 @Injectable()

@@ -10,9 +10,9 @@ const NOTHING_WRONG = '';
 const faults = new WeakMap<Socket, string>();
 
 /**
- * The refusal for whoever shows no certificate that one of `http.tls.client_ca_file` signed; null for the others, and where none is asked for.
+ * The refusal for a caller that shows no certificate that one of `http.tls.client_ca_file` signed; null for the others, and where none is asked for.
  *
- * `forbidden`, with what is wrong. It is said here and not in the handshake, so that it can be said, and so that probes, which have no
+ * `forbidden`, with what is wrong. It is refused here and not in the handshake, so that the caller gets a reason, and so that probes, which have no
  * certificate, are answered.
  */
 export function uncertifiedCaller(

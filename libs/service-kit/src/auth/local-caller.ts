@@ -13,7 +13,7 @@ const READING = new Set(['GET', 'HEAD', 'OPTIONS']);
 const DEFAULT_PORT: Record<string, RegExp> = { http: /:(?:80)?$/, https: /:(?:443)?$/ };
 
 /**
- * The refusal for whoever a service that asks for no keys must not answer: it lets programs of this machine call, and no web page that a browser of
+ * The refusal for a caller that a service that asks for no keys must not answer: it lets programs of this machine call, and no web page that a browser of
  * this machine shows. Null for those that it lets in, and wherever there are keys.
  *
  * `misdirected-request` unless the request is for a loopback host: a name that an attacker's DNS points here makes the attacker's page and this

@@ -16,7 +16,7 @@ export async function assertMaySpeakForSession(
 ): Promise<void> {
   if (caller.nodes === null) return;
   const outcome = await store.get(tenant, ref);
-  // Whose it is cannot be told, so that it may be another node's.
+  // Its node is not known, so it may be another node's.
   if (outcome.kind === 'unreadable') throw notForThisNode();
   const session = outcome.kind === 'unknown' ? null : outcome.session;
   // The end of an unknown id is remembered without node and user; nobody's session is touched by it.

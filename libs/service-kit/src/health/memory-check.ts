@@ -59,7 +59,7 @@ async function memoryOf(redis: Redis | Cluster, evicted: Evictions, memory: Redi
   return warnings.length === 0 ? { status: 'ok' } : { status: 'degraded', warnings };
 }
 
-/** None while a cluster is not known: then nothing can be decided either, which is told elsewhere. */
+/** None while a cluster is not known: then nothing can be decided either, which another check reports. */
 function masters(redis: Redis | Cluster): Redis[] {
   return redis instanceof Cluster ? redis.nodes('master') : [redis];
 }

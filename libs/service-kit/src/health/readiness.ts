@@ -30,7 +30,7 @@ export interface Readiness {
  * What has to be true for this process to do its work. Modules add theirs when they are made: `add` for what a process knows of itself, `watch`
  * for what it has to ask for.
  *
- * Whoever reads the readiness reads what was found last: the endpoint is open, and asks Redis for nobody.
+ * A request for the readiness gets what was found last: the endpoint is open, and asks Redis for nobody.
  */
 export class ReadinessChecks {
   private readonly checks: ReadinessCheck[] = [];

@@ -52,7 +52,7 @@ export class ShardStates {
   failed(failure: ShardFailure, nowMs: number): Change {
     const key = shardName(failure.tenant, failure.shard);
     const known = this.failing.get(key);
-    // A connection that is made anew again and again is lost in between: what its server said is the cause.
+    // A connection that is made anew again and again is lost in between: what its server answered is the cause.
     const { cause, code } = known !== undefined && isVague(failure.code) ? known : failure;
     this.failing.set(key, { ...failure, cause, code, sinceMs: known?.sinceMs ?? nowMs, latestMs: nowMs });
     const saysMore = known === undefined || (isVague(known.code) && !isVague(code));

@@ -20,7 +20,7 @@ import { shardName, ShardStates } from './shard-states.js';
 
 /**
  * Knows which shards can be decided: about once a second it tries each as an admission would (`probe.lua`), and it hears of the decisions of
- * this process. Readiness and log are told of both.
+ * this process. Readiness and log show both.
  */
 @Injectable()
 export class StoreHealth implements OnApplicationBootstrap, OnModuleDestroy, DecisionObserver {

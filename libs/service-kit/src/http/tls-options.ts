@@ -5,7 +5,7 @@ import type { HttpTls } from '#config';
 /** Sooner than a stop cuts off requests, so that who connects and says nothing does not hold it up. */
 const HANDSHAKE_TIMEOUT_MS = 5_000;
 
-/** For `https.createServer`. A client certificate is judged with the request, where the refusal can be said: see `uncertifiedCaller`. */
+/** For `https.createServer`. A client certificate is judged with the request, where the refusal can carry its reason: see `uncertifiedCaller`. */
 export function tlsOptions(tls: HttpTls): TlsOptions {
   return {
     ...contextOptions(tls),

@@ -16,7 +16,7 @@ import { Metrics } from './metrics.service.js';
 const NO_KEYS = { auth: { keys: [] } };
 
 /**
- * `/metrics` and nothing else, for whoever reaches it: `metrics.port`. On a loopback address it is for requests to loopback hosts alone, as all that is
+ * `/metrics` and nothing else, for every caller that reaches it: `metrics.port`. On a loopback address it is for requests to loopback hosts alone, as all that is
  * served without a key.
  */
 @Injectable()

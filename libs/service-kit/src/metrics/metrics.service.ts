@@ -26,7 +26,7 @@ export class Metrics {
   private readonly failures: Counter<'metric'>;
   /** By metric: how often reading it failed. */
   private readonly failed = new Map<string, number>();
-  /** By metric and tenant that cannot be read: when that was said last. */
+  /** By metric and tenant that cannot be read: when that was logged last. */
   private readonly warnedAtMs = new Map<string, number>();
 
   constructor(@Inject(LOGGER) private readonly logger: Logger) {

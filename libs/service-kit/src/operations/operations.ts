@@ -33,12 +33,12 @@ export function controllersOf(modules: readonly ModuleLike[], seen = new Set<unk
     if (seen.has(module)) continue;
     seen.add(module);
     const { type, own } = 'module' in module ? { type: module.module, own: module } : { type: module, own: undefined };
-    const said = <T>(name: 'controllers' | 'imports'): T[] => [
+    const listed = <T>(name: 'controllers' | 'imports'): T[] => [
       ...((Reflect.getMetadata(name, type) as T[] | undefined) ?? []),
       ...((own?.[name] as T[] | undefined) ?? []),
     ];
-    for (const controller of said<Type>(MODULE_METADATA.CONTROLLERS as 'controllers')) found.add(controller);
-    const imported = said<ModuleLike>(MODULE_METADATA.IMPORTS as 'imports');
+    for (const controller of listed<Type>(MODULE_METADATA.CONTROLLERS as 'controllers')) found.add(controller);
+    const imported = listed<ModuleLike>(MODULE_METADATA.IMPORTS as 'imports');
     for (const controller of controllersOf(imported, seen)) found.add(controller);
   }
   return found;

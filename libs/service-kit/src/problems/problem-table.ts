@@ -19,7 +19,7 @@ const kind = (status: number, title: string, retryable: boolean, logLevel: Level
 /** The one table from an error's code to what callers and the log see of it. */
 export const PROBLEMS = {
   'invalid-request': kind(400, 'The request is not valid', false, 'debug'),
-  // Whoever sends wrong keys must not fill the log: `FailureLog` sums them up.
+  // Callers with wrong keys must not fill the log: `FailureLog` sums them up.
   unauthorized: kind(401, 'A key is needed', false, 'debug'),
   forbidden: kind(403, 'Not allowed', false, 'info'),
   'not-found': kind(404, 'There is nothing here', false, 'debug'),

@@ -9,7 +9,7 @@ export function pulseTimes({ nodes }: Pick<BerthConfig, 'nodes'>): { intervalMs:
 }
 
 /**
- * How often nodes are looked at, milliseconds: often enough that a third of a lease without a look means that whoever looks was away,
+ * How often nodes are looked at, milliseconds: often enough that a third of a lease without a look means that the process that looks was away,
  * whatever the interval of the sweeps.
  */
 export function watchIntervalMs({ nodes }: Pick<BerthConfig, 'nodes'>): number {

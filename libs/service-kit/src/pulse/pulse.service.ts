@@ -13,7 +13,7 @@ export interface PulseOptions {
 }
 
 /**
- * Says about once a second that the shards of every tenant are up. When nobody said so for a third of a lease, or the clock of Redis
+ * Notes about once a second that the shards of every tenant are up. When no process did so for a third of a lease, or the clock of Redis
  * jumped, nothing that is due by silence ends for a whole lease.
  */
 export class PulseService implements OnApplicationBootstrap, OnModuleDestroy {

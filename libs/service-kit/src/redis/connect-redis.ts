@@ -76,7 +76,7 @@ function connectOne(options: ConnectionSettings): Redis {
   const redis = new Redis({ ...options, lazyConnect: true });
   hearLateErrors(redis);
   redis.options.lazyConnect = false; // for its duplicates
-  redis.connect().catch(() => {}); // that is said by `onError`, at every attempt
+  redis.connect().catch(() => {}); // `onError` hears of it, at every attempt
   return redis;
 }
 

@@ -104,7 +104,7 @@ export class ConfigReload implements OnModuleDestroy {
     this.timer.unref();
   }
 
-  /** Two looks have to find the same: whoever writes a file in place has not written all of it at first. */
+  /** Two looks have to find the same: a program that writes a file in place has not written all of it at first. */
   private async look(): Promise<void> {
     const before = this.read;
     const now = await digestsNow(before.keys());
@@ -137,7 +137,7 @@ export class ConfigReload implements OnModuleDestroy {
 
 const asksForClients = ({ settings }: ConfigReading) => settings.http.tls?.client_ca_file !== undefined;
 
-/** A file that is gone or cut off would take all keys and limits with it. Whoever means that restarts. */
+/** A file that is gone or cut off would take all keys and limits with it. To do that on purpose, restart. */
 function refuseLost(inForce: ConfigReading, { config, isEmpty }: ConfigReading): void {
   const { file } = inForce.config;
   if (inForce.isEmpty || !isEmpty) return;

@@ -15,7 +15,7 @@ export interface AdmitOptions {
   tombstoneMs: number;
   /** `check`: answer the same, change nothing. `started`: the session is a fact, so no limit refuses it. */
   mode: 'admit' | 'check' | 'started';
-  /** The request's groups, those that they are within included; as the request has them, within none, unless said. */
+  /** The request's groups, those that they are within included; as the request has them, within none, by default. */
   groups?: readonly GroupWithin[];
 }
 

@@ -23,7 +23,7 @@ const ID = COLUMN_NAMES.indexOf('session_id');
 
 /**
  * All rows of a filter, oldest first, with every column; CSV begins with their names. Holds one piece at a time, and no transaction between
- * them: rows that come in or change meanwhile are told as they are when it gets there. Throws HistoryUnavailableError.
+ * them: rows that come in or change meanwhile are exported as they are when it gets there. Throws HistoryUnavailableError.
  */
 export async function* exportRows(
   store: Store,

@@ -6,7 +6,7 @@ import { BackupError } from '../errors.js';
 import { orDamaged } from './file-error.js';
 import { bytesOf, lookThroughCopy, mustExist, withFile, type OnBegin, type WholeFile } from './look-through.js';
 
-/** Where a backup is written until it is looked through, and what SQLite writes beside that: whoever breaks a backup off removes these. */
+/** Where a backup is written until it is looked through, and what SQLite writes beside that: a caller that breaks a backup off removes these. */
 export const unfinishedBackup = (to: string): [copy: string, journal: string] => [
   `${to}.unfinished`,
   `${to}.unfinished-journal`,

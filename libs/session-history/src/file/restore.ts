@@ -81,7 +81,7 @@ async function putInPlace(copy: string, path: string): Promise<string | null> {
   return replaced;
 }
 
-/** Whoever opened the file before it was moved goes on with it, and finds it under its name. */
+/** A process that opened the file before it was moved goes on with it, and finds it under its name. */
 async function putBack(replaced: string, path: string): Promise<void> {
   await rm(path);
   for (const part of PARTS) {

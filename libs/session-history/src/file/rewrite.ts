@@ -16,8 +16,8 @@ export async function rewriteFile(path: string): Promise<void> {
   await withFile(path, async (file) => {
     await file.exec('vacuum');
     for (let tries = 0; tries < TRIES; tries += 1) {
-      const [said] = await all<{ busy: number }>(file, 'pragma wal_checkpoint(truncate)');
-      if (said?.busy === 0) return;
+      const [answer] = await all<{ busy: number }>(file, 'pragma wal_checkpoint(truncate)');
+      if (answer?.busy === 0) return;
       await pause(PAUSE_MS);
     }
     throw new HistoryUnavailableError('busy', { cause: new Error('somebody reads the log of the file all the time') });

@@ -5,7 +5,7 @@ import type { Store } from '../store/store.js';
 type Type = 'text' | 'int' | 'bigint' | 'sum';
 
 /**
- * PostgreSQL compares text by the rules of a language unless told otherwise; SQLite by bytes, as here. Sums are unbounded, so that no
+ * PostgreSQL compares text by the rules of a language by default; SQLite by bytes, as here. Sums are unbounded, so that no
  * server's absurd totals can stop the writer; SQLite has that anyway.
  */
 const OF_POSTGRES: Record<Type, string> = {

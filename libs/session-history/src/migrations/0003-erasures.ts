@@ -2,7 +2,7 @@ import { sql, type Kysely, type Migration } from 'kysely';
 
 import type { Store } from '../store/store.js';
 
-/** Erasures that are under way, so that whoever goes on after a crash knows what is to be done. */
+/** Erasures that are under way, so that the process that goes on after a crash knows what is to be done. */
 export function erasures(kind: Store['kind']): Migration {
   const type = sql.raw(kind === 'postgres' ? 'text collate "C"' : 'text');
   return {

@@ -22,7 +22,7 @@ describe('an entry of the outbox', () => {
     const event = historyEvent(
       entry({ type: 'session.admitted', session, userActive: '0', totalActive: '7', groupsActive: '{"trunk:w":3}' }),
     );
-    expect(event).toMatchObject({ kind: 'aboard', begins: true, startedAtMs: 1_763_700_000_000 });
+    expect(event).toMatchObject({ kind: 'live', begins: true, startedAtMs: 1_763_700_000_000 });
     expect(event?.levels).toEqual([
       { scope: 'total', name: '2', active: 7, peak: 7 },
       { scope: 'group', name: 'trunk:w', active: 3, peak: 3 },

@@ -1,6 +1,6 @@
 import { END_REASONS, InvalidInputError, type EndReason } from '#session-core';
 
-import type { AboardEvent, FullLimit, HistoryEvent, Level, LevelScope, Totals } from './event.js';
+import type { LiveEvent, FullLimit, HistoryEvent, Level, LevelScope, Totals } from './event.js';
 
 /** An entry of the outbox or of the stream of refusals: where it stands, and its fields. */
 export interface OutboxEntry {
@@ -11,7 +11,7 @@ export interface OutboxEntry {
 
 /** The last millisecond that RFC 3339 can write. */
 const LAST_MS = 253_402_300_799_999;
-const ABOARD = new Set([
+const ON_THE_BOOKS = new Set([
   'session.reserved',
   'session.admitted',
   'session.adopted',
@@ -31,12 +31,12 @@ export function historyEvent({ position, shard, fields }: OutboxEntry): HistoryE
   if (!/^\d{1,14}-\d{1,10}$/.test(position)) throw new InvalidInputError('position', 'must be the id of an entry');
   const atMs = timeIn(fields, 'at');
   const envelope = { tenant: textIn(fields, 'tenant'), atMs, position };
-  if (ABOARD.has(type)) {
+  if (ON_THE_BOOKS.has(type)) {
     const begins = type === 'session.admitted' || type === 'session.reserved';
     const startedAtMs = timeIn(fields, 'startedAt', begins || type === 'session.adopted' ? atMs : undefined);
     const session = sessionIn(fields);
     const levels = [...levelsAfterStart(fields, shard, session.user), ...levelLeft(fields)];
-    return { kind: 'aboard', ...envelope, begins, startedAtMs, continues: continues(fields), session, levels };
+    return { kind: 'live', ...envelope, begins, startedAtMs, continues: continues(fields), session, levels };
   }
   if (type === 'session.rejected') return { kind: 'refused', ...envelope, ...refusalIn(fields, atMs), levels: [] };
   if (type === 'events.lost') {
@@ -71,7 +71,7 @@ export function historyEvent({ position, shard, fields }: OutboxEntry): HistoryE
 
 type Fields = OutboxEntry['fields'];
 
-function continues({ fromId, fromUser }: Fields): AboardEvent['continues'] {
+function continues({ fromId, fromUser }: Fields): LiveEvent['continues'] {
   if (fromId === undefined) return undefined;
   return fromUser === undefined ? 'same user' : 'other user';
 }
@@ -87,9 +87,9 @@ function sessionNamed(fields: Fields) {
 }
 
 function sessionIn(fields: Fields) {
-  const said = jsonIn(fields, 'session') as Record<string, unknown>;
-  const text = (name: string) => (typeof said[name] === 'string' ? clean(said[name]) : null);
-  const number = (name: string) => (Number.isSafeInteger(said[name]) ? (said[name] as number) : null);
+  const session = jsonIn(fields, 'session') as Record<string, unknown>;
+  const text = (name: string) => (typeof session[name] === 'string' ? clean(session[name]) : null);
+  const number = (name: string) => (Number.isSafeInteger(session[name]) ? (session[name] as number) : null);
   const id = text('id');
   if (id === null || id === '') throw new InvalidInputError('session.id', 'must be text');
   return {
@@ -98,9 +98,9 @@ function sessionIn(fields: Fields) {
     user: text('user') ?? '',
     node: text('node') ?? '',
     epoch: number('epoch'),
-    state: said['state'] === 'reserved' ? ('reserved' as const) : ('active' as const),
-    groups: Array.isArray(said['groups']) ? said['groups'].map((group) => clean(String(group))) : [],
-    priority: said['priority'] === 'emergency' ? ('emergency' as const) : ('normal' as const),
+    state: session['state'] === 'reserved' ? ('reserved' as const) : ('active' as const),
+    groups: Array.isArray(session['groups']) ? session['groups'].map((group) => clean(String(group))) : [],
+    priority: session['priority'] === 'emergency' ? ('emergency' as const) : ('normal' as const),
     from: text('from'),
     to: text('to'),
     sourceIp: text('sourceIp') ?? '',
@@ -109,7 +109,7 @@ function sessionIn(fields: Fields) {
     protocol: text('protocol') ?? '',
     direction: text('direction'),
     correlationId: text('correlationId'),
-    metadata: said['metadata'] == null ? null : JSON.stringify(said['metadata']),
+    metadata: session['metadata'] == null ? null : JSON.stringify(session['metadata']),
   };
 }
 
@@ -134,8 +134,8 @@ function refusalIn(fields: Fields, atMs: number) {
   };
 }
 
-function fullLimit(said: unknown): FullLimit {
-  const { scope, key, max, active, action } = (said ?? {}) as Record<string, unknown>;
+function fullLimit(limit: unknown): FullLimit {
+  const { scope, key, max, active, action } = (limit ?? {}) as Record<string, unknown>;
   return {
     scope: clean(String(scope)),
     key: clean(String(key)),
@@ -210,7 +210,7 @@ function jsonIn(fields: Fields, name: string, absent = ''): object {
     const value = JSON.parse(fields[name] ?? absent) as unknown;
     if (typeof value === 'object' && value !== null) return value;
   } catch {
-    // told below
+    // refused below
   }
   throw new InvalidInputError(name, 'must be JSON');
 }

@@ -22,8 +22,8 @@ interface Envelope {
 }
 
 /** The session as it is after an admission, an adoption, a confirmation, an authentication or a transfer. Times in milliseconds. */
-export interface AboardEvent extends Envelope {
-  kind: 'aboard';
+export interface LiveEvent extends Envelope {
+  kind: 'live';
   /** True for the admission itself, before which nothing of the session can have happened, whatever clocks say. */
   begins: boolean;
   startedAtMs: number;
@@ -51,7 +51,7 @@ export interface AboardEvent extends Envelope {
   };
 }
 
-/** Totals of a session so far; what is not said is absent. */
+/** Totals of a session so far; what is not known is absent. */
 export interface Totals {
   bytesSent?: number;
   bytesReceived?: number;
@@ -78,7 +78,7 @@ export interface EndedEvent extends OfSession {
   by?: string | undefined;
 }
 
-/** A session ended of which no index said when it began: the one of this id that has not ended is meant. */
+/** A session ended whose start no index had: the one of this id that has not ended is meant. */
 export interface LostEvent
   extends
     Envelope,
@@ -86,7 +86,7 @@ export interface LostEvent
   kind: 'lost';
 }
 
-/** Totals of a live session, for whoever reads them from the books now and then; or of one that is over, reported after its end. */
+/** Totals of a live session, read from the books now and then; or of one that is over, reported after its end. */
 export interface TrafficEvent extends OfSession {
   kind: 'traffic';
 }
@@ -141,5 +141,5 @@ export interface GapEvent extends Envelope {
   entries: number;
 }
 
-/** What history is told. Events of one session may come in any order, any number of times. */
-export type HistoryEvent = AboardEvent | EndedEvent | TrafficEvent | RefusedEvent | LevelsEvent | LostEvent | GapEvent;
+/** What history takes. Events of one session may come in any order, any number of times. */
+export type HistoryEvent = LiveEvent | EndedEvent | TrafficEvent | RefusedEvent | LevelsEvent | LostEvent | GapEvent;

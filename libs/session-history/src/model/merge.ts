@@ -1,11 +1,11 @@
 import { canonicalAddress, LIMIT_SCOPES, type EndReason } from '#session-core';
 
 import { hostAndPort } from './destination.js';
-import type { AboardEvent, EndedEvent, RefusedEvent, Totals, TrafficEvent } from './event.js';
+import type { LiveEvent, EndedEvent, RefusedEvent, Totals, TrafficEvent } from './event.js';
 import { blankRow, isRefusal, timeText, type RowKey, type SessionRow } from './row.js';
 
 /** An event that has a row; `levels` alone has none. */
-export type RowEvent = AboardEvent | EndedEvent | TrafficEvent | RefusedEvent;
+export type RowEvent = LiveEvent | EndedEvent | TrafficEvent | RefusedEvent;
 
 /** Of a row that only an end without its attempt has made: the first event that names one has the same session in mind. */
 const UNKNOWN_ATTEMPT = -1;
@@ -14,7 +14,7 @@ const FAILED: ReadonlySet<EndReason> = new Set(['node_lost', 'node_restarted', '
 
 export function keyOf(event: RowEvent): RowKey {
   switch (event.kind) {
-    case 'aboard':
+    case 'live':
       return keyAt(event, event.session.id, event.startedAtMs);
     case 'refused':
       return keyAt(event, event.sessionId || event.id, event.atMs);
@@ -27,17 +27,17 @@ export function keyOf(event: RowEvent): RowKey {
  * The row after one more event about it, whose key is `key`: the same for every order of the same events, however often each comes, so that
  * redelivery and rows that were written before change nothing.
  *
- * Each register of the row takes the newest that was said; totals take the largest. A session stands above a refusal of the same id in
+ * Each register of the row takes the newest value; totals take the largest. A session stands above a refusal of the same id in
  * the same millisecond, and a later attempt above an earlier one that it followed within the millisecond: those leave no row.
  */
 export function merge(row: SessionRow | undefined, key: RowKey, event: RowEvent): SessionRow {
   if (event.kind === 'refused') return refusedRow(row, key, event);
   const of = row && !isRefusal(row) ? row : undefined;
-  const attempt = event.kind === 'aboard' ? event.session.attempt : (event.attempt ?? of?.attempt ?? UNKNOWN_ATTEMPT);
+  const attempt = event.kind === 'live' ? event.session.attempt : (event.attempt ?? of?.attempt ?? UNKNOWN_ATTEMPT);
   if (of && of.attempt > attempt) return of;
   const isKnown = of?.attempt === attempt || of?.attempt === UNKNOWN_ATTEMPT;
   const merged = of && isKnown ? { ...of, attempt } : blankRow(key, attempt);
-  if (event.kind === 'aboard') {
+  if (event.kind === 'live') {
     board(merged, event);
     const { user, node } = event.session;
     if (of?.attempt === UNKNOWN_ATTEMPT) setHolder(merged, { user: merged.user || user, node: merged.node || node });
@@ -55,7 +55,7 @@ export function rowWith(row: SessionRow | undefined, event: RowEvent): SessionRo
 
 // What follows writes into a row that nobody else has yet: putting a row together from pieces took a third of the processor time of a batch.
 
-function board(row: SessionRow, { session, begins, position }: AboardEvent): void {
+function board(row: SessionRow, { session, begins, position }: LiveEvent): void {
   const version = begins ? '' : versionOf(position);
   if (isNewer(version, row.facts_version)) {
     setDestination(row, session.destination);

@@ -7,7 +7,7 @@ import type { SessionRow } from './row.js';
 export const newPseudonym = (): string => `erased-${randomUUID()}`;
 
 /**
- * The row with nothing left of its person: another name, an id of its own, and nothing of what the person's device said. What is summed (times,
+ * The row with nothing left of its person: another name, an id of its own, and nothing of what the person's device sent. What is summed (times,
  * traffic, destination, groups, outcome) stays, so that all sums but those of the name are as they were.
  */
 export function pseudonymised(row: SessionRow, pseudonym: string): SessionRow {

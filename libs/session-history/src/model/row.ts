@@ -50,9 +50,9 @@ export interface SessionRow {
   limits: string | null;
   /** The id of the refusal's event; '' for a session. */
   event_id: string;
-  /** The newest event that said who has the session and whether it lives; null before any did. */
+  /** The newest event that has the session's owner and whether it lives; null before any did. */
   version: string | null;
-  /** The newest event that said all about it. */
+  /** The newest event that had all about it. */
   facts_version: string | null;
   /** The key or person that had the session ended; null where nobody did. */
   ended_by: string | null;

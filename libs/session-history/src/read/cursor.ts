@@ -39,7 +39,7 @@ function listIn(text: string): unknown[] {
     const list = JSON.parse(Buffer.from(text, 'base64url').toString()) as unknown;
     if (Array.isArray(list)) return list;
   } catch {
-    // told below
+    // refused below
   }
   throw malformed();
 }

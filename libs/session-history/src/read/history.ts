@@ -26,7 +26,7 @@ export interface HistoryQuery extends HistoryFilter {
   pageSize?: number | undefined;
   sortBy?: Sort | undefined;
   sortDir?: 'asc' | 'desc' | undefined;
-  /** The `nextCursor` of the page before; it carries the order, the filter is said again. */
+  /** The `nextCursor` of the page before; it carries the order, the filter is given again. */
   cursor?: string | undefined;
 }
 
@@ -41,7 +41,7 @@ export interface HistoryPage {
 }
 
 /**
- * A page of sessions and refusals, newest first unless said. Pages by number shift when rows come in between; by cursor each row that was
+ * A page of sessions and refusals, newest first by default. Pages by number shift when rows come in between; by cursor each row that was
  * there is seen exactly once.
  *
  * Throws InvalidInputError for a page size above 1,000, a malformed cursor, or an order by something else than the start for more than

@@ -5,7 +5,7 @@ import { historyError } from '../errors.js';
 import { KeptPostgres } from './postgres-identity.js';
 import type { Store, Tables } from './store.js';
 
-/** The one lock that whoever writes history holds; any number that nobody else uses. */
+/** The one lock that the writer of history holds; any number that nobody else uses. */
 const WRITER_LOCK = 7_216_411_208;
 const CONNECTIONS = 4;
 const CONNECT_MS = 5_000;
@@ -29,7 +29,7 @@ export function postgresStore(url: string, statementMs = STATEMENT_MS): Store {
     application_name: 'berth-history',
     types,
   });
-  pool.on('error', () => {}); // an idle connection that breaks is dropped; whoever needs one hears of it
+  pool.on('error', () => {}); // an idle connection that breaks is dropped; the caller that needs one gets the error
   pool.on('connect', (client) => client.on('error', () => {}));
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   const kept = new KeptPostgres();

@@ -109,7 +109,7 @@ function emptyLog(file: Libsql.Database): void {
   try {
     file.exec('pragma wal_checkpoint(truncate)');
   } catch {
-    // somebody else is at it, or the file is damaged: whoever opens it next reads the log
+    // somebody else is at it, or the file is damaged: the process that opens it next reads the log
   }
 }
 

@@ -1,4 +1,4 @@
-import type { AboardEvent, LostEvent, RefusedEvent } from '../model/event.js';
+import type { LiveEvent, LostEvent, RefusedEvent } from '../model/event.js';
 import { merge, type RowEvent } from '../model/merge.js';
 import { isRefusal, timeText, type RowKey, type SessionRow } from '../model/row.js';
 
@@ -7,7 +7,7 @@ export interface RowChange {
   before: SessionRow | null;
   after: SessionRow | null;
   /** The row is new, and its session is not: it was handed over from another id. */
-  continues?: AboardEvent['continues'];
+  continues?: LiveEvent['continues'];
 }
 
 /**
@@ -41,7 +41,7 @@ export class Ledger {
     const moved = named === null ? place : textOf(after);
     if (change) change.after = null;
     const there = this.rows.get(moved);
-    const continues = event.kind === 'aboard' ? event.continues : undefined;
+    const continues = event.kind === 'live' ? event.continues : undefined;
     if (there) {
       there.after = there.after ?? after;
       if (there.before === null) there.continues ??= continues;
@@ -51,7 +51,7 @@ export class Ledger {
     if (named !== null) this.refusals.set(named, moved);
   }
 
-  /** Ends the newest row of a session that had not ended when this was said; nothing where there is none, or none any more. */
+  /** Ends the newest row of a session that had not ended at that moment; nothing where there is none, or none any more. */
   end(event: LostEvent): void {
     const endedAt = timeText(event.endedAtMs);
     const open = [...this.rows.values()]

@@ -10,7 +10,7 @@ import type { HistoryFilter, HistoryQuery } from '#session-history';
 import { Tenants } from '../../tenants.service.js';
 import type { Asked, AskedPage } from './history.schema.js';
 
-/** A window as it may be said: by its hours, under the name that the call has for them, or as a duration. */
+/** A window as it may be given: by its hours, under the name that the call has for them, or as a duration. */
 interface AskedWindow {
   timeRange?: string | undefined;
   hours?: number | undefined;
@@ -35,7 +35,7 @@ export class Questions {
   filter(caller: Principal, asked: Partial<Asked>): HistoryFilter {
     const tenant = this.tenants.of(caller);
     const { user, username } = asked;
-    const [name, written] = saidOnce({ user, username }) ?? [];
+    const [name, written] = onlyOneOf({ user, username }) ?? [];
     return {
       sessionId: asked.session_id,
       correlationId: asked.correlation_id,
@@ -71,15 +71,15 @@ export class Questions {
   }
 
   page({ page, page_size, limit, sort_by, sort_dir, cursor }: AskedPage): Omit<HistoryQuery, keyof HistoryFilter> {
-    const [, pageSize] = saidOnce({ page_size, limit }) ?? [];
+    const [, pageSize] = onlyOneOf({ page_size, limit }) ?? [];
     return { page, pageSize, sortBy: sort_by, sortDir: sort_dir, cursor };
   }
 
-  /** How far back, milliseconds; undefined where that is not said. Nothing is known of what lies before the retention. */
+  /** How far back, milliseconds; undefined where that is not given. Nothing is known of what lies before the retention. */
   windowMs({ timeRange, hours, window_hours }: AskedWindow): number | undefined {
-    const said = saidOnce<number | string>({ hours, window_hours, timeRange });
-    if (said === undefined) return undefined;
-    const [name, value] = said;
+    const window = onlyOneOf<number | string>({ hours, window_hours, timeRange });
+    if (window === undefined) return undefined;
+    const [name, value] = window;
     const ms = typeof value === 'number' ? value * HOUR_MS : parseDurationMs(value);
     if (ms === null) throw new InvalidInputError(name, 'must be seconds, or written as 15m, 2h, 7d');
     if (ms <= 0 || ms > this.retentionMs) {
@@ -88,7 +88,7 @@ export class Questions {
     return ms;
   }
 
-  /** The same, with that of the configuration where none is said. */
+  /** The same, with that of the configuration where none is given. */
   windowOrUsualMs(asked: AskedWindow): number {
     return this.windowMs(asked) ?? (this.history.settings?.statsWindowHours ?? 1) * HOUR_MS;
   }
@@ -103,8 +103,8 @@ export class Questions {
   }
 }
 
-/** Of a parameter that has several names, the one that is said and its value; undefined if none is. */
-function saidOnce<T>(named: Record<string, T | undefined>): [name: string, value: T] | undefined {
+/** Of a parameter that has several names, the one that is given and its value; undefined if none is. */
+function onlyOneOf<T>(named: Record<string, T | undefined>): [name: string, value: T] | undefined {
   const [first, second] = Object.entries(named).filter((entry): entry is [string, T] => entry[1] !== undefined);
   if (first !== undefined && second !== undefined) {
     throw new InvalidInputError(second[0], `says the same as ${first[0]}; give one of them`);

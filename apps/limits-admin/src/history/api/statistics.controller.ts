@@ -77,7 +77,7 @@ export class StatisticsController {
     };
   }
 
-  /** Whose peak, in canonical form; '' for the total, and where no name is said. */
+  /** Whose peak, in canonical form; '' for the total, and where no name is given. */
   private nameIn(tenant: TenantConfig, scope: PeakOf['scope'], written = ''): string {
     if (written === '') return '';
     if (scope === 'total') throw new InvalidInputError('name', 'goes with scope=user or scope=group');

@@ -47,7 +47,7 @@ export class Erasures implements OnApplicationBootstrap, OnModuleDestroy {
 
   /**
    * Erases what began until now under exactly this name, and returns how many rows that were. Throws `user-has-sessions` where some of it goes
-   * on, `history-unavailable` where something that was said of the person is still on its way; then nothing has been erased. A failure half-way
+   * on, `history-unavailable` where something about the person is still on its way; then nothing has been erased. A failure half-way
    * leaves the rest to `resume`; the call may be repeated.
    */
   async erase(tenant: TenantConfig, user: string, by: Principal): Promise<Erased> {
@@ -92,7 +92,7 @@ export class Erasures implements OnApplicationBootstrap, OnModuleDestroy {
     for (const stream of streams) await this.traces.remove(stream, untilMs, theirs(user, tenant.identity));
   }
 
-  /** Live ones, or where a time is said those that had begun then. */
+  /** Live ones, or where a time is given those that had begun then. */
   private async mustHaveNoSessions(tenant: TenantConfig, user: string, begunMs: number | null): Promise<void> {
     const count =
       begunMs === null
@@ -106,7 +106,7 @@ export class Erasures implements OnApplicationBootstrap, OnModuleDestroy {
     );
   }
 
-  /** Whom it was about is not said: the name would be in the log then. */
+  /** It does not name the person: the name would be in the log then. */
   private record({ tenant, mode, by }: Pick<Erasure, 'tenant' | 'mode' | 'by'>, erased: Erased): void {
     this.logger.warn({ tenant, mode, by, ...erased }, 'History of a user erased');
   }

@@ -24,7 +24,7 @@ export interface Settling {
 }
 
 /**
- * Waits until all that was said of a person until now is where it belongs: what servers published on the books, what happened in history.
+ * Waits until all that was published of a person until now is where it belongs: what servers published on the books, what happened in history.
  * Refusals that nobody writes down in time are dropped. Returns the name of a stream that is not read in time, null if all are.
  */
 export async function settled({ client, traces, tenant, user, patienceMs }: Settling): Promise<string | null> {

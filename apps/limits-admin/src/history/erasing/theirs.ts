@@ -2,7 +2,7 @@ import { identify, type IdentityRules, type IsTheirs } from '#session-core';
 
 /**
  * Whether an event is about a person: of the outbox by the name that the books have, of a server by whatever names the person. An event
- * that names a session alone is theirs if an earlier one said whose session that is.
+ * that names a session alone is theirs if an earlier one named the user of that session.
  */
 export function theirs(user: string, rules: IdentityRules): IsTheirs {
   const sessions = new Set<string>();
