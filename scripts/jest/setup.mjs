@@ -1,7 +1,7 @@
 /* global afterEach, expect */
 
 // What services really answer is held against their documents, in every suite that starts them.
-if (/\.e2e\.spec\.ts$/.test(expect.getState().testPath ?? '')) {
+if (expect.getState().testPath?.endsWith('.e2e.spec.ts')) {
   const { watchAnswers } = await import('#testing');
   const watch = watchAnswers();
   afterEach(() => watch.assertDocumented());
