@@ -210,7 +210,7 @@ describe('while Redis is away', () => {
 });
 
 it.each([
-  ['GET', '/nothing'],
+  ['GET', '/nothing/of/this'],
   ['GET', ''],
   ['POST', '/limits'],
   ['PUT', '/users'],
