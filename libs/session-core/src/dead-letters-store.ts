@@ -1,5 +1,6 @@
 import { InvalidInputError } from './errors.js';
-import { INBOX_STREAMS, inboxKeys, outboxOf, type TenantRef } from './keys.js';
+import { INBOX_STREAMS, inboxKeys, type TenantRef } from './keys.js';
+import { outboxOf } from './outbox-streams.js';
 import type { StoreClient } from './scripts/script.js';
 import { withDeadline } from './store-call.js';
 

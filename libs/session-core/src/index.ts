@@ -23,18 +23,15 @@ export {
   INBOX_STREAMS,
   historyKeys,
   inboxKeys,
-  OUTBOX_BOUNDS,
-  outboxOf,
   QUEUE_PREFIX,
   shardKeys,
   shardNumbers,
   shardOf,
   tenantKeys,
-  type OutboxStream,
   type ShardKeys,
-  type StreamBounds,
   type TenantRef,
 } from './keys.js';
+export { OUTBOX_BOUNDS, outboxOf, type OutboxStream, type StreamBounds } from './outbox-streams.js';
 export { Lease, type LeaseOptions } from './lease.js';
 export { NodesStore, type NodesStoreOptions } from './nodes-store.js';
 export { Probes, type ProbesOptions } from './probes.js';
@@ -108,6 +105,7 @@ export {
   type LimitsLayer,
 } from './model/limits-document.js';
 export {
+  NO_FACTS,
   END_REASONS,
   type Channel,
   type EndedSession,

@@ -2,9 +2,10 @@ import { DAY_MS } from '#basics';
 
 import { StoreUnavailableError } from './errors.js';
 import { futureEpoch } from './future-epoch.js';
-import { shardKeys, shardNumbers, tenantKeys, type TenantRef } from './keys.js';
+import { shardNumbers, tenantKeys, type TenantRef } from './keys.js';
 import type { Beat, Contest, Fuse, Heartbeat, NodeCounts, NodePolicy, NodeView } from './model/node.js';
 import { NodeRuns, pairs } from './node-runs.js';
+import { countsOf, viewOf } from './node-view.js';
 import { drainRun, type Drain } from './scripts/drain-run.script.js';
 import { allowFuse } from './scripts/allow-fuse.script.js';
 import { contestNode, heartbeat, wantSnapshot, type BeatReply, type SaidRun } from './scripts/heartbeat.script.js';
@@ -167,7 +168,9 @@ export class NodesStore {
     const nodes: NodeView[] = [];
     for (let at = offset; at < Math.min(offset + limit, names.length); at += VIEWED_AT_ONCE) {
       const some = names.slice(at, Math.min(at + VIEWED_AT_ONCE, offset + limit));
-      const views = some.map((node) => this.call(() => this.view(tenant, node, lastBeats.get(node) ?? null)));
+      const views = some.map((node) =>
+        this.call(() => viewOf({ client, runs: this.runs }, tenant, node, lastBeats.get(node) ?? null)),
+      );
       nodes.push(...(await Promise.all(views)));
     }
     return { nodes, total: names.length };
@@ -175,13 +178,7 @@ export class NodesStore {
 
   /** How many nodes are live, how many lost and not forgotten, and of how many an older run spoke within the last minute. */
   async counts(tenant: TenantRef): Promise<NodeCounts> {
-    const { client } = this.options;
-    const { heartbeats, lostNodes, contested: contestedNodes } = tenantKeys(tenant.name);
-    return await this.call(async () => {
-      const sizes = [heartbeats, lostNodes, contestedNodes].map((key) => client.zcard(key));
-      const [live = 0, lost = 0, contested = 0] = await Promise.all(sizes);
-      return { live, lost, contested };
-    });
+    return await this.call(() => countsOf(this.options.client, tenant));
   }
 
   /** The fuses that have tripped and not been mended. */
@@ -202,29 +199,6 @@ export class NodesStore {
   /** Lets what this fuse has stopped go on for a while. Returns false if no such fuse has tripped. */
   async allow(tenant: TenantRef, fuse: string): Promise<boolean> {
     return await this.call(async () => await allowFuse(this.ofTenant(tenant), fuse, ALLOWED_MS));
-  }
-
-  private async view(tenant: TenantRef, node: string, lastBeatMs: number | null): Promise<NodeView> {
-    const { client } = this.options;
-    const known = await client.hgetall(tenantKeys(tenant.name).node(node));
-    const epoch = Number(known['epoch'] ?? 0);
-    const shards = shardNumbers(tenant).map((shard) => shardKeys(tenant, shard));
-    const [[held], commands] = await Promise.all([
-      this.runs.held(tenant, [node]),
-      Promise.all(shards.map((keys) => client.hlen(keys.commands(node)))),
-    ]);
-    return {
-      node,
-      epoch,
-      state: known['state'] === 'lost' ? 'lost' : 'live',
-      sinceMs: Number(known['since'] ?? 0),
-      lastBeatMs,
-      via: known['via'] === 'inbox' ? 'inbox' : 'http',
-      claimedSessions: known['active'] ? Number(known['active']) : null,
-      sessions: (held?.watched ?? 0) + (held?.unwatched ?? 0),
-      pendingCommands: commands.reduce((total, count) => total + count, 0),
-      lastSnapshotMs: known['snapshot_at'] ? Number(known['snapshot_at']) : null,
-    };
   }
 
   /** A run beats or has begun: the tenant knows it, and so does every shard. */

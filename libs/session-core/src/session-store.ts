@@ -1,23 +1,13 @@
 import { randomInt } from 'node:crypto';
-import { observed, type DecisionObserver } from './decision-observer.js';
+import type { DecisionObserver } from './decision-observer.js';
+import { Decisions, NO_TOKEN } from './decisions.js';
 import { InvalidInputError, StoreUnavailableError } from './errors.js';
-import { futureEpoch } from './future-epoch.js';
-import { GroupParents } from './group-parents.js';
 import { shardOf, type TenantRef } from './keys.js';
 import { LimitsStore } from './limits-store.js';
-import type {
-  AdmissionRequest,
-  AdmissionToken,
-  Decision,
-  FoundSession,
-  SessionOutcome,
-  StaleEpoch,
-} from './model/decision.js';
+import type { AdmissionRequest, AdmissionToken, Decision, FoundSession, SessionOutcome } from './model/decision.js';
 import type { LimitKey } from './model/limit-key.js';
-import { MAX_ANCESTORS } from './model/limit.js';
 import { rateAddress } from './model/rate-address.js';
 import type { EndReason, SessionRef, TrafficTotals } from './model/session.js';
-import { admit, type AdmitOptions } from './scripts/admit.script.js';
 import { confirm } from './scripts/confirm.script.js';
 import { end, type EndOutcome, type Foreign } from './scripts/end.script.js';
 import { get } from './scripts/get.script.js';
@@ -65,12 +55,6 @@ export interface OwnedDecision {
 /** A token is 32 random bits: it only has to differ from the other tokens of the same session. */
 const TOKEN_LIMIT = 2 ** 32;
 
-/** A shard without limits is given them; one that knows other groups is asked again, a level of them each time; and a run may be replaced. */
-const MAX_TRIES = 2 * MAX_ANCESTORS + 6;
-
-/** A check owns nothing; 0 would be that of a record whose token was never refused. */
-const NO_TOKEN = -1;
-
 /**
  * The books: who is aboard, in all shards of all tenants. Every method is one atomic script per shard and idempotent by
  * session id; each throws StoreUnavailableError when Redis gives no answer within the deadline.
@@ -80,7 +64,7 @@ export class SessionStore {
   readonly transfers: Transfers;
   readonly withdrawals: Withdrawals;
   private readonly finder: SessionFinder;
-  private readonly parents = new GroupParents();
+  private readonly decisions: Decisions;
 
   constructor(private readonly options: SessionStoreOptions) {
     this.limits = new LimitsStore(options.client, options.deadlineMs);
@@ -89,7 +73,8 @@ export class SessionStore {
     this.withdrawals = new Withdrawals(contextOf, options.deadlineMs);
     const { limits } = this;
     const locate = async (tenant: TenantRef, ref: SessionRef) => await this.finder.shardToLeave(tenant, ref);
-    const { deadlineMs, tombstoneMs } = options;
+    const { deadlineMs, tombstoneMs, observer } = options;
+    this.decisions = new Decisions({ deadlineMs, tombstoneMs, observer, limits, contextOf });
     this.transfers = new Transfers({ deadlineMs, tombstoneMs, limits, contextOf, locate });
   }
 
@@ -103,7 +88,7 @@ export class SessionStore {
   async admit(tenant: TenantRef, request: AdmissionRequest): Promise<OwnedDecision> {
     const token = randomInt(1, TOKEN_LIMIT);
     try {
-      return { decision: await this.decide(tenant, request, token, 'admit'), token };
+      return { decision: await this.decisions.decide(tenant, request, token, 'admit'), token };
     } catch (error) {
       const certain =
         error instanceof InvalidInputError || (error instanceof StoreUnavailableError && error.nothingDone);
@@ -114,7 +99,7 @@ export class SessionStore {
 
   /** What `admit` would answer now, without doing it. */
   async check(tenant: TenantRef, request: AdmissionRequest): Promise<Decision> {
-    return await this.decide(tenant, request, NO_TOKEN, 'check');
+    return await this.decisions.decide(tenant, request, NO_TOKEN, 'check');
   }
 
   /**
@@ -122,7 +107,7 @@ export class SessionStore {
    * unless it has ended, or its node's run has.
    */
   async started(tenant: TenantRef, request: AdmissionRequest): Promise<Decision> {
-    return await this.decide(tenant, request, randomInt(1, TOKEN_LIMIT), 'started');
+    return await this.decisions.decide(tenant, request, randomInt(1, TOKEN_LIMIT), 'started');
   }
 
   /** Writes a refusal of a server beside those of the limits. */
@@ -190,55 +175,6 @@ export class SessionStore {
   /** What a shard needs done once a second besides; see `upkeep.lua`. */
   async upkeep(tenant: TenantRef, shard: number, batch: number): Promise<Upkeep> {
     return await upkeep(this.context(tenant, shard), batch);
-  }
-
-  /** A session that went on in another shard is asked for there: with another user its id is taken, without one the answer is its own. */
-  private async decide(
-    tenant: TenantRef,
-    request: AdmissionRequest,
-    token: AdmissionToken,
-    mode: AdmitOptions['mode'],
-  ): Promise<Decision> {
-    let decision = await this.ask(tenant, request, token, mode);
-    for (let hops = 0; hops < tenant.shards && decision.kind === 'ended'; hops++) {
-      const movedTo = decision.session?.movedTo;
-      if (movedTo?.sessionId !== request.sessionId) break;
-      const there = await this.ask(tenant, { ...request, user: movedTo.user }, NO_TOKEN, 'check');
-      if (there.kind === 'admitted' && there.repeated) {
-        return request.user === '' || request.user === there.session.user ? there : { kind: 'id-conflict' };
-      }
-      if (there.kind !== 'ended') break;
-      decision = there;
-    }
-    return decision;
-  }
-
-  private async ask(
-    tenant: TenantRef,
-    request: AdmissionRequest,
-    token: AdmissionToken,
-    mode: AdmitOptions['mode'],
-  ): Promise<Decision> {
-    const context = this.context(tenant, shardOf(tenant, request.user));
-    const tombstoneMs = tombstoneOf(this.options, tenant);
-    const asking = async () => {
-      let { epoch } = request;
-      for (let tries = 0; tries < MAX_TRIES; tries++) {
-        const groups = this.parents.expand(tenant.name, request);
-        const asked = epoch === request.epoch ? request : { ...request, epoch };
-        const decision = await admit(context, asked, { token, mode, tombstoneMs, groups });
-        if (decision.kind === 'regroup') this.parents.learn(tenant.name, groups, decision.parents);
-        else if (decision.kind === 'no-limits') await this.limits.publish(tenant);
-        else if (decision.kind === 'join') ({ epoch } = decision);
-        else if (decision.kind === 'future-epoch') throw futureEpoch(decision.epoch, decision.nowMs);
-        else if (decision.kind === 'stale-epoch' && isReplaced(decision, request, epoch)) epoch = null;
-        else return decision;
-      }
-      throw new StoreUnavailableError(
-        `The limits of tenant ${tenant.name} could not be published, or change all the time`,
-      );
-    };
-    return await observed(this.options.observer, context, () => this.call(asking));
   }
 
   private async renewIn(
@@ -321,9 +257,4 @@ export class SessionStore {
   private async call<T>(verb: () => Promise<T>): Promise<T> {
     return await withDeadline(this.options.deadlineMs, verb);
   }
-}
-
-/** Whether the run that a session without an epoch was to join has been replaced meanwhile. */
-function isReplaced({ currentEpoch }: StaleEpoch, asked: AdmissionRequest, joined: number | null): boolean {
-  return asked.epoch === null && joined !== null && currentEpoch > joined;
 }

@@ -40,6 +40,19 @@ export interface SessionFacts {
   metadata: Record<string, unknown> | null;
 }
 
+/** All that is known of a session of which nothing is known but that it is live. */
+export const NO_FACTS: SessionFacts = {
+  from: null,
+  to: null,
+  sourceIp: null,
+  sourcePort: null,
+  destination: null,
+  protocol: 'sip',
+  direction: null,
+  correlationId: null,
+  metadata: null,
+};
+
 /** Totals so far; merged by maximum, so that late and repeated reports change nothing. */
 export interface TrafficTotals {
   bytesSent?: number | undefined;

@@ -1,6 +1,6 @@
 import { groupsInForce } from '../group-parents.js';
 import { packSession } from '../model/record.js';
-import type { SessionFacts, SessionPolicy } from '../model/session.js';
+import { NO_FACTS, type SessionPolicy } from '../model/session.js';
 import type { SnapshotEntry, SnapshotPart } from '../model/snapshot.js';
 import { integer, field, ReplyReader } from './reply.js';
 import { ShardScript, type ShardContext } from './script.js';
@@ -19,19 +19,6 @@ export interface AdoptOptions {
 
 /** The token of an admission that nobody asked for; the script takes it away. */
 const NOBODY = 0;
-
-/** All that is known of a session that the books did not know: it is there. */
-const NO_FACTS: SessionFacts = {
-  from: null,
-  to: null,
-  sourceIp: null,
-  sourcePort: null,
-  destination: null,
-  protocol: 'sip',
-  direction: null,
-  correlationId: null,
-  metadata: null,
-};
 
 /** Takes a node's word that these sessions of a shard are alive, at most a batch. The list has been here, even with no session in it. */
 export async function adopt(
