@@ -1,4 +1,9 @@
-import TestSequencer from '@jest/test-sequencer';
+import sequencer from '@jest/test-sequencer';
+
+/** @typedef {import('@jest/test-result').Test} Test */
+
+/** Its types are those of a CommonJS module; what an ES module imports is the class itself. */
+const TestSequencer = /** @type {typeof sequencer.default} */ (/** @type {unknown} */ (sequencer));
 
 /**
  * Suites that take longest, most of it waiting: for outages, leases and repetitions in real time. They begin first, so that the short ones run
@@ -32,17 +37,23 @@ const LONG = [
   'recovery.redis',
   'inbox.redis',
   'limits.model.redis',
-  'snapshot-scale.redis',
+  'snapshots-store.scale.redis',
 ];
 
+/** @param {Test} test */
 const rank = ({ path }) => {
   const at = LONG.findIndex((name) => path.endsWith(`/${name}.spec.ts`));
   return at === -1 ? LONG.length : at;
 };
 
 export default class LongestFirst extends TestSequencer {
-  sort(tests) {
+  /**
+   * @override
+   * @param {Test[]} tests
+   */
+  async sort(tests) {
     // oxlint-disable-next-line unicorn/no-array-sort -- it is Jest's method, which returns what it sorted
-    return super.sort(tests).toSorted((one, other) => rank(one) - rank(other));
+    const sorted = await super.sort(tests);
+    return sorted.toSorted((one, other) => rank(one) - rank(other));
   }
 }

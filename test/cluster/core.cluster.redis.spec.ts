@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { HOUR_MS } from '#basics';
 import {
+  NO_FACTS,
   Books,
   SessionStore,
   shardKeys,
@@ -24,17 +25,7 @@ function request(sessionId: string, user: string): AdmissionRequest {
     state: 'active',
     priority: 'normal',
     groups: ['trunk:west'],
-    facts: {
-      from: null,
-      to: null,
-      sourceIp: null,
-      sourcePort: null,
-      destination: null,
-      protocol: 'sip',
-      direction: null,
-      correlationId: null,
-      metadata: null,
-    },
+    facts: NO_FACTS,
     policy: { idleMs: 0, maxDurationMs: HOUR_MS, reservationMs: HOUR_MS },
   };
 }

@@ -41,7 +41,7 @@ const PROMISES: Promised[] = [
   { says: 'none of its sessions ends', suite: NODES, test: 'loses no session while the store is stopped' },
   {
     says: 'never end many sessions at once',
-    suite: 'libs/session-core/test/nodes.redis.spec.ts',
+    suite: 'libs/session-core/src/nodes-store.redis.spec.ts',
     test: 'stops before the first is lost',
   },
   {
@@ -51,7 +51,7 @@ const PROMISES: Promised[] = [
   },
   {
     says: 'gets a command to hang up, again and again',
-    suite: 'apps/admission-gateway/test/commands-stream.redis.spec.ts',
+    suite: 'apps/admission-gateway/src/commands/commands-stream.redis.spec.ts',
     test: 'sends again after 10 s what is not acknowledged',
   },
   {
@@ -62,7 +62,7 @@ const PROMISES: Promised[] = [
   { says: 'shown as overshoot: emergency calls', suite: ADMIT, test: 'passes a full limit and is shown as overshoot' },
   {
     says: 'a fact already (published, or back with their server)',
-    suite: 'libs/session-core/test/limits-handover.redis.spec.ts',
+    suite: 'libs/session-core/src/scripts/handover.limits.redis.spec.ts',
     test: 'is overshoot exactly from the first',
   },
   { says: 'calls above a limit that was lowered', suite: ADMIT, test: 'shows the rest as overshoot' },

@@ -1,18 +1,17 @@
 import { setTimeout as elapsed } from 'node:timers/promises';
 
-import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import pg from 'pg';
 
 import { describeWith } from '#testing';
 
-import { hasStatus, isWriter, Scene } from './history-scene.js';
+import { hasStatus, isWriter, type Scene, onScenes } from './history-scene.js';
 
 let scene: Scene;
 
-beforeEach(async () => {
-  scene = await Scene.open();
+onScenes((opened) => {
+  scene = opened;
 });
-afterEach(() => scene?.close());
 
 describeWith(['redis-server'], 'history catches up, and admissions never wait,', () => {
   it('when PostgreSQL hangs, and then is gone, for a minute in all', async () => {

@@ -1,19 +1,21 @@
 import { setTimeout as elapsed } from 'node:timers/promises';
 
-import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 
 import { describeWith } from '#testing';
 
 import { caughtUp, rowsIn } from './history-check.js';
 import { readOutbox, unlike } from './history-outbox.js';
-import { hasStatus, isWriter, Scene } from './history-scene.js';
+import { hasStatus, isWriter, type Scene, onScenes } from './history-scene.js';
 
 let scene: Scene;
 
-beforeEach(async () => {
-  scene = await Scene.open(['--appendonly', 'yes', '--appendfsync', 'always']);
-});
-afterEach(() => scene?.close());
+onScenes(
+  (opened) => {
+    scene = opened;
+  },
+  ['--appendonly', 'yes', '--appendfsync', 'always'],
+);
 
 describeWith(['redis-server'], 'history', () => {
   it('loses nothing that Redis keeps, when Redis hangs and when it dies', async () => {

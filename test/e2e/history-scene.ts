@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-import { expect } from '@jest/globals';
+import { afterEach, beforeEach, expect } from '@jest/globals';
 import type { Redis } from 'ioredis';
 
 import { historyKeys, inboxKeys } from '#session-core';
@@ -187,4 +187,15 @@ export async function hasStatus(
     },
     { ...PATIENT, timeoutMs, what: `history to be ${status}` },
   );
+}
+
+/** For a suite: a scene for each test, which is closed after it. */
+export function onScenes(begin: (scene: Scene) => void, ...options: Parameters<typeof Scene.open>): void {
+  let scene: Scene | undefined;
+  beforeEach(async () => {
+    scene = undefined;
+    scene = await Scene.open(...options);
+    begin(scene);
+  });
+  afterEach(() => scene?.close());
 }

@@ -1,21 +1,20 @@
 import { setTimeout as elapsed } from 'node:timers/promises';
 
-import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 
 import { describeWith } from '#testing';
 
 import { pendingOf } from './history-check.js';
 import { randomOf, type Random } from './history-requests.js';
-import { isWriter, Scene } from './history-scene.js';
+import { isWriter, type Scene, onScenes } from './history-scene.js';
 
 let scene: Scene;
 let random: Random;
 
-beforeEach(async () => {
-  scene = await Scene.open();
+onScenes((opened) => {
+  scene = opened;
   random = randomOf(scene.seed);
 });
-afterEach(() => scene?.close());
 
 describeWith(['redis-server'], 'history equals what callers were answered', () => {
   it('while two processes write it at once', async () => {

@@ -1,6 +1,6 @@
 import { setTimeout as elapsed } from 'node:timers/promises';
 
-import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 
 import { historyKeys, shardKeys } from '#session-core';
 import { describeWith, eventually } from '#testing';
@@ -8,16 +8,15 @@ import { describeWith, eventually } from '#testing';
 import { caughtUp, DEFAULT_TENANT, rowsIn, setBack, streamsOf } from './history-check.js';
 import { randomOf, type Random } from './history-requests.js';
 import { readOutbox, unlike } from './history-outbox.js';
-import { healthOf, isWriter, PATIENT, Scene } from './history-scene.js';
+import { healthOf, isWriter, PATIENT, type Scene, onScenes } from './history-scene.js';
 
 let scene: Scene;
 let random: Random;
 
-beforeEach(async () => {
-  scene = await Scene.open();
+onScenes((opened) => {
+  scene = opened;
   random = randomOf(scene.seed);
 });
-afterEach(() => scene?.close());
 
 describeWith(['redis-server'], 'history equals what callers were answered', () => {
   it('while its projector is killed again and again, and another one takes over', async () => {

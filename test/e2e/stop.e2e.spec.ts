@@ -1,20 +1,19 @@
 import { setTimeout as elapsed } from 'node:timers/promises';
 
-import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 
 import { describeWith, type BerthApp } from '#testing';
 
-import { isWriter, Scene } from './history-scene.js';
+import { isWriter, type Scene, onScenes } from './history-scene.js';
 
 /** What all of Berth has to end in after SIGTERM (5 s of grace, then 18), and somewhat more, for a machine that has other things to do. */
 const STOP_LIMIT_MS = 30_000;
 
 let scene: Scene;
 
-beforeEach(async () => {
-  scene = await Scene.open();
+onScenes((opened) => {
+  scene = opened;
 });
-afterEach(() => scene?.close());
 
 /** How an app ends, and the parts that it left behind. */
 async function stop({ name, process }: BerthApp) {

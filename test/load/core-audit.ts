@@ -3,7 +3,7 @@ import { Audits, type AuditPiece } from '#session-core';
 import type { Bench } from './bench-context.js';
 import { forEachInFlight } from './in-flight.js';
 import { processorMicroseconds, requireLinux } from './process-cpu.js';
-import { mustAdmit, openStore, sipCall, TENANT } from './sessions.js';
+import { mustAdmit, sipCall, TENANT, openBooks } from './sessions.js';
 
 const LIVE = 100_000;
 const USERS = 50_000;
@@ -17,9 +17,7 @@ export const coreAudit: Bench = {
   timeoutMs: 180_000,
   async run(context) {
     requireLinux();
-    const server = await context.redis();
-    const store = await openStore(server);
-    const client = server.client();
+    const { server, client, store } = await openBooks(context);
     context.progress(`${LIVE} live sessions`);
     await forEachInFlight(LIVE, 256, async (index) => {
       const call = sipCall(index, index % USERS);

@@ -7,7 +7,7 @@ import { forEachInFlight } from './in-flight.js';
 import type { Measurement } from './measurement.js';
 import { memoryOf, settledMemory } from './redis-figures.js';
 import { plainRecord } from './plain-record.js';
-import { mustAdmit, openStore, sipCall, TENANT } from './sessions.js';
+import { mustAdmit, sipCall, TENANT, openBooks } from './sessions.js';
 
 const SESSIONS = 100_000;
 const USERS = 50_000;
@@ -18,9 +18,7 @@ export const coreMemory: Bench = {
   name: 'core.memory',
   timeoutMs: 120_000,
   async run(context) {
-    const server = await context.redis();
-    const client = server.client();
-    const store = await openStore(server);
+    const { client, store } = await openBooks(context);
     // The first admission loads the script and makes the keys that are there once per shard.
     await mustAdmit(store, sipCall(0, 0));
     const before = await settledMemory(client);

@@ -10,7 +10,7 @@ import { processorMicroseconds, requireLinux } from './process-cpu.js';
 import { preferRedis } from './prefer-redis.js';
 import { scriptMicroseconds } from './redis-figures.js';
 import { alternate, compare } from './rounds.js';
-import { mustAdmit, mustEnd, mustRenew, openStore, sipCall } from './sessions.js';
+import { mustAdmit, mustEnd, mustRenew, sipCall, openBooks } from './sessions.js';
 
 const LIVE = 10_000;
 const USERS = 10_000;
@@ -28,10 +28,8 @@ export const coreRedisTime: Bench = {
   timeoutMs: 90_000,
   async run(context) {
     requireLinux();
-    const server = await context.redis();
+    const { server, client, store } = await openBooks(context);
     preferRedis(context, server.pid);
-    const client = server.client();
-    const store = await openStore(server);
     context.progress(`${LIVE} live sessions`);
     await forEachInFlight(LIVE, 256, (index) => mustAdmit(store, sipCall(index, index % USERS)));
     await client.script('LOAD', SMALLEST);

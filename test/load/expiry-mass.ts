@@ -12,7 +12,7 @@ import type { Measurement } from './measurement.js';
 import { preferRedis } from './prefer-redis.js';
 import { requireLinux } from './process-cpu.js';
 import { percentile } from './rounds.js';
-import { mustAdmit, mustEnd, openStore, sipCall, TENANT } from './sessions.js';
+import { mustAdmit, mustEnd, sipCall, TENANT, openBooks } from './sessions.js';
 import { longestSweepMs } from './sweep-cpu.js';
 
 const SESSIONS = 100_000;
@@ -29,10 +29,8 @@ export const expiryMass: Bench = {
   timeoutMs: 240_000,
   async run(context) {
     requireLinux();
-    const server = await context.redis();
+    const { server, client, store } = await openBooks(context);
     preferRedis(context, server.pid);
-    const client = server.client();
-    const store = await openStore(server);
     const berth = await startBerth({ redisUrl: server.url, apps: ['session-reaper'] });
     context.atEnd(() => berth.stop());
 

@@ -9,7 +9,7 @@ import { startBerth } from '#testing';
 import type { Bench } from './bench-context.js';
 import { forEachInFlight } from './in-flight.js';
 import { processorMicroseconds, requireLinux } from './process-cpu.js';
-import { mustAdmit, openStore, sipCall, TENANT } from './sessions.js';
+import { mustAdmit, sipCall, TENANT, openBooks } from './sessions.js';
 
 const SESSIONS = 50_000;
 const USERS = 25_000;
@@ -24,9 +24,7 @@ export const inboxThroughput: Bench = {
   timeoutMs: 300_000,
   async run(context) {
     requireLinux();
-    const server = await context.redis();
-    const client = server.client();
-    const store = await openStore(server);
+    const { server, client, store } = await openBooks(context);
     context.progress(`${SESSIONS} sessions`);
     await forEachInFlight(SESSIONS, 256, (index) => mustAdmit(store, sipCall(index, index % USERS)));
 

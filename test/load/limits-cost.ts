@@ -5,7 +5,7 @@ import { forEachInFlight } from './in-flight.js';
 import { preferRedis } from './prefer-redis.js';
 import { scriptMicroseconds } from './redis-figures.js';
 import { alternate, compare } from './rounds.js';
-import { mustAdmit, mustEnd, openStore, sipCall, TENANT } from './sessions.js';
+import { mustAdmit, mustEnd, sipCall, TENANT, openBooks } from './sessions.js';
 
 const LIVE = 10_000;
 const USERS = 10_000;
@@ -57,10 +57,8 @@ async function booksWithLimits(
   context: Parameters<Bench['run']>[0],
   limits: Parameters<Parameters<SessionStore['limits']['change']>[1]>[0],
 ): Promise<LimitedBooks> {
-  const server = await context.redis();
+  const { server, client, store } = await openBooks(context);
   preferRedis(context, server.pid);
-  const client = server.client();
-  const store = await openStore(server);
   await store.limits.change(TENANT, (api) => ({ ...api, ...limits }));
   await forEachInFlight(LIVE, 256, (index) => mustAdmit(store, sipCall(index, index % USERS)));
   const redisMicroseconds = async (call: () => Promise<unknown>) => {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { NodesStore, Pulses, shardKeys, type NodePolicy } from '#session-core';
+import { loadConfig } from '#config';
+import { NodesStore, Pulses, shardKeys } from '#session-core';
 import { startBerth } from '#testing';
 
 import type { Bench } from './bench-context.js';
@@ -9,33 +10,22 @@ import { forEachInFlight } from './in-flight.js';
 import type { Measurement } from './measurement.js';
 import { preferRedis } from './prefer-redis.js';
 import { percentile } from './rounds.js';
-import { mustAdmit, openStore, sipCall, TENANT } from './sessions.js';
+import { mustAdmit, sipCall, TENANT, openBooks } from './sessions.js';
 
 const SESSIONS = 50_000;
 const USERS = 50_000;
 const NODE = 'b2bua-killed';
 const EPOCH = 1_763_700_000_000;
 const GRACE_MS = 60_000;
-/** That of the configuration where nothing is said. */
-const POLICY: NodePolicy = {
-  leaseMs: 15_000,
-  missedBeats: 3,
-  snapshotIntervalMs: 60_000,
-  fuseShare: 0.2,
-  fuseSessions: 50,
-  fuseNodes: 0.5,
-  onReturn: 'over_admit',
-};
+const { nodes: POLICY } = loadConfig({ env: {}, cwd: '/' });
 
 /** How soon the places of a node with 50,000 sessions are free after its last beat, and for how long Redis is held for it. */
 export const nodeLoss: Bench = {
   name: 'node.loss',
   timeoutMs: 240_000,
   async run(context) {
-    const server = await context.redis();
+    const { server, client, store } = await openBooks(context);
     preferRedis(context, server.pid);
-    const client = server.client();
-    const store = await openStore(server);
     const nodes = new NodesStore({
       client: server.client(),
       deadlineMs: 30_000,

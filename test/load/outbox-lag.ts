@@ -6,7 +6,7 @@ import { shardKeys } from '#session-core';
 import type { Bench } from './bench-context.js';
 import type { Measurement } from './measurement.js';
 import { percentile } from './rounds.js';
-import { mustAdmit, mustEnd, openStore, sipCall, TENANT } from './sessions.js';
+import { mustAdmit, mustEnd, openStore, sipCall, TENANT, openBooks } from './sessions.js';
 
 const PER_SECOND = 5_000;
 const SECONDS = 12;
@@ -20,8 +20,7 @@ export const outboxLag: Bench = {
   name: 'outbox.lag',
   timeoutMs: 120_000,
   async run(context) {
-    const server = await context.redis();
-    const store = await openStore(server);
+    const { server, store } = await openBooks(context);
     const { events } = shardKeys(TENANT, 0);
     const lagsMs: number[] = [];
     const seen = { entries: 0 };

@@ -5,7 +5,7 @@ import { shardKeys, type AdmissionRequest, type SessionStore } from '#session-co
 import type { Bench } from './bench-context.js';
 import { forEachInFlight } from './in-flight.js';
 import { alternate, compare, median } from './rounds.js';
-import { mustAdmit, mustEnd, openStore, sipCall, TENANT } from './sessions.js';
+import { mustAdmit, mustEnd, sipCall, TENANT, openBooks } from './sessions.js';
 
 const USERS = 10_000;
 const TRUNK_PLACES = 100;
@@ -24,9 +24,7 @@ export const refusalStorm: Bench = {
   name: 'limits.storm',
   timeoutMs: 120_000,
   async run(context) {
-    const server = await context.redis();
-    const client = server.client();
-    const store = await openStore(server);
+    const { client, store } = await openBooks(context);
     await store.limits.change(TENANT, (api) => ({ ...api, groups: { trunk: { default: TRUNK_PLACES } } }));
     await forEachInFlight(TRUNK_PLACES, 64, (index) => mustAdmit(store, stormCall(index)));
     let next = TRUNK_PLACES;

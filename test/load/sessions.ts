@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto';
 import { SessionStore, type AdmissionRequest, type Session, type TenantRef } from '#session-core';
 import type { RedisServer } from '#testing';
 
+import type { BenchContext } from './bench-context.js';
+
 export const TENANT: TenantRef = { name: 'default', shards: 1 };
 
 /** So long that a busy machine never makes a call an outage: an outage would be measured as speed. */
@@ -28,6 +30,12 @@ export async function openStore(server: RedisServer): Promise<SessionStore> {
   const store = new SessionStore({ client, deadlineMs: DEADLINE_MS, tombstoneMs: TOMBSTONE_MS });
   await store.limits.change(TENANT, (api) => ({ ...api, maxSessionsPerUser: 5 }));
   return store;
+}
+
+/** A Redis of the bench alone, a connection to it, and a store on another one. */
+export async function openBooks(context: BenchContext) {
+  const server = await context.redis();
+  return { server, client: server.client(), store: await openStore(server) };
 }
 
 /** The SIP call number `index`, of user number `user`, with every field of an admission filled as a B2BUA fills them. */

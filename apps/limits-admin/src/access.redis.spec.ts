@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
 
-import { loadConfig } from '#config';
 import { operationsOfApp, RIGHTS, rolesWith, type DeclaredOperation, type Right } from '#service-kit';
-import { eventually, startRedis, type RedisServer } from '#testing';
+import { eventually } from '#testing';
 
+import { forWholeSuite, tenantsWith } from './admin-suite.fixture.js';
 import { AppModule } from './app.module.js';
 import { get, startWithHistory } from './history/api/history.fixture.js';
 import { keysOfEveryKind } from './keys.fixture.js';
@@ -13,25 +14,17 @@ const kinds = keysOfEveryKind();
 const others = keysOfEveryKind('acme');
 const viewer = kinds.by('viewer');
 
-let redis: RedisServer;
 let admin: Admin;
+let client: Redis;
 let fleet: Fleet;
 
-beforeAll(async () => {
-  redis = await startRedis();
-  const { tenants } = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });
-  const own = tenants.default;
+forWholeSuite(async (suite) => {
+  ({ client, fleet } = suite);
   const config = {
     auth: { keys: [...kinds.auth.keys, ...others.auth.keys] },
-    tenants: { default: own, acme: { ...own, name: 'acme' } },
+    tenants: tenantsWith({ acme: {} }),
   };
-  ({ admin } = await startWithHistory(redis.url, 'memory:', { config }));
-  fleet = new Fleet(redis.client());
-});
-
-afterAll(async () => {
-  await admin?.close();
-  await redis?.stop();
+  ({ admin } = await startWithHistory(suite.start, 'memory:', { config }));
 });
 
 const OPERATIONS = operationsOfApp(AppModule);
@@ -95,7 +88,7 @@ describe('What a viewer may see is the same by every road', () => {
   const READERS = ['viewer', 'operator', 'admin'] as const;
 
   beforeEach(async () => {
-    await redis.client().flushall();
+    await client.flushall();
     await eventually(async () => (await fleet.admit('alice', 'live')).kind === 'admitted');
     await fleet.admitAll('alice', 5);
     await eventually(async () => {

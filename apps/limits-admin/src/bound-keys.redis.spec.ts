@@ -1,9 +1,11 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
 
 import { operationsOfApp, RIGHTS, type BoundKeys } from '#service-kit';
 import { shardKeys } from '#session-core';
-import { eventually, startRedis, type RedisServer } from '#testing';
+import { eventually } from '#testing';
 
+import { forEachTest } from './admin-suite.fixture.js';
 import { AppModule } from './app.module.js';
 import { get, startWithHistory } from './history/api/history.fixture.js';
 import { keysOfEveryKind } from './keys.fixture.js';
@@ -14,32 +16,20 @@ const viewer = kinds.by('viewer', true);
 const boundAdmin = kinds.by('admin', true);
 const anyAdmin = kinds.by('admin');
 
-let redis: RedisServer;
 let admin: Admin;
 let fleet: Fleet;
 
 /** On a node of the bound keys, on another's, on none. */
 const NODES = { own: 'b2bua-1', foreign: 'proxy-1', loose: null };
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
+let client: Redis;
 
-afterAll(async () => {
-  await redis?.stop();
-});
-
-beforeEach(async () => {
-  await redis.client().flushall();
-  ({ admin } = await startWithHistory(redis.url, 'memory:', { config: { auth: kinds.auth } }));
-  fleet = new Fleet(redis.client());
+forEachTest(async (suite) => {
+  ({ client, fleet } = suite);
+  ({ admin } = await startWithHistory(suite.start, 'memory:', { config: { auth: kinds.auth } }));
   for (const [id, node] of Object.entries(NODES)) {
     await fleet.admit('alice', id, {}, { node, epoch: node === null ? null : 1 });
   }
-});
-
-afterEach(async () => {
-  await admin?.close();
 });
 
 async function ids(path: string, headers = viewer): Promise<string[]> {
@@ -88,7 +78,7 @@ describe("Keys bound to nodes read only their nodes' sessions", () => {
   });
 
   it('not those whose record cannot be decoded, since nobody knows where they are', async () => {
-    await redis.client().set(shardKeys(DEFAULT_TENANT, 0).session('loose'), 'no record');
+    await client.set(shardKeys(DEFAULT_TENANT, 0).session('loose'), 'no record');
     expect(await live()).toEqual(['foreign', 'loose', 'own']);
     expect(await ids('/active')).toEqual(['own']);
     expect(await ids('/active?username=alice')).toEqual(['own']);
@@ -119,7 +109,7 @@ describe("Keys bound to nodes read only their nodes' sessions", () => {
   });
 
   it("whichever the call, of those that show what is of a key's nodes", async () => {
-    await redis.client().zadd('berth:{default}:heartbeats', Date.now(), 'proxy-1');
+    await client.zadd('berth:{default}:heartbeats', Date.now(), 'proxy-1');
     await eventually(async () => expect((await inHistory('/api/sessions/history', anyAdmin)).total).toBe(3));
     const open = readable('their nodes');
     expect(open.length).toBeGreaterThan(4);
@@ -133,7 +123,7 @@ describe("Keys bound to nodes read only their nodes' sessions", () => {
 
   it('in the list of nodes, which is of theirs', async () => {
     const heartbeats = 'berth:{default}:heartbeats';
-    await redis.client().zadd(heartbeats, Date.now(), 'b2bua-1', Date.now(), 'proxy-1');
+    await client.zadd(heartbeats, Date.now(), 'b2bua-1', Date.now(), 'proxy-1');
     expect((await get(admin, '/api/sessions/nodes', anyAdmin)).body).toMatchObject({ total: 2 });
     expect((await get(admin, '/api/sessions/nodes', viewer)).body).toMatchObject({
       total: 1,

@@ -1,19 +1,17 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
 
-import { eventually, startRedis, type RedisServer } from '#testing';
+import { eventually } from '#testing';
 
-import { startAdmin, type Admin } from './limits-admin.fixture.js';
+import { forEachTest } from './admin-suite.fixture.js';
+import { type Admin } from './limits-admin.fixture.js';
 
-let redis: RedisServer;
 let admin: Admin;
+let client: Redis;
 
-beforeEach(async () => {
-  redis = await startRedis();
-  admin = await startAdmin(redis.url);
-});
-afterEach(async () => {
-  await admin?.close();
-  await redis?.stop();
+forEachTest(async (suite) => {
+  ({ client } = suite);
+  admin = await suite.start();
 });
 
 const ready = async () => {
@@ -24,7 +22,7 @@ const ready = async () => {
 describe('ready while nothing works, at limits-admin', () => {
   it('says that its Redis is a replica, in health and answers, is unready after five seconds, and recovers', async () => {
     expect(await ready()).toMatchObject({ status: 200, body: { status: 'ok' } });
-    await redis.client().replicaof('127.0.0.1', 1);
+    await client.replicaof('127.0.0.1', 1);
     await eventually(async () => {
       expect(await ready()).toMatchObject({
         status: 200,
@@ -43,7 +41,7 @@ describe('ready while nothing works, at limits-admin', () => {
       timeoutMs: 20_000,
     });
     expect(JSON.stringify(await ready())).not.toContain('127.0.0.1');
-    await redis.client().replicaof('NO', 'ONE');
+    await client.replicaof('NO', 'ONE');
     await eventually(async () => expect(await ready()).toMatchObject({ status: 200, body: { status: 'ok' } }), {
       timeoutMs: 20_000,
     });

@@ -32,6 +32,8 @@ export async function startAdmin(redisUrl: string, { config, log = [] }: AdminOp
 }
 
 export class Admin {
+  private closing: Promise<void> | undefined;
+
   constructor(readonly app: NestFastifyApplication) {}
 
   /** Calls `/api/sessions` and this path. */
@@ -51,8 +53,9 @@ export class Admin {
     return { status: reply.statusCode, headers: reply.headers, body: body as Record<string, unknown> };
   }
 
-  async close(): Promise<void> {
-    await this.app.close();
+  /** More than once is as once. */
+  close(): Promise<void> {
+    return (this.closing ??= this.app.close());
   }
 }
 

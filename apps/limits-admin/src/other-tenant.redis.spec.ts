@@ -1,14 +1,14 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 
-import { loadConfig } from '#config';
 import { operationsOfApp, type DeclaredOperation } from '#service-kit';
 import { inboxKeys, tenantKeys } from '#session-core';
-import { eventually, startRedis, type RedisServer } from '#testing';
+import { eventually } from '#testing';
 
+import { forWholeSuite, tenantsWith } from './admin-suite.fixture.js';
 import { AppModule } from './app.module.js';
 import { startWithHistory } from './history/api/history.fixture.js';
 import { keysOfEveryKind } from './keys.fixture.js';
-import { type Admin, Fleet } from './limits-admin.fixture.js';
+import { type Admin } from './limits-admin.fixture.js';
 
 const ROLES = ['node', 'viewer', 'operator', 'admin'] as const;
 /** In the tenant `default`: calls name the first, and never the second. */
@@ -21,21 +21,16 @@ const others = keysOfEveryKind('acme');
 /** What is of the process is of no tenant. */
 const OPERATIONS = operationsOfApp(AppModule).filter(({ tag }) => tag !== 'process');
 
-let redis: RedisServer;
 let admin: Admin;
 let letter: string;
 
-beforeAll(async () => {
-  redis = await startRedis();
-  const { tenants } = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });
-  const tenant = tenants.default;
+forWholeSuite(async (suite) => {
+  const { client, fleet } = suite;
   const config = {
     auth: { keys: [...own.auth.keys, ...others.auth.keys] },
-    tenants: { default: tenant, acme: { ...tenant, name: 'acme' } },
+    tenants: tenantsWith({ acme: {} }),
   };
-  ({ admin } = await startWithHistory(redis.url, 'memory:', { config }));
-  const client = redis.client();
-  const fleet = new Fleet(client);
+  ({ admin } = await startWithHistory(suite.start, 'memory:', { config }));
   const { heartbeats, fuses } = tenantKeys('default');
   for (const name of NAMES) {
     const facts = { destination: `${name}.example:5060`, metadata: { note: name } };
@@ -53,11 +48,6 @@ beforeAll(async () => {
     const { payload } = await admin.app.inject({ url: '/api/sessions/history', headers: own.by('viewer') });
     expect((JSON.parse(payload) as { total: number }).total).toBe(4);
   });
-});
-
-afterAll(async () => {
-  await admin?.close();
-  await redis?.stop();
 });
 
 /** The operation asked about what has this name, with everything that it takes. */

@@ -1,29 +1,13 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 
-import { startRedis, type RedisServer } from '#testing';
+import { forEachTest } from './admin-suite.fixture.js';
+import { type Admin, DEFAULT_TENANT } from './limits-admin.fixture.js';
 
-import { type Admin, DEFAULT_TENANT, Fleet, startAdmin } from './limits-admin.fixture.js';
-
-let redis: RedisServer;
 let admin: Admin;
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
-
-afterAll(async () => {
-  await redis?.stop();
-});
-
-beforeEach(async () => {
-  await redis.client().flushall();
-  const fleet = new Fleet(redis.client());
+forEachTest(async ({ fleet, start }) => {
   await fleet.store.limits.publishFile(DEFAULT_TENANT, { groups: { trunk: { default: 3 } } }, 'gateway');
-  admin = await startAdmin(redis.url);
-});
-
-afterEach(async () => {
-  await admin?.close();
+  admin = await start();
 });
 
 /** As others see it, without who said it last. */

@@ -1,25 +1,19 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import { asyncProperty, assert } from 'fast-check';
 
 import { operationsOfApp } from '#service-kit';
-import { inForm, startRedis, wildRequests, type RedisServer } from '#testing';
+import { inForm, wildRequests } from '#testing';
 
+import { forWholeSuite } from './admin-suite.fixture.js';
 import { AppModule } from './app.module.js';
-import { startAdmin, type Admin } from './limits-admin.fixture.js';
+import { type Admin } from './limits-admin.fixture.js';
 
 const REQUESTS = inForm({ short: 2_000, long: 20_000 });
 
-let redis: RedisServer;
 let admin: Admin;
 
-beforeAll(async () => {
-  redis = await startRedis();
-  admin = await startAdmin(redis.url);
-});
-
-afterAll(async () => {
-  await admin?.close();
-  await redis?.stop();
+forWholeSuite(async (suite) => {
+  admin = await suite.start();
 });
 
 // That each is answered as its operation declares is held by the fixture.

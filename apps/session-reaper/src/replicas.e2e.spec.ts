@@ -1,41 +1,24 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { afterEach, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
 
-import {
-  describeWith,
-  eventually,
-  startBerth,
-  startRedis,
-  type Berth,
-  type BerthApp,
-  type RedisServer,
-} from '#testing';
+import { describeWith, eventually, startBerth, type Berth, type BerthApp, type RedisServer } from '#testing';
 
-import { TestBooks } from '../test/books.fixture.js';
+import { TestBooks, onTestBooks } from './books.fixture.js';
 
 const SESSIONS = 10_000;
 
 describeWith(['redis-server'], 'replicas of the reaper', () => {
   let redis: RedisServer;
-  let client: ReturnType<RedisServer['client']>;
+  let client: Redis;
   let books: TestBooks;
   const fleets: Berth[] = [];
 
-  beforeAll(async () => {
-    redis = await startRedis();
-    client = redis.client();
-  });
-
-  beforeEach(async () => {
-    await client.flushall();
-    books = await new TestBooks(client).open();
+  onTestBooks((suite) => {
+    ({ books, client, redis } = suite);
   });
 
   afterEach(async () => {
     await Promise.all(fleets.splice(0).map((fleet) => fleet.stop()));
-  });
-
-  afterAll(async () => {
-    await redis?.stop();
   });
 
   const startReaper = async (): Promise<BerthApp> => {

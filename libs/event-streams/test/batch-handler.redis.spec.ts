@@ -1,21 +1,16 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 
 import { DeadLetterError, type EntryResult, type StreamEntry } from '#event-streams';
 import { describeWith, eventually } from '#testing';
 
-import { ids, TestStreams } from './test-streams.js';
+import { ids, type TestStreams, onTestStreams } from './test-streams.js';
 
 type Handle = (entries: readonly StreamEntry[]) => Promise<readonly EntryResult[]>;
 
 describeWith(['redis-server'], 'a batch handler', () => {
   let lab: TestStreams;
 
-  beforeAll(async () => {
-    lab = await TestStreams.start();
-  });
-  beforeEach(() => lab.clear());
-  afterEach(() => lab.close());
-  afterAll(() => lab?.stop());
+  onTestStreams((started) => (lab = started));
 
   const serve = (handle: Handle, types = ['session.ended']) =>
     lab.serve({ prepare: (server) => server.addBatchHandler({ types, handle }) });

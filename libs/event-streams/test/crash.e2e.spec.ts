@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { afterEach, expect, it } from '@jest/globals';
 
 import { describeWith, eventually, startProcess, type ManagedProcess } from '#testing';
 
-import { GROUP, ids, TestStreams } from './test-streams.js';
+import { GROUP, ids, type TestStreams, onTestStreams } from './test-streams.js';
 
 const FIXTURE = join(import.meta.dirname, 'consumer.fixture.mjs');
 
@@ -12,14 +12,10 @@ describeWith(['redis-server'], 'a consumer process', () => {
   let lab: TestStreams;
   const started: ManagedProcess[] = [];
 
-  beforeAll(async () => {
-    lab = await TestStreams.start();
-  });
-  beforeEach(() => lab.clear());
+  onTestStreams((streams) => (lab = streams));
   afterEach(async () => {
     await Promise.all(started.splice(0).map((consumer) => consumer.kill()));
   });
-  afterAll(() => lab?.stop());
 
   const start = async (env: Record<string, string> = {}) => {
     const consumer = await startProcess(process.execPath, [FIXTURE, lab.redis.url, lab.stream, GROUP], {

@@ -1,19 +1,14 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 
 import { DeadLetterError, type StreamEntry } from '#event-streams';
 import { describeWith, eventually } from '#testing';
 
-import { DEAD, GROUP, ids, TestStreams } from './test-streams.js';
+import { DEAD, GROUP, ids, type TestStreams, onTestStreams } from './test-streams.js';
 
 describeWith(['redis-server'], 'a streams server', () => {
   let lab: TestStreams;
 
-  beforeAll(async () => {
-    lab = await TestStreams.start();
-  });
-  beforeEach(() => lab.clear());
-  afterEach(() => lab.close());
-  afterAll(() => lab?.stop());
+  onTestStreams((started) => (lab = started));
 
   /** A handler that notes what it got. */
   const noting = (seen: StreamEntry[]) => ({ 'session.ended': (entry: StreamEntry) => void seen.push(entry) });

@@ -1,19 +1,14 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 
 import { InvalidOptionsError, type StreamsServerOptions } from '#event-streams';
 import { describeWith, eventually } from '#testing';
 
-import { GROUP, ids, TestStreams } from './test-streams.js';
+import { GROUP, ids, type TestStreams, onTestStreams } from './test-streams.js';
 
 describeWith(['redis-server'], 'the life of a streams server', () => {
   let lab: TestStreams;
 
-  beforeAll(async () => {
-    lab = await TestStreams.start();
-  });
-  beforeEach(() => lab.clear());
-  afterEach(() => lab.close());
-  afterAll(() => lab?.stop());
+  onTestStreams((started) => (lab = started));
 
   it('stops in order: reads no more, finishes what is in hand, acknowledges it, and leaves the group', async () => {
     const finish: (() => void)[] = [];

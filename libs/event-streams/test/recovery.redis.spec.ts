@@ -1,23 +1,18 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { afterEach, expect, it } from '@jest/globals';
 
 import { groupLag } from '#event-streams';
 import { describeWith, eventually, startRedis, type RedisServer } from '#testing';
 
-import { DEAD, GROUP, ids, TestStreams, type ServerOptions } from './test-streams.js';
+import { DEAD, GROUP, ids, TestStreams, type ServerOptions, onTestStreams } from './test-streams.js';
 
 describeWith(['redis-server'], 'a streams server recovers', () => {
   let lab: TestStreams;
   const others: RedisServer[] = [];
 
-  beforeAll(async () => {
-    lab = await TestStreams.start();
-  });
-  beforeEach(() => lab.clear());
+  onTestStreams((started) => (lab = started));
   afterEach(async () => {
-    await lab.close();
     await Promise.all(others.splice(0).map((server) => server.stop()));
   });
-  afterAll(() => lab?.stop());
 
   const startOther = async (options: Parameters<typeof startRedis>[0] = {}) => {
     const server = await startRedis(options);

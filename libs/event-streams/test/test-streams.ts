@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 
+import { afterAll, afterEach, beforeAll, beforeEach } from '@jest/globals';
 import type { Redis } from 'ioredis';
 
 import { StreamsServer, type StreamEntry, type StreamsObserver, type StreamsServerOptions } from '#event-streams';
@@ -138,6 +139,18 @@ export class TestStreams {
     await this.close();
     await this.redis.stop();
   }
+}
+
+/** For a suite: streams on a Redis of its own, empty for each test; the servers of a test are closed after it. */
+export function onTestStreams(begin: (lab: TestStreams) => void): void {
+  let lab: TestStreams | undefined;
+  beforeAll(async () => {
+    lab = await TestStreams.start();
+    begin(lab);
+  });
+  beforeEach(() => lab?.clear());
+  afterEach(() => lab?.close());
+  afterAll(() => lab?.stop());
 }
 
 export const ids = (count: number, prefix = 'e') => Array.from({ length: count }, (_, i) => `${prefix}${i}`);

@@ -1,10 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { inForm } from '#testing';
 import { end } from '../src/scripts/end.script.js';
 import { withdraw } from '../src/scripts/withdraw.script.js';
 import type { AdmissionRequest } from '../src/model/decision.js';
-import { keys, request, startBooks, tenant, type Books } from './fixture.js';
+import { keys, request, tenant, type Books, useOpenBooks } from './fixture.js';
 import { ModelBooks } from './model.js';
 
 const IDS = ['a', 'b', 'c', 'd e/%?'];
@@ -211,14 +211,7 @@ function pairs(flat: string[] | undefined): Map<string, string> {
 }
 
 describe('the books agree with a plain model', () => {
-  let books: Awaited<ReturnType<typeof startBooks>>;
-
-  beforeAll(async () => {
-    books = await startBooks();
-  });
-  afterAll(async () => {
-    await books.server.stop();
-  });
+  const books = useOpenBooks();
 
   it('after any sequence of admissions, retries, renewals, endings, sweeps, limit changes and clock jumps', async () => {
     await fc.assert(

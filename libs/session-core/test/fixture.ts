@@ -72,6 +72,11 @@ export async function startBooks(): Promise<{ server: RedisServer; open: () => P
   };
 }
 
+/** What a script is called with, of the only shard of these books. */
+export function shardContext({ redis, clock }: Books) {
+  return { client: redis, tenant: tenant.name, shards: 1, shard: 0, clockMs: () => clock.nowMs, deadlineMs: 60_000 };
+}
+
 /** Admits and insists that it was admitted. */
 export async function admitted(store: SessionStore, wanted: AdmissionRequest): Promise<Admitted> {
   const { decision } = await store.admit(tenant, wanted);
@@ -102,6 +107,18 @@ export async function sessionKeys(redis: Redis): Promise<string[]> {
     tenantKeys('default').limitsDocument,
   ]);
   return (await redis.keys('*')).filter((key) => !lasting.has(key));
+}
+
+/** For a suite: a Redis of its own; `open` empties it and gives a store on it, as often as a property wants one. */
+export function useOpenBooks(): { open: () => Promise<Books> } {
+  let opened: Awaited<ReturnType<typeof startBooks>>;
+  beforeAll(async () => {
+    opened = await startBooks();
+  });
+  afterAll(async () => {
+    await opened.server.stop();
+  });
+  return { open: () => opened.open() };
 }
 
 /** For a suite: a Redis of its own, and for each test an empty store on it. What is returned is filled before each test. */

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 
 import type { TenantRef } from '../src/keys.js';
 import type { AdmissionRequest, Decision } from '../src/model/decision.js';
-import type { SessionFacts } from '../src/model/session.js';
+import { NO_FACTS, type SessionFacts } from '../src/model/session.js';
 import type { StoreClient } from '../src/scripts/script.js';
 import { SessionStore } from '../src/session-store.js';
 
@@ -50,18 +50,7 @@ export function admission(user: string, sessionId: string, facts: Partial<Sessio
     state: 'active',
     priority: 'normal',
     groups: [],
-    facts: {
-      from: null,
-      to: null,
-      sourceIp: null,
-      sourcePort: null,
-      destination: null,
-      protocol: 'sip',
-      direction: null,
-      correlationId: null,
-      metadata: null,
-      ...facts,
-    },
+    facts: { ...NO_FACTS, ...facts },
     policy: { idleMs: 0, maxDurationMs: 86_400_000, reservationMs: 180_000 },
   };
 }

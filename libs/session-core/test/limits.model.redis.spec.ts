@@ -1,10 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { inForm } from '#testing';
 import { withdraw } from '../src/scripts/withdraw.script.js';
 import type { Decision } from '../src/model/decision.js';
 import type { LimitState } from '../src/model/limit.js';
-import { keys, request, startBooks, tenant, type Books } from './fixture.js';
+import { keys, request, tenant, type Books, useOpenBooks } from './fixture.js';
 import { LimitsModel, type Caller, type ModelDecision } from './limits.model.js';
 import { Told } from './told.js';
 import { ADDRESSES, beginning, GROUPS, IDS, step, USERS, type Step } from './limits.steps.js';
@@ -161,14 +161,7 @@ function pairs(flat: unknown): Map<string, string> {
 }
 
 describe('limits agree with a plain model', () => {
-  let books: Awaited<ReturnType<typeof startBooks>>;
-
-  beforeAll(async () => {
-    books = await startBooks();
-  });
-  afterAll(async () => {
-    await books.server.stop();
-  });
+  const books = useOpenBooks();
 
   it('after any sequence of admissions, ends, withdrawals, sweeps, clock jumps and changes of limits of every kind', async () => {
     expect(IDS.length).toBeLessThan(12); // the model tries every set of victims

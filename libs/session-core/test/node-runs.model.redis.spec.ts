@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, it } from '@jest/globals';
+import { describe, it } from '@jest/globals';
 import fc from 'fast-check';
-import { startBooks } from './fixture.js';
+import { useOpenBooks } from './fixture.js';
 import { runStep, RunsWorld, type RunStep } from './node-runs.model.js';
 
 /** A lost name comes back by a session of one shard; then another shard, which has not heard of it, is asked without an epoch. */
@@ -20,14 +20,7 @@ const COMES_BACK_BY_A_SESSION: RunStep[] = [
 ];
 
 describe('nothing of a name that has beaten outlives the loss of its last speaker by more than lease and sweep', () => {
-  let books: Awaited<ReturnType<typeof startBooks>>;
-
-  beforeAll(async () => {
-    books = await startBooks();
-  });
-  afterAll(async () => {
-    await books.server.stop();
-  });
+  const books = useOpenBooks();
 
   it.each([
     [1, 80],

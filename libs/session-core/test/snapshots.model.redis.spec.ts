@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { inForm } from '#testing';
 import type { SnapshotEntry, SnapshotOutcome } from '../src/model/snapshot.js';
-import { keys, request, startBooks, streamOf, tenant, type Books } from './fixture.js';
+import { keys, request, streamOf, tenant, type Books, useOpenBooks } from './fixture.js';
 import { entry, EPOCH, NODE, POLICY, Reconciling } from './snapshot.fixture.js';
 import { Told } from './told.js';
 
@@ -194,14 +194,7 @@ class World {
 }
 
 describe('the books come to what the node holds', () => {
-  let books: Awaited<ReturnType<typeof startBooks>>;
-
-  beforeAll(async () => {
-    books = await startBooks();
-  });
-  afterAll(async () => {
-    await books.server.stop();
-  });
+  const books = useOpenBooks();
 
   it('after any admissions, endings, losses and returns, and lists fresh, late, partial, doubled and out of order', async () => {
     await fc.assert(

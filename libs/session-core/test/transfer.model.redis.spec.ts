@@ -1,11 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { inForm } from '#testing';
 import { shardKeys, shardNumbers, shardOf, type TenantRef } from '../src/keys.js';
 import { claim } from '../src/scripts/claim.script.js';
 import { offer, OFFER_LEASE_MS } from '../src/scripts/offer.script.js';
 import { consistentBooks, countOf, type FoundSession } from './consistent.js';
-import { request, startBooks, streamOf, type Books } from './fixture.js';
+import { request, streamOf, type Books, useOpenBooks } from './fixture.js';
 import { Told } from './told.js';
 import { ModelBooks, type Answer } from './transfer.model.js';
 
@@ -280,14 +280,7 @@ function plain({ shard, session: { id, user, node, startedAtMs, expiresAtMs } }:
 const byText = (a: string, b: string) => (a < b ? -1 : 1);
 
 describe('handing over agrees with a plain model', () => {
-  let books: Awaited<ReturnType<typeof startBooks>>;
-
-  beforeAll(async () => {
-    books = await startBooks();
-  });
-  afterAll(async () => {
-    await books.server.stop();
-  });
+  const books = useOpenBooks();
 
   it.each([
     { name: 'default', shards: 1 },

@@ -1,34 +1,22 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
 
-import { loadConfig } from '#config';
 import { inboxKeys, shardKeys } from '#session-core';
-import { describeWith, startRedis, type RedisServer } from '#testing';
+import { describeWith } from '#testing';
 
-import { Admin, DEFAULT_TENANT, startAdmin } from '../limits-admin.fixture.js';
+import { forEachTest, tenantsWith, type AdminSuite } from '../admin-suite.fixture.js';
+import { Admin, DEFAULT_TENANT } from '../limits-admin.fixture.js';
 
 const ARRIVED_MS = 1_700_000_000_000;
 
 describeWith(['redis-server'], 'dead letters over the admin API', () => {
-  let redis: RedisServer;
-  let client: ReturnType<RedisServer['client']>;
   let admin: Admin;
+  let client: Redis;
+  let start: AdminSuite['start'];
 
-  beforeAll(async () => {
-    redis = await startRedis();
-    client = redis.client();
-  });
-
-  beforeEach(async () => {
-    await client.flushall();
-    admin = await startAdmin(redis.url);
-  });
-
-  afterEach(async () => {
-    await admin.close();
-  });
-
-  afterAll(async () => {
-    await redis?.stop();
+  forEachTest(async (suite) => {
+    ({ client, start } = suite);
+    admin = await start();
   });
 
   /** As the transport writes them. */
@@ -159,9 +147,7 @@ describeWith(['redis-server'], 'dead letters over the admin API', () => {
 
   it('of one tenant hides none of another: each has a list of its own, and 100,000 of one cost the other nothing', async () => {
     await admin.close();
-    const loaded = loadConfig({ env: {}, cwd: '/' });
-    const other = { ...loaded.tenants.default, name: 'other' };
-    admin = await startAdmin(redis.url, { config: { tenants: { ...loaded.tenants, other } } });
+    admin = await start({ config: { tenants: tenantsWith({ other: {} }) } });
     const flat = ['v', '1', 'type', 'session.ended', 'dead.stream', inboxKeys.events(0), 'dead.streamId', '7-1'];
     for (let from = 0; from < 100_000; from += 10_000) {
       const pipeline = client.pipeline();

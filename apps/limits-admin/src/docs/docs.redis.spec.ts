@@ -1,13 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 
 import { fillReference, operationsOfApp } from '#service-kit';
-import { assertDescribed, exampleFaults, startRedis, type RedisServer } from '#testing';
+import { assertDescribed, exampleFaults } from '#testing';
 
+import { forWholeSuite } from '../admin-suite.fixture.js';
 import { AppModule } from '../app.module.js';
-import { startAdmin, type Admin } from '../limits-admin.fixture.js';
+import { type Admin } from '../limits-admin.fixture.js';
 
 interface Described {
   parameters: { name: string; in: string; required: boolean; schema: Record<string, unknown> }[];
@@ -15,19 +16,12 @@ interface Described {
   responses: Record<string, object>;
 }
 
-let redis: RedisServer;
 let admin: Admin;
 let document: Record<string, unknown> & { openapi: string; paths: Record<string, Record<string, Described>> };
 
-beforeAll(async () => {
-  redis = await startRedis();
-  admin = await startAdmin(redis.url);
+forWholeSuite(async (suite) => {
+  admin = await suite.start();
   document = (await admin.app.inject('/openapi.json')).json();
-});
-
-afterAll(async () => {
-  await admin?.close();
-  await redis?.stop();
 });
 
 describe('GET /openapi.json of limits-admin', () => {

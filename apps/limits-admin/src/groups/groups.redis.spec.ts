@@ -1,30 +1,15 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 
-import { startRedis, type RedisServer } from '#testing';
+import { forEachTest } from '../admin-suite.fixture.js';
+import { Admin, DEFAULT_TENANT, encoded, Fleet } from '../limits-admin.fixture.js';
 
-import { Admin, DEFAULT_TENANT, encoded, Fleet, startAdmin } from '../limits-admin.fixture.js';
-
-let redis: RedisServer;
 let admin: Admin;
 let fleet: Fleet;
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
-
-afterAll(async () => {
-  await redis?.stop();
-});
-
-beforeEach(async () => {
-  await redis.client().flushall();
-  admin = await startAdmin(redis.url);
-  fleet = new Fleet(redis.client());
+forEachTest(async (suite) => {
+  ({ fleet } = suite);
+  admin = await suite.start();
   await fleet.store.limits.publishFile(DEFAULT_TENANT, { maxSessionsPerUser: 0 }, 'gateway');
-});
-
-afterEach(async () => {
-  await admin?.close();
 });
 
 const groupOf = async (path: string) => (await admin.call('GET', `/groups/${path}`)).body;

@@ -1,9 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { Redis } from 'ioredis';
 
@@ -13,9 +11,11 @@ import { booksOfTenants, createLogger, openStores } from '#service-kit';
 import { historyKeys, SessionStore, shardKeys } from '#session-core';
 import type { SessionRow } from '#session-history';
 import { EventInbox } from '#session-inbox';
-import { eventually, startRedis, type RedisServer } from '#testing';
+import { eventually } from '#testing';
 
-import { DEFAULT_TENANT, startAdmin, type Admin } from '../limits-admin.fixture.js';
+import { forWholeSuite } from '../admin-suite.fixture.js';
+import { DEFAULT_TENANT, type Admin } from '../limits-admin.fixture.js';
+import { SETTINGS } from './api/history.fixture.js';
 
 const KEYS = shardKeys(DEFAULT_TENANT, 0);
 const TOTALS = ['bytesSent', 'bytesReceived', 'packetsSent', 'packetsReceived'] as const;
@@ -29,34 +29,16 @@ interface Said {
 /** How events come: one after the other from the inbox, one after the other over HTTP, or all at once. */
 type Way = 'inbox' | 'http' | 'batch';
 
-let redis: RedisServer;
 let client: Redis;
-let dir: string;
 let admin: Admin;
 let nowMs = 1_800_000_000_000;
 let tickMs = 0;
 
-beforeAll(async () => {
-  redis = await startRedis();
-  client = redis.client();
-  dir = await mkdtemp(join(tmpdir(), 'berth-commute-'));
-  const history = {
-    url: `sqlite://${join(dir, 'history.db')}`,
-    batchSize: 100,
-    batchIntervalMs: 1,
-    retentionMs: 90 * 86_400_000,
-    cleanupIntervalMs: 86_400_000,
-    statsWindowHours: 24,
-    erase: 'pseudonymise' as const,
-  };
-  admin = await startAdmin(redis.url, { config: { history } });
+forWholeSuite(async (suite) => {
+  ({ client } = suite);
+  const url = `sqlite://${join(suite.dir, 'history.db')}`;
+  admin = await suite.start({ config: { history: { ...SETTINGS, url, batchIntervalMs: 1 } } });
   await books().store.limits.publishFile(DEFAULT_TENANT, { maxSessionsPerUser: 2 }, 'test');
-}, 60_000);
-
-afterAll(async () => {
-  await admin?.close();
-  await redis?.stop();
-  await rm(dir, { recursive: true, force: true });
 });
 
 beforeEach(() => {

@@ -1,34 +1,26 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Redis } from 'ioredis';
 
 import type { HistoryConfig } from '#config';
 import { ReadinessChecks } from '#service-kit';
 import { OUTBOX_BOUNDS, shardKeys } from '#session-core';
-import { eventually, freePort, startRedis, type RedisServer } from '#testing';
+import { eventually, freePort } from '#testing';
 
-import { DEFAULT_TENANT, Fleet, startAdmin, type Admin } from '../limits-admin.fixture.js';
+import { forEachTest, type AdminSuite } from '../admin-suite.fixture.js';
+import { DEFAULT_TENANT, Fleet, type Admin } from '../limits-admin.fixture.js';
+import { SETTINGS } from './api/history.fixture.js';
 
 const KEYS = shardKeys(DEFAULT_TENANT, 0);
-const SETTINGS = {
-  batchSize: 100,
-  batchIntervalMs: 20,
-  retentionMs: 1e10,
-  cleanupIntervalMs: 1e8,
-  statsWindowHours: 24,
-  erase: 'pseudonymise' as const,
-};
 
-let redis: RedisServer;
 let client: Redis;
 let dir: string;
 let admin: Admin | undefined;
 
 const start = async (history: HistoryConfig | null) => {
-  admin = await startAdmin(redis.url, { config: { history } });
+  admin = await startAdmin({ config: { history } });
   return admin;
 };
 const health = async () => (await admin!.app.get(ReadinessChecks).run()).checks['history'];
@@ -38,24 +30,19 @@ const metric = async (name: string) => {
   return line === undefined ? null : Number(line.split(' ').at(-1));
 };
 
-beforeAll(async () => {
-  redis = await startRedis();
-  client = redis.client();
-});
-beforeEach(async () => {
-  await client.flushall();
-  dir = await mkdtemp(join(tmpdir(), 'berth-health-'));
-});
-afterEach(async () => {
-  await admin?.close();
+let startAdmin: AdminSuite['start'];
+
+afterEach(() => {
   admin = undefined;
-  await rm(dir, { recursive: true, force: true });
 });
-afterAll(() => redis?.stop());
+
+forEachTest((suite) => {
+  ({ client, dir, start: startAdmin } = suite);
+});
 
 describe('the health of history', () => {
   it('says who writes it and how far it is behind', async () => {
-    await start({ url: 'memory:', ...SETTINGS });
+    await start({ ...SETTINGS, url: 'memory:' });
     await eventually(async () => expect(await health()).toEqual({ status: 'ok', writer: 'here', behind_seconds: 0 }));
     expect(await metric('berth_history_behind_seconds')).toBe(0);
     expect(await metric('berth_outbox_fill_ratio')).toBe(0);
@@ -69,7 +56,7 @@ describe('the health of history', () => {
 
   it('tells that the database is away, without its address, while the process serves everything else', async () => {
     const url = `postgres://berth:secret@127.0.0.1:${await freePort()}/history`;
-    await start({ url, ...SETTINGS });
+    await start({ ...SETTINGS, url });
     await new Fleet(client).admit('alice');
     await eventually(async () => expect(await health()).toMatchObject({ status: 'degraded' }));
     await eventually(async () => expect(await metric('berth_stream_lag{group="history"}')).toBeGreaterThan(0));
@@ -80,7 +67,7 @@ describe('the health of history', () => {
 
   it('warns of an outbox that fills up', async () => {
     await writeFile(join(dir, 'file'), '');
-    await start({ url: `sqlite://${join(dir, 'file', 'history.db')}`, ...SETTINGS });
+    await start({ ...SETTINGS, url: `sqlite://${join(dir, 'file', 'history.db')}` });
     // The bound of refusals is the smaller one; entries of one field are quick to write, in a script more so.
     const fill = `for i = 1, tonumber(ARGV[1]) do redis.call('XADD', KEYS[1], '*', 'i', i) end`;
     const count = 0.8 * OUTBOX_BOUNDS.read.rejections.maxLength;

@@ -1,10 +1,9 @@
 import { execFile } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { copyFile, mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Redis } from 'ioredis';
 import pg from 'pg';
 
@@ -13,38 +12,27 @@ import { History } from '#history-projector';
 import { ReadinessChecks } from '#service-kit';
 import { historyKeys, shardKeys } from '#session-core';
 import { backUpFile } from '#session-history';
-import { eventually, startPostgres, startRedis, type PostgresServer, type RedisServer } from '#testing';
+import { eventually, startPostgres, type PostgresServer } from '#testing';
 
-import { DEFAULT_TENANT, Fleet, startAdmin, type Admin } from '../limits-admin.fixture.js';
+import { forEachTest, type AdminSuite } from '../admin-suite.fixture.js';
+import { DEFAULT_TENANT, Fleet, type Admin } from '../limits-admin.fixture.js';
 import { SETTINGS } from './api/history.fixture.js';
 
 const { events } = shardKeys(DEFAULT_TENANT, 0);
 
-let redis: RedisServer;
 let client: Redis;
 let dir: string;
 let path: string;
 let log: string[];
 let fleet: Fleet;
 let admin: Admin;
+let start: AdminSuite['start'];
 
-beforeAll(async () => {
-  redis = await startRedis();
-  client = redis.client();
-});
-beforeEach(async () => {
-  await client.flushall();
-  dir = await mkdtemp(join(tmpdir(), 'berth-replaced-'));
+forEachTest(async (suite) => {
+  ({ client, dir, fleet, log, start } = suite);
   path = join(dir, 'data', 'history.db');
-  log = [];
-  fleet = new Fleet(client);
-  admin = await startAdmin(redis.url, { log, config: { history: { ...SETTINGS, url: `sqlite://${path}` } } });
+  admin = await start({ config: { history: { ...SETTINGS, url: `sqlite://${path}` } } });
 });
-afterEach(async () => {
-  await admin?.close();
-  await rm(dir, { recursive: true, force: true });
-});
-afterAll(() => redis?.stop());
 
 const health = async () => (await admin.app.get(ReadinessChecks).run()).checks['history'];
 const answer = async () => (await admin.call('GET', '/history?page_size=1000')).body as unknown as Answer;
@@ -198,7 +186,7 @@ describe('a PostgreSQL database dropped or restored under the process', () => {
     };
     await ask('create database history');
     const url = postgres.url.replace(/postgres$/, 'history');
-    admin = await startAdmin(redis.url, { log, config: { history: { ...SETTINGS, url } } });
+    admin = await start({ config: { history: { ...SETTINGS, url } } });
     await admit('a', 'b');
     await eventually(async () => expect(await ids()).toEqual(['a', 'b']));
     await eventually(async () => expect(admin.app.get(History)['holdings'].get('default')?.rows).toBe(2), {

@@ -1,21 +1,18 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
 
-import { loadConfig } from '#config';
 import type { LimitsLayer } from '#session-core';
-import { startRedis, type RedisServer } from '#testing';
 
-import { Admin, DEFAULT_TENANT, encoded, Fleet, startAdmin } from '../limits-admin.fixture.js';
+import { forEachTest, tenantsWith, type AdminSuite } from '../admin-suite.fixture.js';
+import { Admin, DEFAULT_TENANT, encoded, Fleet } from '../limits-admin.fixture.js';
 
-let redis: RedisServer;
 let admin: Admin;
 let fleet: Fleet;
 let log: string[];
 
 /** A configuration whose file says this of limits. */
 function configOf(limits: LimitsLayer) {
-  const base = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });
-  const tenant = base.tenants.default;
-  return { ...base, tenants: { default: { ...tenant, limits: { users: { anonymous: 0 }, ...limits } } } };
+  return { tenants: tenantsWith({ default: { limits: { users: { anonymous: 0 }, ...limits } } }) };
 }
 
 /** What an answer says of a change that leaves no limit below its use. */
@@ -23,24 +20,13 @@ const ROOM = { in_use: [], on_lower: 'drain' };
 
 const FILE: LimitsLayer = { maxSessionsPerUser: 4, users: { anonymous: 0, bob: 3, charlie: 0 } };
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
+let client: Redis;
+let start: AdminSuite['start'];
 
-afterAll(async () => {
-  await redis?.stop();
-});
-
-beforeEach(async () => {
-  await redis.client().flushall();
-  log = [];
-  admin = await startAdmin(redis.url, { log, config: configOf(FILE) });
-  fleet = new Fleet(redis.client());
+forEachTest(async (suite) => {
+  ({ client, fleet, log, start } = suite);
+  admin = await start({ config: configOf(FILE) });
   await fleet.store.limits.publishFile(DEFAULT_TENANT, FILE, 'gateway');
-});
-
-afterEach(async () => {
-  await admin?.close();
 });
 
 describe('GET /limits', () => {
@@ -59,8 +45,8 @@ describe('GET /limits', () => {
   });
 
   it('shows the defaults where no file says anything', async () => {
-    await redis.client().flushall();
-    const plain = await startAdmin(redis.url);
+    await client.flushall();
+    const plain = await start();
     const { body } = await plain.call('GET', '/limits');
     await plain.close();
     expect(body).toEqual({
@@ -85,9 +71,9 @@ describe('GET /limits', () => {
   });
 
   it('shows, and puts into force, its own file where no gateway has been', async () => {
-    await redis.client().flushall();
+    await client.flushall();
     expect((await admin.call('GET', '/limits')).body).toMatchObject({ max_sessions_per_user: 4, source: 'file' });
-    expect(await new Fleet(redis.client()).admit('bob')).toMatchObject({ limits: [{ max: 3 }] });
+    expect(await new Fleet(client).admit('bob')).toMatchObject({ limits: [{ max: 3 }] });
   });
 
   it('leaves in force what a gateway has published, whatever this process has for a file', async () => {
@@ -201,8 +187,8 @@ describe('PUT /limits', () => {
     await admin.call('PUT', '/limits', { max_sessions_per_user: 9 });
     await admin.call('PUT', '/limits/alice', { limit: 2 });
     await admin.close();
-    await new Fleet(redis.client()).store.limits.publishFile(DEFAULT_TENANT, { maxSessionsPerUser: 3 }, 'gateway');
-    admin = await startAdmin(redis.url, { config: configOf(FILE) });
+    await new Fleet(client).store.limits.publishFile(DEFAULT_TENANT, { maxSessionsPerUser: 3 }, 'gateway');
+    admin = await start({ config: configOf(FILE) });
     expect((await admin.call('GET', '/limits')).body).toMatchObject({
       max_sessions_per_user: 9,
       user_limits: { _default: 9, alice: 2 },
@@ -211,7 +197,7 @@ describe('PUT /limits', () => {
   });
 
   it('keeps every one of many changes made at once by two admins', async () => {
-    const other = await startAdmin(redis.url, { config: configOf(FILE) });
+    const other = await start({ config: configOf(FILE) });
     const users = Array.from({ length: 30 }, (_, i) => `user${i}`);
     const replies = await Promise.all(
       users.map((user, i) => (i % 2 === 0 ? admin : other).call('PUT', `/limits/${user}`, { limit: i + 1 })),
@@ -418,7 +404,7 @@ describe('/limits/:username', () => {
 });
 
 it('does not hide the file when a change comes before any gateway, or after Redis has lost everything', async () => {
-  await redis.client().flushall();
+  await client.flushall();
   await admin.call('PUT', '/limits/alice', { limit: 2 });
   expect(await fleet.admit('bob')).toMatchObject({ limits: [{ max: 3 }] });
   expect(await fleet.admit('dave')).toMatchObject({ limits: [{ max: 4 }] });
@@ -426,7 +412,7 @@ it('does not hide the file when a change comes before any gateway, or after Redi
 
 it('leaves the version alone when there is no override to remove', async () => {
   await admin.call('PUT', '/limits/alice', { limit: 3 });
-  const version = await redis.client().hget('berth:{default}:limits', 'version');
+  const version = await client.hget('berth:{default}:limits', 'version');
   expect((await admin.call('DELETE', '/limits/nobody')).body).toMatchObject({ success: true });
-  expect(await redis.client().hget('berth:{default}:limits', 'version')).toBe(version);
+  expect(await client.hget('berth:{default}:limits', 'version')).toBe(version);
 });

@@ -1,34 +1,19 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 
 import { Books } from '#session-core';
-import { startRedis, type RedisServer } from '#testing';
 
-import { Admin, DEFAULT_TENANT, Fleet, startAdmin } from '../limits-admin.fixture.js';
+import { forEachTest } from '../admin-suite.fixture.js';
+import { Admin, DEFAULT_TENANT, Fleet } from '../limits-admin.fixture.js';
 
-let redis: RedisServer;
 let admin: Admin;
 let fleet: Fleet;
 let books: Books;
 let log: string[];
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
-
-afterAll(async () => {
-  await redis?.stop();
-});
-
-beforeEach(async () => {
-  await redis.client().flushall();
-  log = [];
-  admin = await startAdmin(redis.url, { log });
-  fleet = new Fleet(redis.client());
-  books = new Books(redis.client(), 10_000);
-});
-
-afterEach(async () => {
-  await admin?.close();
+forEachTest(async (suite) => {
+  ({ fleet, log } = suite);
+  admin = await suite.start();
+  books = new Books(suite.client, 10_000);
 });
 
 const live = async (user: string) => (await books.sessionIdsOfUser(DEFAULT_TENANT, user)).toSorted();

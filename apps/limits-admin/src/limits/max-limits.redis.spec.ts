@@ -1,35 +1,24 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
 
 import { LimitsStore } from '#session-core';
-import { startRedis, type RedisServer } from '#testing';
 
-import { type Admin, DEFAULT_TENANT, startAdmin } from '../limits-admin.fixture.js';
+import { forEachTest } from '../admin-suite.fixture.js';
+import { type Admin, DEFAULT_TENANT } from '../limits-admin.fixture.js';
 import { MAX_LIMITS } from './max-limits.js';
 
-let redis: RedisServer;
 let admin: Admin;
+let client: Redis;
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
-
-afterAll(async () => {
-  await redis?.stop();
-});
-
-beforeEach(async () => {
-  await redis.client().flushall();
-  admin = await startAdmin(redis.url);
-});
-
-afterEach(async () => {
-  await admin?.close();
+forEachTest(async (suite) => {
+  ({ client } = suite);
+  admin = await suite.start();
 });
 
 /** As if so many users had been given a limit one by one. */
 async function fill(count: number): Promise<void> {
   const users = Object.fromEntries(Array.from({ length: count }, (_, i) => [`user-${i}`, 3]));
-  await new LimitsStore(redis.client(), 60_000).change(DEFAULT_TENANT, (api) => ({
+  await new LimitsStore(client, 60_000).change(DEFAULT_TENANT, (api) => ({
     ...api,
     users: { ...api.users, ...users },
   }));
@@ -75,7 +64,7 @@ describe('Single limits a tenant have a bound', () => {
 
   it('of the API alone: a file may say more', async () => {
     const users = Object.fromEntries(Array.from({ length: MAX_LIMITS + 50 }, (_, i) => [`file-${i}`, 3]));
-    await new LimitsStore(redis.client(), 60_000).publishFile(DEFAULT_TENANT, { users }, 'a file');
+    await new LimitsStore(client, 60_000).publishFile(DEFAULT_TENANT, { users }, 'a file');
     expect((await admin.call('PUT', '/limits/alice', { limit: 2 })).status).toBe(200);
   });
 });

@@ -1,32 +1,20 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
 
 import { LimitsStore } from '#session-core';
-import { startRedis, type RedisServer } from '#testing';
 
-import { Admin, DEFAULT_TENANT, Fleet, startAdmin } from '../limits-admin.fixture.js';
+import { forEachTest, type AdminSuite } from '../admin-suite.fixture.js';
+import { Admin, DEFAULT_TENANT, Fleet } from '../limits-admin.fixture.js';
 
-let redis: RedisServer;
 let admin: Admin;
 let fleet: Fleet;
 let log: string[];
+let client: Redis;
+let start: AdminSuite['start'];
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
-
-afterAll(async () => {
-  await redis?.stop();
-});
-
-beforeEach(async () => {
-  await redis.client().flushall();
-  log = [];
-  admin = await startAdmin(redis.url, { log });
-  fleet = new Fleet(redis.client());
-});
-
-afterEach(async () => {
-  await admin?.close();
+forEachTest(async (suite) => {
+  ({ client, fleet, log, start } = suite);
+  admin = await start();
 });
 
 const shown = async () => (await admin.call('GET', '/limits')).body;
@@ -125,7 +113,7 @@ describe('PUT /limits for every kind of limit', () => {
       'class:gold': { by: 'local', at: expect.any(String), reason },
       'user:alice': { by: 'local', at: expect.any(String), reason: null },
     });
-    const [seconds] = await redis.client().time();
+    const [seconds] = await client.time();
     expect(Math.abs(Date.parse(origins['user']?.at ?? '') - Number(seconds) * 1_000)).toBeLessThan(60_000);
   });
 
@@ -146,7 +134,7 @@ describe('PUT /limits for every kind of limit', () => {
   });
 
   it('lets one of two changes through that were made on the same version at once', async () => {
-    const other = await startAdmin(redis.url);
+    const other = await start();
     const { version } = await shown();
     const replies = await Promise.all(
       [admin, other].map((one, i) => one.call('PUT', '/limits', { max_total_sessions: 7 + i, version })),
@@ -156,7 +144,7 @@ describe('PUT /limits for every kind of limit', () => {
   });
 
   it('loses nothing of what two admins change at once', async () => {
-    const other = await startAdmin(redis.url);
+    const other = await start();
     await admin.call('PUT', '/groups/trunk', { default: 5 });
     const changes: ['PUT' | 'POST', string, object][] = [
       ['PUT', '/limits', { max_total_sessions: 70 }],

@@ -1,40 +1,30 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
 
 import { HOUR_MS } from '#basics';
 import { loadConfig } from '#config';
-import { eventually, startRedis, type RedisServer } from '#testing';
+import { eventually } from '#testing';
 
-import { Admin, encoded, Fleet, startAdmin } from '../limits-admin.fixture.js';
+import { forEachTest, type AdminSuite } from '../admin-suite.fixture.js';
+import { Admin, encoded, Fleet } from '../limits-admin.fixture.js';
 
-let redis: RedisServer;
 let admin: Admin;
 let fleet: Fleet;
+let client: Redis;
+let start: AdminSuite['start'];
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
-
-afterAll(async () => {
-  await redis?.stop();
-});
-
-beforeEach(async () => {
-  await redis.client().flushall();
-  admin = await startAdmin(redis.url);
-  fleet = new Fleet(redis.client());
-});
-
-afterEach(async () => {
-  await admin?.close();
+forEachTest(async (suite) => {
+  ({ client, fleet, start } = suite);
+  admin = await start();
 });
 
 async function redisNowMs() {
-  const [seconds, micros] = await redis.client().time();
+  const [seconds, micros] = await client.time();
   return Number(seconds) * 1_000 + Number(micros) / 1_000;
 }
 
 async function storedDetails() {
-  const document = await redis.client().hget('berth:{default}:limits', 'document');
+  const document = await client.hget('berth:{default}:limits', 'document');
   const { api } = JSON.parse(document ?? '{}') as { api: { details?: Record<string, { temporary?: object }> } };
   return api.details ?? {};
 }
@@ -278,9 +268,9 @@ describe('a limit for alice@example.com while domains are dropped', () => {
   });
 
   it('keeps its domain where domains count, or where names are users as they stand', async () => {
-    const { tenants } = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });
+    const { tenants } = loadConfig({ env: {}, cwd: '/' });
     const identity = { ...tenants.default.identity, userFrom: 'user' as const };
-    const other = await startAdmin(redis.url, {
+    const other = await start({
       config: { tenants: { default: { ...tenants.default, identity } } },
     });
     const { body } = await other.call('PUT', '/limits/alice@example.com', { limit: 1 });
@@ -301,8 +291,8 @@ it('refuses limits for names that hold what shows nothing, of users and groups',
 
 it('leaves no name of a user in the log where users are hashed', async () => {
   const log: string[] = [];
-  const { logging } = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });
-  const discreet = await startAdmin(redis.url, { log, config: { logging: { ...logging, hashUsers: true } } });
+  const { logging } = loadConfig({ env: {}, cwd: '/' });
+  const discreet = await start({ log, config: { logging: { ...logging, hashUsers: true } } });
   await discreet.call('POST', '/users/alice/temporary-limit', { limit: 9, duration: '1h' });
   await discreet.call('DELETE', '/users/alice/temporary-limit');
   await discreet.call('PUT', '/limits', { classes: { gold: 3 }, observe: ['user:alice', 'ip'] });

@@ -1,45 +1,28 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
 
-import { loadConfig } from '#config';
 import { Audits, shardKeys } from '#session-core';
-import { startRedis, type RedisServer } from '#testing';
 
-import { type Admin, DEFAULT_TENANT, Fleet, startAdmin } from '../limits-admin.fixture.js';
+import { forEachTest, tenantsWith, type AdminSuite } from '../admin-suite.fixture.js';
+import { type Admin, DEFAULT_TENANT, Fleet } from '../limits-admin.fixture.js';
 
 const SHARD = 'berth:{default/0}:';
 
-let redis: RedisServer;
 let admin: Admin;
 let fleet: Fleet;
 let log: string[];
+let client: Redis;
+let start: AdminSuite['start'];
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
-
-afterAll(async () => {
-  await redis?.stop();
-});
-
-beforeEach(async () => {
-  await redis.client().flushall();
-  fleet = new Fleet(redis.client());
-  const { tenants } = loadConfig({ env: {}, cwd: '/' });
-  const tenant = tenants.default;
-  log = [];
-  admin = await startAdmin(redis.url, {
-    log,
-    config: {
-      metrics: { compat: 'none', topUsers: 2 },
-      // Of the log alone: labels have the names.
-      logging: { level: 'info', hashUsers: true, hashKey: 'x'.repeat(16) },
-      tenants: { default: tenant, acme: { ...tenant, name: 'acme' } },
-    },
-  });
-});
-
-afterEach(async () => {
-  await admin?.close();
+forEachTest(async (suite) => {
+  ({ client, fleet, log, start } = suite);
+  const config = {
+    metrics: { compat: 'none' as const, topUsers: 2 },
+    // Of the log alone: labels have the names.
+    logging: { level: 'info' as const, hashUsers: true, hashKey: 'x'.repeat(16) },
+    tenants: tenantsWith({ acme: {} }),
+  };
+  admin = await start({ config });
 });
 
 /** The lines about the fleet, without comments. */
@@ -52,7 +35,7 @@ it('says what is on the books: the whole, each tenant, the users with the most',
   await fleet.admitAll('alice', 3);
   await fleet.admitAll('bob', 2);
   await fleet.admit('carol');
-  await new Fleet(redis.client(), { name: 'acme', shards: 1 }).admit('alice');
+  await new Fleet(client, { name: 'acme', shards: 1 }).admit('alice');
   expect(await scrape()).toEqual([
     'active_sessions_total 7',
     'berth_sessions_active{tenant="default"} 6',
@@ -90,14 +73,13 @@ it('says how far indices and records differed at the last audit, on every replic
     (await of.app.inject('/metrics')).payload.split('\n').find((line) => line.startsWith('berth_drift_sessions'));
   expect(await drift(admin)).toBe('berth_drift_sessions 0');
   await fleet.admitAll('alice', 3);
-  const client = redis.client();
   const keys = shardKeys(DEFAULT_TENANT, 0);
   const [one, two] = await client.zrange(keys.userSessions('alice'), '0', '-1');
   await client.del(keys.session(one ?? ''), keys.session(two ?? ''));
   const audits = new Audits({ client, deadlineMs: 5_000 });
   while ((await audits.piece(DEFAULT_TENANT, 0, { pieceMs: 1, restMs: 0 })).kind !== 'done');
   expect(await drift(admin)).toBe('berth_drift_sessions 2');
-  const other = await startAdmin(redis.url);
+  const other = await start();
   expect(await drift(other)).toBe('berth_drift_sessions 2');
   await other.close();
 });
@@ -105,7 +87,7 @@ it('says how far indices and records differed at the last audit, on every replic
 describe('ready while nothing works: a key of a foreign type', () => {
   it('takes away the metrics that are read from it, and no other', async () => {
     await fleet.admit('alice');
-    await new Fleet(redis.client(), { name: 'acme', shards: 1 }).admit('bob');
+    await new Fleet(client, { name: 'acme', shards: 1 }).admit('bob');
     const whole = async () => {
       const { statusCode, payload } = await admin.app.inject('/metrics');
       expect(statusCode).toBe(200);
@@ -124,11 +106,11 @@ describe('ready while nothing works: a key of a foreign type', () => {
       'berth:{inbox/0}:dead_letters': ['berth_dead_letters '],
     };
     for (const [key, absent] of Object.entries(keys)) {
-      const kept = await redis.client().dumpBuffer(key);
-      await redis.client().set(key, 'foreign');
+      const kept = await client.dumpBuffer(key);
+      await client.set(key, 'foreign');
       const now = await whole();
-      await redis.client().del(key);
-      if (kept !== null) await redis.client().restore(key, 0, kept);
+      await client.del(key);
+      if (kept !== null) await client.restore(key, 0, kept);
       const expected = before.filter((line) => !absent.some((name) => line.startsWith(name)));
       expect([key, now]).toEqual([key, expected]);
     }
@@ -150,7 +132,7 @@ describe('ready while nothing works: a key of a foreign type', () => {
       ['berth:{inbox/0}:dead_letters', 'berth_dead_letters'],
       [`${SHARD}commanded`, 'berth_commands_unacknowledged'],
     ];
-    for (const [key] of foreign) await redis.client().set(key, 'foreign');
+    for (const [key] of foreign) await client.set(key, 'foreign');
     await scrape();
     await scrape();
     const expected = foreign.map(([key, metric, tenant]) => ['warn', metric, tenant, key]);
@@ -163,7 +145,7 @@ describe('ready while nothing works: a key of a foreign type', () => {
   });
 
   it('whose content is not what Berth wrote takes no more away than one of a foreign type', async () => {
-    await redis.client().hset('berth:{default}:fuses', 'nodes', 'not JSON');
+    await client.hset('berth:{default}:fuses', 'nodes', 'not JSON');
     expect(await scrape()).toEqual([
       'active_sessions_total 0',
       'berth_sessions_active{tenant="default"} 0',

@@ -1,30 +1,24 @@
-import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
 
-import { loadConfig } from '#config';
 import { CommandsStore } from '#session-core';
-import { eventually, startRedis, type RedisServer } from '#testing';
+import { eventually, type RedisServer } from '#testing';
 
-import { Fleet, startAdmin, type Admin } from '../limits-admin.fixture.js';
+import { forEachTest, tenantsWith } from '../admin-suite.fixture.js';
+import { Fleet, type Admin } from '../limits-admin.fixture.js';
 
 const ACME = { name: 'acme', shards: 3 };
 const DEFAULT = { name: 'default', shards: 1 };
 
-let redis: RedisServer;
 let replicas: Admin[];
 let fleet: Fleet;
+let client: Redis;
+let redis: RedisServer;
 
-beforeEach(async () => {
-  redis = await startRedis();
-  fleet = new Fleet(redis.client());
-  const { tenants } = loadConfig({ env: {}, cwd: '/' });
-  const tenant = tenants.default;
-  const config = { tenants: { default: tenant, acme: { ...tenant, ...ACME } } };
-  replicas = [await startAdmin(redis.url, { config }), await startAdmin(redis.url, { config })];
-});
-
-afterEach(async () => {
-  await Promise.all(replicas.map((admin) => admin.close()));
-  await redis.stop();
+forEachTest(async (suite) => {
+  ({ client, fleet, redis } = suite);
+  const config = { tenants: tenantsWith({ acme: ACME }) };
+  replicas = [await suite.start({ config }), await suite.start({ config })];
 });
 
 /** What each replica says; null where it says nothing. */
@@ -40,7 +34,7 @@ async function gauges(): Promise<(number | null)[]> {
 
 it('says of the whole fleet what is not acknowledged, the same from every replica', async () => {
   expect(await gauges()).toEqual([0, 0]);
-  const acme = new Fleet(redis.client(), ACME);
+  const acme = new Fleet(client, ACME);
   const killed = { reason: 'killed', by: 'berth' } as const;
   for (const user of ['alice', 'bob', 'carol', 'dave']) {
     await acme.admit(user, `of-${user}`);
@@ -50,7 +44,7 @@ it('says of the whole fleet what is not acknowledged, the same from every replic
   await fleet.store.end(DEFAULT, { sessionId: 'call' }, killed);
   expect(await gauges()).toEqual([5, 5]);
 
-  const commands = new CommandsStore({ client: redis.client(), deadlineMs: 60_000, tombstoneMs: 60_000 });
+  const commands = new CommandsStore({ client: client, deadlineMs: 60_000, tombstoneMs: 60_000 });
   const { commands: waiting } = await commands.oldest(ACME, 'b2bua-1', 10);
   await commands.acknowledge(ACME, 'b2bua-1', waiting[0]?.commandId ?? '');
   expect(await gauges()).toEqual([4, 4]);

@@ -1,37 +1,25 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
 
+import { loadConfig } from '#config';
 import { NodesStore } from '#session-core';
-import { describeWith, startRedis, type RedisServer } from '#testing';
+import { describeWith } from '#testing';
 
-import { Admin, DEFAULT_TENANT, Fleet, startAdmin } from '../limits-admin.fixture.js';
+import { forEachTest } from '../admin-suite.fixture.js';
+import { Admin, DEFAULT_TENANT, Fleet } from '../limits-admin.fixture.js';
 
-const POLICY = {
-  leaseMs: 15_000,
-  missedBeats: 3,
-  snapshotIntervalMs: 60_000,
-  fuseShare: 0.2,
-  fuseSessions: 50,
-  fuseNodes: 0.5,
-  onReturn: 'over_admit',
-} as const;
+const { nodes: POLICY } = loadConfig({ env: {}, cwd: '/' });
 
 describeWith(['redis-server'], 'nodes over the admin API', () => {
-  let redis: RedisServer;
-  let client: ReturnType<RedisServer['client']>;
+  let client: Redis;
   let admin: Admin;
   let nodes: NodesStore;
   let nowMs: number;
   let log: string[];
 
-  beforeAll(async () => {
-    redis = await startRedis();
-    client = redis.client();
-  });
-
-  beforeEach(async () => {
-    await client.flushall();
-    log = [];
-    admin = await startAdmin(redis.url, { log });
+  forEachTest(async (suite) => {
+    ({ client, log } = suite);
+    admin = await suite.start();
     nowMs = Date.now();
     nodes = new NodesStore({
       client,
@@ -40,14 +28,6 @@ describeWith(['redis-server'], 'nodes over the admin API', () => {
       policy: POLICY,
       clockMs: () => nowMs,
     });
-  });
-
-  afterEach(async () => {
-    await admin.close();
-  });
-
-  afterAll(async () => {
-    await redis?.stop();
   });
 
   const beat = async (node: string, activeSessions?: number) =>

@@ -1,10 +1,12 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
 
-import { eventually, freePort, startRedis, type RedisServer } from '#testing';
+import { eventually, freePort } from '#testing';
 
+import { forEachTest, type AdminSuite } from '../admin-suite.fixture.js';
 import { SETTINGS, startWithHistory } from '../history/api/history.fixture.js';
 import { keysOfEveryKind } from '../keys.fixture.js';
-import { DEFAULT_TENANT, encoded, Fleet, startAdmin, type Admin } from '../limits-admin.fixture.js';
+import { DEFAULT_TENANT, encoded, Fleet, type Admin } from '../limits-admin.fixture.js';
 
 interface Shown {
   live: { id: string; attempt: number; state: string }[];
@@ -14,25 +16,13 @@ interface Shown {
   total: number;
 }
 
-let redis: RedisServer;
 let admin: Admin;
 let fleet: Fleet;
+let client: Redis;
+let start: AdminSuite['start'];
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
-
-afterAll(async () => {
-  await redis?.stop();
-});
-
-beforeEach(async () => {
-  await redis.client().flushall();
-  fleet = new Fleet(redis.client());
-});
-
-afterEach(async () => {
-  await admin?.close();
+forEachTest((suite) => {
+  ({ client, fleet, start } = suite);
 });
 
 async function shown(id: string, headers = {}): Promise<Shown> {
@@ -57,7 +47,7 @@ const inHistory = async (id: string, count: number, status = '') =>
 
 describe('GET /api/sessions/{id}', () => {
   it('shows every attempt once, live by the books and ended by history, and the refusals', async () => {
-    ({ admin } = await startWithHistory(redis.url));
+    ({ admin } = await startWithHistory(start));
     await admin.call('PUT', '/limits/alice', { limit: 1 });
     const facts = {
       sourceIp: '192.0.2.10',
@@ -128,7 +118,7 @@ describe('GET /api/sessions/{id}', () => {
     "x' or 1=1 --",
     'x'.repeat(256),
   ])('finds the session %s by its path and by its query, live and ended', async (id) => {
-    ({ admin } = await startWithHistory(redis.url));
+    ({ admin } = await startWithHistory(start));
     await fleet.admit('alice', id);
     const asked = async () => {
       const { status, body } = await admin.call('GET', `/-?session_id=${encoded(id)}`);
@@ -144,7 +134,7 @@ describe('GET /api/sessions/{id}', () => {
   });
 
   it('finds a session whose id is a word of a path by the query alone', async () => {
-    ({ admin } = await startWithHistory(redis.url));
+    ({ admin } = await startWithHistory(start));
     for (const id of ['limits', 'history', '-']) {
       await fleet.admit('alice', id);
       expect((await admin.call('GET', `/-?session_id=${id}`)).body).toMatchObject({ id, live: [{ id }] });
@@ -161,14 +151,14 @@ describe('GET /api/sessions/{id}', () => {
     ['/%00', 400, 'invalid-request'],
     [`/${'x'.repeat(257)}`, 400, 'invalid-request'],
   ])('of %s answers %i %s', async (path, status, code) => {
-    ({ admin } = await startWithHistory(redis.url));
+    ({ admin } = await startWithHistory(start));
     expect(await admin.call('GET', path)).toMatchObject({ status, body: { code, error: expect.any(String) } });
   });
 
   it('knows how a session ended before history does', async () => {
     // The first batch is written at once, the next one not in this test.
     const history = { ...SETTINGS, batchIntervalMs: 3_600_000 };
-    ({ admin } = await startWithHistory(redis.url, 'memory:', { config: { history } }));
+    ({ admin } = await startWithHistory(start, 'memory:', { config: { history } }));
     await fleet.admit('alice', 'call', { sourceIp: '192.0.2.10' });
     await inHistory('call', 1, 'active');
     await end('call');
@@ -183,16 +173,16 @@ describe('GET /api/sessions/{id}', () => {
   });
 
   it('shows without an end what is on the books no more and whose end is not known', async () => {
-    ({ admin } = await startWithHistory(redis.url));
+    ({ admin } = await startWithHistory(start));
     await fleet.admit('alice', 'call');
     await inHistory('call', 1, 'active');
-    await redis.client().del('berth:{default/0}:session:call');
-    await redis.client().zrem('berth:{default/0}:deadlines', 'call');
+    await client.del('berth:{default/0}:session:call');
+    await client.zrem('berth:{default/0}:deadlines', 'call');
     expect(await shown('call')).toMatchObject({ live: [], ended: [{ status: 'active', end_time: null }] });
   });
 
   it('where no history is kept shows what the books have, and says so', async () => {
-    admin = await startAdmin(redis.url);
+    admin = await start();
     await fleet.admit('alice', 'call');
     expect(await shown('call')).toMatchObject({ live: [{ id: 'call' }], ended: [], history: 'off', total: 0 });
     await end('call');
@@ -202,7 +192,7 @@ describe('GET /api/sessions/{id}', () => {
 
   it('while history is away shows nothing: the books alone would look like all of it', async () => {
     const url = `postgres://postgres@127.0.0.1:${await freePort()}/berth`;
-    admin = await startAdmin(redis.url, { config: { history: { ...SETTINGS, url } } });
+    admin = await start({ config: { history: { ...SETTINGS, url } } });
     await fleet.admit('alice', 'call');
     expect(await admin.call('GET', '/call')).toMatchObject({ status: 503, body: { code: 'history-unavailable' } });
   });
@@ -210,7 +200,7 @@ describe('GET /api/sessions/{id}', () => {
   it('shows a bound key what is of its nodes, and says so where none is', async () => {
     const kinds = keysOfEveryKind();
     const [viewer, bound] = [kinds.by('viewer'), kinds.by('viewer', true)];
-    ({ admin } = await startWithHistory(redis.url, 'memory:', { config: { auth: kinds.auth } }));
+    ({ admin } = await startWithHistory(start, 'memory:', { config: { auth: kinds.auth } }));
     await fleet.admit('alice', 'both', {}, { node: 'proxy-1' });
     await end('both');
     await fleet.admit('alice', 'both', {}, { attempt: 2 });

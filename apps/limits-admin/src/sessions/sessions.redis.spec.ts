@@ -1,9 +1,10 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
 
 import { shardKeys } from '#session-core';
-import { startRedis, type RedisServer } from '#testing';
 
-import { type Admin, DEFAULT_TENANT, encoded, Fleet, startAdmin } from '../limits-admin.fixture.js';
+import { forEachTest } from '../admin-suite.fixture.js';
+import { type Admin, DEFAULT_TENANT, encoded, Fleet } from '../limits-admin.fixture.js';
 
 interface Shown {
   id: string;
@@ -13,28 +14,14 @@ interface Shown {
 
 const keys = shardKeys({ name: 'default', shards: 1 }, 0);
 
-let redis: RedisServer;
 let admin: Admin;
 let fleet: Fleet;
 let log: string[];
+let client: Redis;
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
-
-afterAll(async () => {
-  await redis?.stop();
-});
-
-beforeEach(async () => {
-  await redis.client().flushall();
-  log = [];
-  fleet = new Fleet(redis.client());
-  admin = await startAdmin(redis.url, { log });
-});
-
-afterEach(async () => {
-  await admin?.close();
+forEachTest(async (suite) => {
+  ({ client, fleet, log } = suite);
+  admin = await suite.start();
 });
 
 async function page(query: string) {
@@ -172,7 +159,7 @@ describe.each(WAYS)('%s', (_way, terminate) => {
     const ended = { kind: 'ended', session: { endReason: 'killed', note: 'fraud' } };
     expect(await fleet.store.renew(DEFAULT_TENANT, { sessionId: 'a1' })).toMatchObject(ended);
     expect(await fleet.admit('alice', 'a1')).toMatchObject(ended);
-    const command = JSON.parse((await redis.client().hget(keys.commands('b2bua-1'), 'a1')) ?? '{}') as unknown;
+    const command = JSON.parse((await client.hget(keys.commands('b2bua-1'), 'a1')) ?? '{}') as unknown;
     expect(command).toMatchObject({ sessionId: 'a1', attempt: 1, reason: 'killed' });
     const lines = log.map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(lines).toContainEqual(
@@ -189,7 +176,7 @@ describe.each(WAYS)('%s', (_way, terminate) => {
   it('is remembered until the node has acknowledged it, far longer than an ending that the node reported', async () => {
     await fleet.admit('alice', 'a1');
     await terminate('a1');
-    expect(await redis.client().pttl(keys.session('a1'))).toBeGreaterThan(3_600_000);
+    expect(await client.pttl(keys.session('a1'))).toBeGreaterThan(3_600_000);
   });
 
   it('frees the place', async () => {

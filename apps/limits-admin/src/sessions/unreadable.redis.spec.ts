@@ -1,58 +1,46 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
 
 import { shardKeys } from '#session-core';
-import { startRedis, type RedisServer } from '#testing';
 
-import { DEFAULT_TENANT, Fleet, startAdmin, type Admin } from '../limits-admin.fixture.js';
+import { forEachTest } from '../admin-suite.fixture.js';
+import { DEFAULT_TENANT, Fleet, type Admin } from '../limits-admin.fixture.js';
 
 const KEYS = shardKeys(DEFAULT_TENANT, 0);
 
-let redis: RedisServer;
 let admin: Admin;
 let fleet: Fleet;
+let client: Redis;
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
-
-afterAll(async () => {
-  await redis?.stop();
-});
-
-beforeEach(async () => {
-  await redis.client().flushall();
-  fleet = new Fleet(redis.client());
-  admin = await startAdmin(redis.url);
-});
-
-afterEach(async () => {
-  await admin?.close();
+forEachTest(async (suite) => {
+  ({ client, fleet } = suite);
+  admin = await suite.start();
 });
 
 /** What a foreign hand, or a later release, may have written in place of a record. */
 const FOREIGN: [what: string, write: (key: string) => Promise<unknown>][] = [
-  ['text', async (key) => await redis.client().set(key, 'garbage')],
-  ['bytes', async (key) => await redis.client().set(key, Buffer.from([1, 2, 3, 4, 5, 6, 0x9d, 0xc1]))],
+  ['text', async (key) => await client.set(key, 'garbage')],
+  ['bytes', async (key) => await client.set(key, Buffer.from([1, 2, 3, 4, 5, 6, 0x9d, 0xc1]))],
   [
     'a hash',
     async (key) => {
-      await redis.client().del(key);
-      return await redis.client().hset(key, 'a', 'b');
+      await client.del(key);
+      return await client.hset(key, 'a', 'b');
     },
   ],
   [
     'a record of a later release',
     async (key) => {
-      const record = await redis.client().getBuffer(key);
+      const record = await client.getBuffer(key);
       if (record) record[7] = 2;
-      return await redis.client().set(key, record ?? '');
+      return await client.set(key, record ?? '');
     },
   ],
   [
     'a record whose facts are cut off',
     async (key) => {
-      const record = await redis.client().getBuffer(key);
-      return await redis.client().set(key, record?.subarray(0, -8) ?? '');
+      const record = await client.getBuffer(key);
+      return await client.set(key, record?.subarray(0, -8) ?? '');
     },
   ],
 ];
@@ -87,12 +75,12 @@ describe.each(FOREIGN)('a session with %s in place of its record', (_, write) =>
     expect(await admin.call('DELETE', '/broken')).toMatchObject({ status: 200, body: { success: true } });
     const { body } = await admin.call('GET', '/active');
     expect(body['sessions']).toEqual([expect.objectContaining({ id: 'well' })]);
-    expect(await redis.client().zrange(KEYS.userSessions('alice'), '0', '-1')).toEqual(['well']);
-    expect(await redis.client().zcard(KEYS.deadlines)).toBe(1);
+    expect(await client.zrange(KEYS.userSessions('alice'), '0', '-1')).toEqual(['well']);
+    expect(await client.zcard(KEYS.deadlines)).toBe(1);
   });
 
   it('goes with the others of its user', async () => {
     expect(await admin.call('DELETE', '/users/alice/sessions')).toMatchObject({ status: 200, body: { terminated: 2 } });
-    expect(await redis.client().zcard(KEYS.deadlines)).toBe(0);
+    expect(await client.zcard(KEYS.deadlines)).toBe(0);
   });
 });

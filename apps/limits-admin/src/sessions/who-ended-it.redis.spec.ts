@@ -1,9 +1,11 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
 
 import { newKey } from '#service-kit';
 import { shardKeys } from '#session-core';
-import { eventually, startRedis, type RedisServer } from '#testing';
+import { eventually } from '#testing';
 
+import { forEachTest, type AdminSuite } from '../admin-suite.fixture.js';
 import { get, startWithHistory } from '../history/api/history.fixture.js';
 import { type Admin, Fleet } from '../limits-admin.fixture.js';
 
@@ -12,25 +14,19 @@ const AUTH = { authorization: `Bearer ${KEY.key}` };
 const OPS = { id: 'ops-1', hash: KEY.hash.replace('sha256:', ''), role: 'admin', tenant: 'default' } as const;
 const keys = shardKeys({ name: 'default', shards: 1 }, 0);
 
-let redis: RedisServer;
 let admin: Admin;
 let fleet: Fleet;
 let log: string[];
+let client: Redis;
+let startAdmin: AdminSuite['start'];
 
-beforeAll(async () => {
-  redis = await startRedis();
+forEachTest((suite) => {
+  ({ client, fleet, log, start: startAdmin } = suite);
 });
-beforeEach(async () => {
-  await redis.client().flushall();
-  log = [];
-  fleet = new Fleet(redis.client());
-});
-afterEach(() => admin?.close());
-afterAll(() => redis?.stop());
 
 async function start(withKeys: boolean): Promise<void> {
   const auth = { keys: withKeys ? [{ ...OPS, nodes: null, emergency: false }] : [] };
-  ({ admin } = await startWithHistory(redis.url, 'memory:', { log, config: { auth } }));
+  ({ admin } = await startWithHistory(startAdmin, 'memory:', { config: { auth } }));
 }
 
 type Row = Record<string, unknown>;
@@ -43,7 +39,7 @@ async function told(count: number): Promise<Record<string, unknown[]>> {
   };
   await eventually(async () => expect(await endedRows()).toHaveLength(count));
   const lines = log.map((line) => JSON.parse(line) as Row);
-  const events = (await redis.client().xrange(keys.events, '-', '+'))
+  const events = (await client.xrange(keys.events, '-', '+'))
     .map(([, flat]) => Object.fromEntries(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1]]] : []))) as Row)
     .filter((event) => event['type'] === 'session.ended');
   const exported = async (format: string) =>

@@ -1,30 +1,17 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
 
-import { startRedis, type RedisServer } from '#testing';
+import { forEachTest } from '../admin-suite.fixture.js';
+import { Admin, DEFAULT_TENANT, Fleet } from '../limits-admin.fixture.js';
 
-import { Admin, DEFAULT_TENANT, Fleet, startAdmin } from '../limits-admin.fixture.js';
-
-let redis: RedisServer;
 let admin: Admin;
 let fleet: Fleet;
+let client: Redis;
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
-
-afterAll(async () => {
-  await redis?.stop();
-});
-
-beforeEach(async () => {
-  await redis.client().flushall();
-  admin = await startAdmin(redis.url);
-  fleet = new Fleet(redis.client());
+forEachTest(async (suite) => {
+  ({ client, fleet } = suite);
+  admin = await suite.start();
   await fleet.store.limits.publishFile(DEFAULT_TENANT, { maxSessionsPerUser: 0 }, 'gateway');
-});
-
-afterEach(async () => {
-  await admin?.close();
 });
 
 const simulated = async (body: unknown) => await admin.call('POST', '/limits:simulate', body);
@@ -93,7 +80,7 @@ describe('POST /limits:simulate', () => {
     for (const { user, id, groups, priority } of asked) await fleet.admit(user, id, {}, { groups, priority });
     const { body } = await simulated({ ...change, groups: kinds });
 
-    await redis.client().flushall();
+    await client.flushall();
     await fleet.store.limits.publishFile(DEFAULT_TENANT, { maxSessionsPerUser: 0, groups: kinds }, 'gateway');
     expect(await admin.call('PUT', '/limits', change)).toMatchObject({ status: 200 });
     const refused: string[] = [];
@@ -108,9 +95,9 @@ describe('POST /limits:simulate', () => {
 
   it('changes nothing', async () => {
     await start('alice', 3);
-    const before = [await admin.call('GET', '/limits'), await redis.client().keys('*')];
+    const before = [await admin.call('GET', '/limits'), await client.keys('*')];
     await simulated({ max_sessions_per_user: 1, groups: { trunk: { default: 1 } } });
-    const after = [await admin.call('GET', '/limits'), await redis.client().keys('*')];
+    const after = [await admin.call('GET', '/limits'), await client.keys('*')];
     expect(after.map((one) => (Array.isArray(one) ? one.toSorted() : one.body))).toEqual(
       before.map((one) => (Array.isArray(one) ? one.toSorted() : one.body)),
     );

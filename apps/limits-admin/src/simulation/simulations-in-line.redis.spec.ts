@@ -1,12 +1,13 @@
 import { request, type Server } from 'node:http';
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import type { Redis } from 'ioredis';
 
-import { loadConfig } from '#config';
-import { freePort, eventually, startRedis, type RedisServer } from '#testing';
+import { freePort, eventually, type RedisServer } from '#testing';
 
-import { Admin, DEFAULT_TENANT, Fleet, startAdmin } from '../limits-admin.fixture.js';
+import { loadConfig } from '#config';
+import { forEachTest } from '../admin-suite.fixture.js';
+import { Admin, DEFAULT_TENANT, Fleet } from '../limits-admin.fixture.js';
 import { Replay } from './simulate.js';
 
 const MAX_PER_CALLER = 4;
@@ -14,32 +15,23 @@ const BODY = JSON.stringify({ max_sessions_per_user: 1 });
 const PATH = '/api/sessions/limits:simulate';
 const headers = { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(BODY)) };
 
-let redis: RedisServer;
 let client: Redis;
 let admin: Admin;
 let fleet: Fleet;
 let port: number;
 let log: string[];
+let redis: RedisServer;
 
-beforeAll(async () => {
-  redis = await startRedis();
-  client = redis.client();
-});
-beforeEach(async () => {
-  await client.flushall();
-  log = [];
+afterEach(() => redis.resume());
+
+forEachTest(async (suite) => {
+  ({ client, fleet, log, redis } = suite);
   const store = { ...loadConfig({ env: {}, cwd: '/' }).store, decisionDeadlineMs: 60_000 };
-  admin = await startAdmin(redis.url, { log, config: { store } });
+  admin = await suite.start({ config: { store } });
   port = await freePort();
   await admin.app.listen(port, '127.0.0.1');
-  fleet = new Fleet(client);
   await fleet.store.limits.publishFile(DEFAULT_TENANT, { maxSessionsPerUser: 0 }, 'gateway');
 });
-afterEach(async () => {
-  redis.resume();
-  await admin?.close();
-});
-afterAll(() => redis?.stop());
 
 interface Asked {
   /** Null as long as there is no answer. */

@@ -1,49 +1,32 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
 
-import { loadConfig, type BerthConfig } from '#config';
 import { newKey, type NewKey } from '#service-kit';
-import { startRedis, type RedisServer } from '#testing';
 
-import { Admin, Fleet, startAdmin } from '../limits-admin.fixture.js';
+import { forEachTest, tenantsWith, type AdminSuite } from '../admin-suite.fixture.js';
+import { Admin, Fleet } from '../limits-admin.fixture.js';
 
 const ACME = { name: 'acme', shards: 2 };
 const ofAcme = { 'berth-tenant': 'acme' };
 
-let redis: RedisServer;
 let admin: Admin;
+let client: Redis;
+let start: AdminSuite['start'];
 
-beforeAll(async () => {
-  redis = await startRedis();
+forEachTest((suite) => {
+  ({ client, start } = suite);
 });
 
-afterAll(async () => {
-  await redis?.stop();
-});
-
-beforeEach(async () => {
-  await redis.client().flushall();
-});
-
-afterEach(async () => {
-  await admin?.close();
-});
-
-/** Three tenants, one of two shards. */
-function tenants(): BerthConfig['tenants'] {
-  const { tenants: configured } = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });
-  const { default: tenant } = configured;
-  if (tenant === undefined) throw new Error('no default tenant');
-  return { default: tenant, acme: { ...tenant, ...ACME }, other: { ...tenant, name: 'other' } };
-}
+const TENANTS = tenantsWith({ acme: ACME, other: {} });
 
 describe('without keys', () => {
   beforeEach(async () => {
-    admin = await startAdmin(redis.url, { config: { tenants: tenants() } });
+    admin = await start({ config: { tenants: TENANTS } });
   });
 
   it('all tenants are shown, with their sessions, users, live nodes and limits', async () => {
     await admin.call('PUT', '/limits', { max_sessions_per_user: 3 }, ofAcme);
-    const fleet = new Fleet(redis.client(), ACME);
+    const fleet = new Fleet(client, ACME);
     await fleet.admitAll('alice', 2);
     await fleet.admitAll('bob', 1);
     const { body } = await admin.call('GET', '/tenants');
@@ -88,7 +71,7 @@ describe('without keys', () => {
   });
 
   it('groups of a tenant are tracked over its shards', async () => {
-    const fleet = new Fleet(redis.client(), ACME);
+    const fleet = new Fleet(client, ACME);
     for (const user of ['alice', 'bob', 'carol', 'dave']) await fleet.admitIn(['trunk:west'], user);
     expect((await admin.call('GET', '/groups', undefined, ofAcme)).body).toMatchObject({
       groups: [{ group: 'trunk:west', activeSessions: 4, limit: 0 }],
@@ -113,7 +96,7 @@ describe('with keys', () => {
       emergency: false,
     });
     const auth = { keys: [keyOf(mine, 'default'), keyOf(theirs, 'other')] };
-    admin = await startAdmin(redis.url, { config: { tenants: tenants(), auth } });
+    admin = await start({ config: { tenants: TENANTS, auth } });
   });
 
   it('a key sees its own tenant only', async () => {

@@ -1,35 +1,20 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 
-import { startRedis, type RedisServer } from '#testing';
-
-import { type Admin, DEFAULT_TENANT, encoded, Fleet, startAdmin } from '../limits-admin.fixture.js';
+import { forEachTest } from '../admin-suite.fixture.js';
+import { type Admin, DEFAULT_TENANT, encoded, Fleet } from '../limits-admin.fixture.js';
 
 interface Row {
   username: string;
   activeSessions: number;
 }
 
-let redis: RedisServer;
 let admin: Admin;
 let fleet: Fleet;
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
-
-afterAll(async () => {
-  await redis?.stop();
-});
-
-beforeEach(async () => {
-  await redis.client().flushall();
-  fleet = new Fleet(redis.client());
+forEachTest(async (suite) => {
+  ({ fleet } = suite);
   await fleet.store.limits.publishFile(DEFAULT_TENANT, { users: { anonymous: 0, bob: 3 } }, 'gateway');
-  admin = await startAdmin(redis.url);
-});
-
-afterEach(async () => {
-  await admin?.close();
+  admin = await suite.start();
 });
 
 async function names(query: string): Promise<string[]> {

@@ -1,11 +1,12 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { afterEach, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
 
 import { loadConfig, type BerthConfig } from '#config';
 import { createApp, createLogger } from '#service-kit';
 import { auditKeys, shardKeys } from '#session-core';
-import { describeWith, eventually, startRedis, type RedisServer } from '#testing';
+import { describeWith, eventually, type RedisServer } from '#testing';
 
-import { TestBooks } from '../../test/books.fixture.js';
+import { TestBooks, onTestBooks } from '../books.fixture.js';
 import { AppModule } from '../app.module.js';
 
 const KEYS = shardKeys({ name: 'default', shards: 1 }, 0);
@@ -14,28 +15,18 @@ const AGREED =
 
 describeWith(['redis-server'], 'the audit of the reapers', () => {
   let redis: RedisServer;
-  let client: ReturnType<RedisServer['client']>;
+  let client: Redis;
   let books: TestBooks;
   let config: BerthConfig;
   const closing: (() => Promise<void>)[] = [];
 
-  beforeAll(async () => {
-    redis = await startRedis();
-    client = redis.client();
+  onTestBooks((suite) => {
+    ({ books, client, redis } = suite);
     config = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });
-  });
-
-  beforeEach(async () => {
-    await client.flushall();
-    books = await new TestBooks(client).open();
   });
 
   afterEach(async () => {
     for (const close of closing.splice(0)) await close();
-  });
-
-  afterAll(async () => {
-    await redis?.stop();
   });
 
   async function startReaper() {

@@ -1,12 +1,13 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { afterEach, expect, it } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { Redis } from 'ioredis';
 
 import { loadConfig } from '#config';
 import { createApp, createLogger } from '#service-kit';
 import { shardKeys } from '#session-core';
-import { describeWith, eventually, startRedis, type RedisServer } from '#testing';
+import { describeWith, eventually, type RedisServer } from '#testing';
 
-import { TestBooks } from '../../test/books.fixture.js';
+import { TestBooks, onTestBooks } from '../books.fixture.js';
 import { AppModule } from '../app.module.js';
 import { SweepService } from './sweep.service.js';
 
@@ -23,26 +24,16 @@ interface Reaper {
 
 describeWith(['redis-server'], 'the alert on sessions created', () => {
   let redis: RedisServer;
-  let client: ReturnType<RedisServer['client']>;
+  let client: Redis;
   let books: TestBooks;
   const apps: NestFastifyApplication[] = [];
 
-  beforeAll(async () => {
-    redis = await startRedis();
-    client = redis.client();
-  });
-
-  beforeEach(async () => {
-    await client.flushall();
-    books = await new TestBooks(client).open();
+  onTestBooks((suite) => {
+    ({ books, client, redis } = suite);
   });
 
   afterEach(async () => {
     await Promise.all(apps.splice(0).map((app) => app.close()));
-  });
-
-  afterAll(async () => {
-    await redis?.stop();
   });
 
   async function startReaper(): Promise<Reaper> {

@@ -15,8 +15,8 @@ import {
   type RedisServer,
 } from '#testing';
 
-import { TestBooks } from '../../test/books.fixture.js';
-import { startFreezingProxy } from '../../test/freezing-proxy.fixture.js';
+import { TestBooks } from '../books.fixture.js';
+import { startFreezingProxy } from '../freezing-proxy.fixture.js';
 import { AppModule } from '../app.module.js';
 import { ShardSweepService } from './shard-sweep.service.js';
 

@@ -5,7 +5,7 @@ import { createApp, createLogger } from '#service-kit';
 import { SessionStore, shardKeys } from '#session-core';
 import { describeWith, eventually, startRedis, type RedisServer } from '#testing';
 
-import { TestBooks } from '../../test/books.fixture.js';
+import { TestBooks } from '../books.fixture.js';
 import { AppModule } from '../app.module.js';
 
 const tenant = { name: 'default', shards: 3 };

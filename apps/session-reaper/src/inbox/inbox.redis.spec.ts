@@ -1,12 +1,13 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { afterEach, expect, it } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { Redis } from 'ioredis';
 
 import { loadConfig } from '#config';
 import { createApp, createLogger } from '#service-kit';
 import { INBOX_STREAMS, inboxKeys, shardKeys, shardOf, tenantKeys } from '#session-core';
-import { describeWith, eventually, startRedis, type RedisServer } from '#testing';
+import { describeWith, eventually, type RedisServer } from '#testing';
 
-import { TestBooks } from '../../test/books.fixture.js';
+import { TestBooks, onTestBooks } from '../books.fixture.js';
 import { AppModule } from '../app.module.js';
 
 const keys = shardKeys({ name: 'default', shards: 1 }, 0);
@@ -14,25 +15,18 @@ const NODE = 'b2bua-1';
 
 describeWith(['redis-server'], 'the inbox', () => {
   let redis: RedisServer;
-  let client: ReturnType<RedisServer['client']>;
+  let client: Redis;
   const apps: NestFastifyApplication[] = [];
 
-  beforeAll(async () => {
-    redis = await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] });
-    client = redis.client();
-  });
-
-  beforeEach(async () => {
-    await client.flushall();
-    await new TestBooks(client).open();
-  });
+  onTestBooks(
+    (suite) => {
+      ({ client, redis } = suite);
+    },
+    ['--appendonly', 'yes', '--appendfsync', 'always'],
+  );
 
   afterEach(async () => {
     await Promise.all(apps.splice(0).map((app) => app.close()));
-  });
-
-  afterAll(async () => {
-    await redis?.stop();
   });
 
   async function startReaper({ shards = 1 } = {}) {

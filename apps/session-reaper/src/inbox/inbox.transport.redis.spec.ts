@@ -7,7 +7,7 @@ import { createApp, createLogger } from '#service-kit';
 import { inboxKeys, shardKeys } from '#session-core';
 import { describeWith, eventually, startRedis, type RedisServer } from '#testing';
 
-import { TestBooks } from '../../test/books.fixture.js';
+import { TestBooks } from '../books.fixture.js';
 import { AppModule } from '../app.module.js';
 import { InboxTransport } from './inbox.transport.js';
 

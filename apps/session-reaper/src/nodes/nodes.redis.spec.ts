@@ -1,11 +1,12 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { afterEach, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
 
 import { loadConfig, type BerthConfig } from '#config';
 import { createApp, createLogger } from '#service-kit';
 import { NodesStore, Pulses, type NodePolicy } from '#session-core';
-import { describeWith, eventually, startRedis, type RedisServer } from '#testing';
+import { describeWith, eventually, type RedisServer } from '#testing';
 
-import { TestBooks } from '../../test/books.fixture.js';
+import { TestBooks, onTestBooks } from '../books.fixture.js';
 import { AppModule } from '../app.module.js';
 
 const TENANT = { name: 'default', shards: 1 };
@@ -13,37 +14,22 @@ const LEASE_MS = 1_500;
 
 describeWith(['redis-server'], 'the reaper and nodes', () => {
   let redis: RedisServer;
-  let client: ReturnType<RedisServer['client']>;
+  let client: Redis;
   let books: TestBooks;
   let nodes: NodesStore;
   let config: BerthConfig;
   const closing: (() => Promise<void> | void)[] = [];
 
-  beforeAll(async () => {
-    redis = await startRedis();
-    client = redis.client();
+  onTestBooks((suite) => {
+    ({ books, client, redis } = suite);
     const loaded = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });
     const policy: NodePolicy = { ...loaded.nodes, leaseMs: LEASE_MS };
     config = { ...loaded, nodes: policy, reaper: { sweepIntervalMs: 200 } };
-  });
-
-  beforeEach(async () => {
-    await client.flushall();
-    books = await new TestBooks(client).open();
-    nodes = new NodesStore({
-      client,
-      deadlineMs: 60_000,
-      tombstoneMs: 60_000,
-      policy: config.nodes,
-    });
+    nodes = new NodesStore({ client, deadlineMs: 60_000, tombstoneMs: 60_000, policy });
   });
 
   afterEach(async () => {
     for (const close of closing.splice(0)) await close();
-  });
-
-  afterAll(async () => {
-    await redis?.stop();
   });
 
   async function startReaper(ofReaper: BerthConfig = config) {

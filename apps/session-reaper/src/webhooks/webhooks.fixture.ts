@@ -5,7 +5,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
 import { loadConfig, type WebhookConfig } from '#config';
 import { createApp, createLogger } from '#service-kit';
-import { CommandsStore, SessionStore, type Command, type StoreClient } from '#session-core';
+import { NO_FACTS, CommandsStore, SessionStore, type Command, type StoreClient } from '#session-core';
 
 import { AppModule } from '../app.module.js';
 
@@ -120,20 +120,9 @@ export class Commander {
   }
 
   async give(sessionId: string, node = 'b2bua-1'): Promise<void> {
-    const facts = {
-      from: null,
-      to: null,
-      sourceIp: null,
-      sourcePort: null,
-      destination: null,
-      protocol: 'sip',
-      direction: null,
-      correlationId: null,
-      metadata: null,
-    };
     const policy = { idleMs: 0, maxDurationMs: 0, reservationMs: 60_000 };
     const named = { sessionId, attempt: 1, user: 'alice', node, epoch: 1, groups: [] };
-    await this.sessions.admit(TENANT, { ...named, state: 'active', priority: 'normal', facts, policy });
+    await this.sessions.admit(TENANT, { ...named, state: 'active', priority: 'normal', facts: NO_FACTS, policy });
     await this.sessions.end(TENANT, { sessionId }, { reason: 'killed', by: 'berth' });
   }
 

@@ -1,18 +1,12 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { admitted, keys, request, tenant, useBooks } from '../../test/fixture.js';
+import { admitted, keys, request, tenant, useBooks, shardContext } from '../../test/fixture.js';
 import { entry, EPOCH, NODE, Reconciling, SIP } from '../../test/snapshot.fixture.js';
 import { adopt } from './adopt.script.js';
 import { enterNode, loseNode } from './node-run.script.js';
 
 const books = useBooks();
 const options = { tombstoneMs: 60_000, onReturn: 'over_admit', policyOf: () => SIP } as const;
-const context = () => ({
-  client: books.redis,
-  tenant: 'default',
-  shards: 1,
-  shard: 0,
-  clockMs: () => books.clock.nowMs,
-});
+const context = () => shardContext(books);
 const list = () => ({ node: NODE, epoch: EPOCH, mark: books.clock.nowMs });
 const sizeOf = async (kind: 'listed' | 'adopted' | 'elsewhere') =>
   await books.redis.scard(keys.snapshot(kind, NODE, EPOCH, books.clock.nowMs));

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { admitted, keys, request, tenant, useBooks } from '../../test/fixture.js';
+import { admitted, keys, request, tenant, useBooks, shardContext } from '../../test/fixture.js';
 import { entry, EPOCH, NODE, Reconciling, SIP } from '../../test/snapshot.fixture.js';
 import { adopt } from './adopt.script.js';
 import { compareSnapshot, countMissing, dropMissing, ListGone, settleHangUps } from './compare-snapshot.script.js';
@@ -7,14 +7,7 @@ import { judgeSnapshot, takePart } from './take-part.script.js';
 
 const books = useBooks();
 const options = { tombstoneMs: 60_000, onReturn: 'hang_up', policyOf: () => SIP } as const;
-const shard = () => ({
-  client: books.redis,
-  tenant: 'default',
-  shards: 1,
-  shard: 0,
-  clockMs: () => books.clock.nowMs,
-  deadlineMs: 60_000,
-});
+const shard = () => shardContext(books);
 const missing = async () => await books.redis.zrange(keys.missing(NODE, EPOCH), '0', '-1');
 const live = async () => await books.redis.zrange(keys.deadlines, '0', '-1');
 let r: Reconciling;

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { eventually } from '#testing';
-import { keys, request, useBooks, streamOf, tenant } from '../../test/fixture.js';
+import { keys, request, useBooks, streamOf, tenant, shardContext } from '../../test/fixture.js';
 import { SessionStore } from '../session-store.js';
 import { admit } from './admit.script.js';
 import { withdraw } from './withdraw.script.js';
@@ -12,13 +12,7 @@ describe('withdraw', () => {
     await books.store.limits.change(tenant, () => ({ maxSessionsPerUser: 1 }));
   });
 
-  const context = () => ({
-    client: books.redis,
-    tenant: 'default',
-    shards: 1,
-    shard: 0,
-    clockMs: () => books.clock.nowMs,
-  });
+  const context = () => shardContext(books);
   const options = (token: number) => ({ token, tombstoneMs: 60_000, mode: 'admit' as const });
   const takeBack = (token: number, attempt = 1) =>
     withdraw(context(), { sessionId: 'call-1', attempt, token, rememberedMs: 60_000 });

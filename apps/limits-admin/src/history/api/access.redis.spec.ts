@@ -1,10 +1,12 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
 
-import { loadConfig, type BerthConfig, type Role } from '#config';
+import { loadConfig, type Role } from '#config';
 import { newKey, type NewKey } from '#service-kit';
-import { eventually, freePort, startRedis, type RedisServer } from '#testing';
+import { eventually, freePort, startRedis } from '#testing';
 
-import { type Admin, Fleet, startAdmin } from '../../limits-admin.fixture.js';
+import { forEachTest, tenantsWith, type AdminSuite } from '../../admin-suite.fixture.js';
+import { type Admin, Fleet } from '../../limits-admin.fixture.js';
 import { admitted, ended, get, refused, SETTINGS, startWithHistory } from './history.fixture.js';
 
 const CALLS = [
@@ -18,30 +20,15 @@ const CALLS = [
   '/api/users/alice/sessions',
 ];
 
-let redis: RedisServer;
 let admin: Admin;
+let client: Redis;
+let start: AdminSuite['start'];
 
-beforeAll(async () => {
-  redis = await startRedis();
+forEachTest((suite) => {
+  ({ client, start } = suite);
 });
 
-afterAll(async () => {
-  await redis?.stop();
-});
-
-beforeEach(async () => {
-  await redis.client().flushall();
-});
-
-afterEach(async () => {
-  await admin?.close();
-});
-
-function tenants(): BerthConfig['tenants'] {
-  const { tenants: configured } = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });
-  const tenant = configured.default;
-  return { default: tenant, acme: { ...tenant, name: 'acme', shards: 2 } };
-}
+const TENANTS = tenantsWith({ acme: { shards: 2 } });
 
 async function statusOf(url: string, headers: Record<string, string> = {}): Promise<number> {
   return (await admin.app.inject({ method: 'GET', url, headers })).statusCode;
@@ -54,7 +41,7 @@ describe('keys', () => {
       const hash = made[role].hash.slice('sha256:'.length);
       return { id: role, hash, role, tenant: 'default', nodes: null, emergency: false };
     });
-    ({ admin } = await startWithHistory(redis.url, 'memory:', { config: { auth: { keys } } }));
+    ({ admin } = await startWithHistory(start, 'memory:', { config: { auth: { keys } } }));
     for (const url of CALLS) {
       expect([url, await statusOf(url)]).toEqual([url, 401]);
       for (const [role, status] of [
@@ -72,7 +59,7 @@ describe('keys', () => {
 
 describe('tenants', () => {
   it('see their own history, and the live figures of all their shards', async () => {
-    const started = await startWithHistory(redis.url, 'memory:', { config: { tenants: tenants() } });
+    const started = await startWithHistory(start, 'memory:', { config: { tenants: TENANTS } });
     ({ admin } = started);
     const told = { id: 'a1', user: 'alice', tenant: 'acme', startedAtMs: Date.now() - 60_000 };
     const limits = [{ scope: 'user', key: 'alice', max: 1, active: 1 }];
@@ -88,7 +75,7 @@ describe('tenants', () => {
     }
     const exported = await admin.app.inject({ url: '/api/sessions/history/export?format=jsonl', headers: acme });
     expect(exported.payload.match(/\n/g)).toHaveLength(2);
-    const fleet = new Fleet(redis.client(), { name: 'acme', shards: 2 });
+    const fleet = new Fleet(client, { name: 'acme', shards: 2 });
     for (const user of ['alice', 'bob', 'carol', 'dave', 'erin', 'frank']) await fleet.admit(user);
     const live = { active_sessions: 6, authenticated_sessions: 6, unique_users: 6 };
     expect(await get(admin, '/api/sessions/stats', acme)).toMatchObject({ status: 200, body: live });
@@ -103,7 +90,7 @@ describe('what is away', () => {
       const loaded = loadConfig({ env: { BERTH_REDIS_URL: own.url }, cwd: '/' });
       const store = { ...loaded.store, decisionDeadlineMs: 500 };
       const config = { store, redis: { ...loaded.redis, deadlineMs: 500 } };
-      ({ admin } = await startWithHistory(own.url, 'memory:', { config }));
+      ({ admin } = await startWithHistory(start, 'memory:', { config, redisUrl: own.url }));
       await own.stop();
       await eventually(async () => {
         expect(await get(admin, '/api/sessions/stats')).toMatchObject({
@@ -119,7 +106,7 @@ describe('what is away', () => {
 
   it('is said: without the database everything here is a 503, bad input still a 400', async () => {
     const url = `postgres://postgres@127.0.0.1:${await freePort()}/berth`;
-    admin = await startAdmin(redis.url, { config: { history: { ...SETTINGS, url } } });
+    admin = await start({ config: { history: { ...SETTINGS, url } } });
     for (const call of CALLS) {
       expect([call, await get(admin, call)]).toMatchObject([
         call,
@@ -130,7 +117,7 @@ describe('what is away', () => {
   });
 
   it('is said: where no history is kept there is nothing here', async () => {
-    admin = await startAdmin(redis.url);
+    admin = await start();
     for (const call of [...CALLS, '/api/sessions/stats?window_hours=48']) {
       expect([call, await get(admin, call)]).toMatchObject([call, { status: 404, body: { code: 'not-found' } }]);
     }

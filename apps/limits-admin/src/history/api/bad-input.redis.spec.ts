@@ -1,28 +1,13 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 
-import { startRedis, type RedisServer } from '#testing';
-
+import { forEachTest } from '../../admin-suite.fixture.js';
 import type { Admin } from '../../limits-admin.fixture.js';
 import { get, startWithHistory } from './history.fixture.js';
 
-let redis: RedisServer;
 let admin: Admin;
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
-
-afterAll(async () => {
-  await redis?.stop();
-});
-
-beforeEach(async () => {
-  await redis.client().flushall();
-  ({ admin } = await startWithHistory(redis.url));
-});
-
-afterEach(async () => {
-  await admin?.close();
+forEachTest(async (suite) => {
+  ({ admin } = await startWithHistory(suite.start));
 });
 
 const UNKNOWN = (name: string) => [[`?${name}=1`, name]] as const;

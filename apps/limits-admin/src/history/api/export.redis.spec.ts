@@ -1,17 +1,16 @@
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { request, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 
-import type { HistoryDatabase } from '#session-history';
-import { eventually, readCsv, startRedis, type RedisServer } from '#testing';
+import { type HistoryDatabase } from '#session-history';
+import { eventually, readCsv } from '#testing';
 
+import { forEachTest, type AdminSuite } from '../../admin-suite.fixture.js';
 import type { Admin } from '../../limits-admin.fixture.js';
 import { admitted, fill, startWithHistory, type Told } from './history.fixture.js';
 
@@ -29,37 +28,22 @@ const HOSTILE = [
   'ü漢😀',
 ];
 
-let redis: RedisServer;
 let dir: string;
 let admin: Admin;
 let database: HistoryDatabase;
 let url: string;
 let nowMs: number;
 let log: string[];
+let start: AdminSuite['start'];
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
-
-afterAll(async () => {
-  await redis?.stop();
-});
-
-beforeEach(async () => {
-  await redis.client().flushall();
-  dir = await mkdtemp(join(tmpdir(), 'berth-admin-'));
+forEachTest((suite) => {
+  ({ dir, log, start } = suite);
   nowMs = Date.now();
-  log = [];
 });
 
-afterEach(async () => {
-  await admin?.close();
-  await rm(dir, { recursive: true, force: true });
-});
-
-async function start(kind: string): Promise<void> {
+async function startIn(kind: string): Promise<void> {
   const at = kind === 'sqlite' ? `sqlite://${join(dir, 'history.db')}` : 'memory:';
-  ({ admin, database } = await startWithHistory(redis.url, at, { log }));
+  ({ admin, database } = await startWithHistory(start, at));
   await admin.app.listen(0, '127.0.0.1');
   url = `${await admin.app.getUrl()}/api/sessions/history/export`;
 }
@@ -105,7 +89,7 @@ const sessions = (count: number, more: Partial<Told> = {}): Told[] =>
 
 describe.each(['memory', 'sqlite'])('an export from %s', (kind) => {
   beforeEach(async () => {
-    await start(kind);
+    await startIn(kind);
   });
 
   it('has 50,000 rows, each once and equal to what was told, and their number in the trailer', async () => {
@@ -164,7 +148,7 @@ describe('a reader', () => {
   const ROWS = 10_000;
 
   beforeEach(async () => {
-    await start('sqlite');
+    await startIn('sqlite');
     await fill(database, sessions(ROWS, BIG));
   }, 120_000);
 
@@ -221,7 +205,7 @@ describe('a client that leaves an export', () => {
   const QUERIES = ['?format=jsonl', '', '?user=nobody'];
 
   beforeEach(async () => {
-    await start('sqlite');
+    await startIn('sqlite');
     await fill(database, sessions(2_000, { metadata: { text: 'x'.repeat(4_000) } }));
     log.length = 0;
   }, 120_000);
@@ -285,7 +269,7 @@ describe('a client that leaves an export', () => {
 });
 
 it('a client that leaves any other answer is no error in the log', async () => {
-  await start('sqlite');
+  await startIn('sqlite');
   await fill(database, sessions(2_000));
   log.length = 0;
   const paths = ['/api/sessions/history?limit=1000', '/api/sessions/active', '/api/sessions/users', '/metrics'];

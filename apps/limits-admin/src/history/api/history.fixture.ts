@@ -3,7 +3,8 @@ import type { HistoryConfig } from '#config';
 import { History } from '#history-projector';
 import { HistoryDatabase, historyEvent, type HistoryEvent } from '#session-history';
 
-import { type Admin, startAdmin, type AdminOptions } from '../../limits-admin.fixture.js';
+import type { AdminSuite } from '../../admin-suite.fixture.js';
+import type { Admin } from '../../limits-admin.fixture.js';
 
 export const SETTINGS: HistoryConfig = {
   url: 'memory:',
@@ -16,9 +17,12 @@ export const SETTINGS: HistoryConfig = {
 };
 
 /** The app with history at this URL, and its database. */
-export async function startWithHistory(redisUrl: string, url = 'memory:', { config, ...options }: AdminOptions = {}) {
-  const history = { ...SETTINGS, url };
-  const admin = await startAdmin(redisUrl, { ...options, config: { history, ...config } });
+export async function startWithHistory(
+  start: AdminSuite['start'],
+  url = 'memory:',
+  { config, ...options }: Parameters<AdminSuite['start']>[0] = {},
+) {
+  const admin = await start({ ...options, config: { history: { ...SETTINGS, url }, ...config } });
   return { admin, database: admin.app.get(History).database };
 }
 

@@ -1,39 +1,23 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 
 import { HOUR_MS } from '#basics';
 import type { HistoryDatabase } from '#session-history';
-import { startRedis, type RedisServer } from '#testing';
 
+import { forEachTest, type AdminSuite } from '../../admin-suite.fixture.js';
 import { type Admin, encoded } from '../../limits-admin.fixture.js';
 import { admitted, ended, fill, get, refused, startWithHistory } from './history.fixture.js';
 
-let redis: RedisServer;
 let dir: string;
 let admin: Admin;
 let database: HistoryDatabase;
 let nowMs: number;
+let start: AdminSuite['start'];
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
-
-afterAll(async () => {
-  await redis?.stop();
-});
-
-beforeEach(async () => {
-  await redis.client().flushall();
-  dir = await mkdtemp(join(tmpdir(), 'berth-admin-'));
+forEachTest((suite) => {
+  ({ dir, start } = suite);
   nowMs = Date.now();
-});
-
-afterEach(async () => {
-  await admin?.close();
-  await rm(dir, { recursive: true, force: true });
 });
 
 const ids = (body: Record<string, unknown>) => (body['data'] as { id: string }[]).map(({ id }) => id);
@@ -45,7 +29,7 @@ async function idsOf(query: string): Promise<string[]> {
 describe.each(['memory', 'sqlite'])('history in %s', (kind) => {
   beforeEach(async () => {
     const url = kind === 'sqlite' ? `sqlite://${join(dir, 'history.db')}` : 'memory:';
-    ({ admin, database } = await startWithHistory(redis.url, url));
+    ({ admin, database } = await startWithHistory(start, url));
   });
 
   it('shows a session as the row of the contract, live and ended', async () => {

@@ -1,43 +1,29 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
 
 import { HOUR_MS, MINUTE_MS } from '#basics';
 import { SessionStore, type AdmissionRequest } from '#session-core';
 import type { HistoryDatabase } from '#session-history';
-import { startRedis, type RedisServer } from '#testing';
 
+import { forEachTest, type AdminSuite } from '../../admin-suite.fixture.js';
 import { type Admin, admission, DEFAULT_TENANT } from '../../limits-admin.fixture.js';
 import { admitted, ended, refused, startWithHistory } from './history.fixture.js';
 
-let redis: RedisServer;
 let dir: string;
 let admin: Admin;
 let database: HistoryDatabase;
 let nowMs: number;
 /** The beginning of the hour five hours ago. */
 let hourMs: number;
+let client: Redis;
+let start: AdminSuite['start'];
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
-
-afterAll(async () => {
-  await redis?.stop();
-});
-
-beforeEach(async () => {
-  await redis.client().flushall();
-  dir = await mkdtemp(join(tmpdir(), 'berth-admin-'));
+forEachTest((suite) => {
+  ({ client, dir, start } = suite);
   nowMs = Date.now();
   hourMs = Math.floor(nowMs / HOUR_MS) * HOUR_MS - 5 * HOUR_MS;
-});
-
-afterEach(async () => {
-  await admin?.close();
-  await rm(dir, { recursive: true, force: true });
 });
 
 async function answer(path: string): Promise<Record<string, unknown>> {
@@ -48,7 +34,7 @@ async function answer(path: string): Promise<Record<string, unknown>> {
 
 describe('a gap in history', () => {
   it('is shown by what lacks its events, and by nothing else', async () => {
-    ({ admin, database } = await startWithHistory(redis.url));
+    ({ admin, database } = await startWithHistory(start));
     const [fromMs, toMs] = [hourMs, hourMs + MINUTE_MS];
     const place = { tenant: 'default', shard: 0, atMs: nowMs, position: `${nowMs}-0`, levels: [] };
     await database.apply([{ kind: 'gap', ...place, id: 'trimmed', fromMs, toMs, entries: 500 }]);
@@ -65,7 +51,7 @@ describe('a gap in history', () => {
 describe.each(['memory', 'sqlite'])('statistics in %s', (kind) => {
   beforeEach(async () => {
     const url = kind === 'sqlite' ? `sqlite://${join(dir, 'history.db')}` : 'memory:';
-    ({ admin, database } = await startWithHistory(redis.url, url));
+    ({ admin, database } = await startWithHistory(start, url));
   });
 
   it('count what started within the window, and refusals by limits beside it', async () => {
@@ -181,13 +167,13 @@ describe('the live figures', () => {
   const WEB = { idleMs: 5 * MINUTE_MS, maxDurationMs: 24 * HOUR_MS, reservationMs: 180_000 };
 
   beforeEach(async () => {
-    ({ admin, database } = await startWithHistory(redis.url));
+    ({ admin, database } = await startWithHistory(start));
   });
 
   /** Admits a session so long ago. */
   async function admitAgo(agoMs: number, protocol: string, asked: Partial<AdmissionRequest> & { sessionId: string }) {
     const clockMs = () => Date.now() - agoMs;
-    const store = new SessionStore({ client: redis.client(), deadlineMs: 60_000, tombstoneMs: 60_000, clockMs });
+    const store = new SessionStore({ client: client, deadlineMs: 60_000, tombstoneMs: 60_000, clockMs });
     const { decision } = await store.admit(DEFAULT_TENANT, {
       ...admission('alice', asked.sessionId, { protocol }),
       ...asked,
@@ -213,7 +199,7 @@ describe('the live figures', () => {
     await admitAgo(2.9 * MINUTE_MS, 'web', { sessionId: 'reserved', user: 'bob', policy: WEB, state: 'reserved' });
     await admitAgo(23.9 * HOUR_MS, 'sip', { sessionId: 'a long call', user: 'carol' });
     expect(await answer('/stats')).toMatchObject({ active_sessions: 6, idle_sessions: 2 });
-    const store = new SessionStore({ client: redis.client(), deadlineMs: 60_000, tombstoneMs: 60_000 });
+    const store = new SessionStore({ client: client, deadlineMs: 60_000, tombstoneMs: 60_000 });
     await store.renew(DEFAULT_TENANT, { sessionId: 'idle ssh' });
     const figures = await answer('/stats');
     expect(figures).toMatchObject({ idle_sessions: 1 });

@@ -1,36 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
 import pg from 'pg';
 
 import type { HistoryConfig } from '#config';
 import { History } from '#history-projector';
 import { DeadLettersStore, historyKeys, inboxKeys, shardKeys } from '#session-core';
-import { eventually, startPostgres, startRedis, type PostgresServer, type RedisServer } from '#testing';
+import { eventually, startPostgres, type PostgresServer } from '#testing';
 
+import { forEachTest, type AdminSuite } from '../../admin-suite.fixture.js';
 import { keysOfEveryKind } from '../../keys.fixture.js';
-import { type Admin, DEFAULT_TENANT, Fleet, startAdmin } from '../../limits-admin.fixture.js';
+import { type Admin, DEFAULT_TENANT, Fleet } from '../../limits-admin.fixture.js';
 import { get, SETTINGS } from '../api/history.fixture.js';
 
 const USER = 'alice-of-secret-lane';
 const KEYS = shardKeys(DEFAULT_TENANT, 0);
 const PATH = `/users/${USER}/history`;
-
-let redis: RedisServer;
-let client: ReturnType<RedisServer['client']>;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  client = redis.client();
-});
-
-afterAll(async () => {
-  await redis?.stop();
-});
 
 async function newDatabase(url: string): Promise<string> {
   const name = `h${randomUUID().replaceAll('-', '')}`;
@@ -42,41 +30,30 @@ async function newDatabase(url: string): Promise<string> {
 }
 
 describe.each(['sqlite', 'postgres'] as const)('Erase a person (%s)', (kind) => {
-  let dir: string;
   let postgres: PostgresServer | undefined;
+  let client: Redis;
   let admin: Admin;
   let fleet: Fleet;
   let log: string[];
   let settings: HistoryConfig;
-  let made = 0;
+  let startAdmin: AdminSuite['start'];
 
   beforeAll(async () => {
-    dir = await mkdtemp(join(tmpdir(), 'berth-erase-'));
     if (kind === 'postgres') postgres = await startPostgres();
   });
 
-  afterAll(async () => {
-    await postgres?.stop();
-    await rm(dir, { recursive: true, force: true });
-  });
+  afterAll(() => postgres?.stop());
 
-  beforeEach(async () => {
-    await client.flushall();
-    log = [];
-    made += 1;
-    const file = join(dir, `${made}.db`);
-    settings = { ...SETTINGS, url: postgres === undefined ? `sqlite://${file}` : await newDatabase(postgres.url) };
-    fleet = new Fleet(client);
+  forEachTest(async (suite) => {
+    ({ client, fleet, log, start: startAdmin } = suite);
+    const file = `sqlite://${join(suite.dir, 'history.db')}`;
+    settings = { ...SETTINGS, url: postgres === undefined ? file : await newDatabase(postgres.url) };
     await start();
-  });
-
-  afterEach(async () => {
-    await admin?.close();
   });
 
   async function start(changed: Partial<HistoryConfig> = {}, config: object = {}): Promise<void> {
     await admin?.close();
-    admin = await startAdmin(redis.url, { config: { history: { ...settings, ...changed }, ...config }, log });
+    admin = await startAdmin({ config: { history: { ...settings, ...changed }, ...config } });
     await eventually(() => admin.app.get(History).writer === 'here');
     await admin.call('PUT', '/limits', { max_sessions_per_user: 3 });
   }
