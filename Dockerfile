@@ -1,6 +1,7 @@
 # One image for the three apps; docker-compose.yml says which one a container runs.
 
-FROM node:20-slim AS build
+# The newest long-term release that every dependency runs on; `npm run smoke` tries it (docs/decisions/0035).
+FROM node:26-slim AS build
 WORKDIR /berth
 COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund
@@ -8,10 +9,10 @@ COPY . .
 # Tests, benches and the tools that built the apps stay behind.
 RUN npm run build \
   && rm -rf dist/test dist/libs/testing \
-  && find dist -name '*.spec.js*' -delete \
+  && find dist \( -name '*.spec.js*' -o -name '*.fixture.js*' \) -delete \
   && npm prune --omit=dev --no-audit --no-fund
 
-FROM node:20-slim
+FROM node:26-slim
 ENV NODE_ENV=production
 # History, where it is a SQLite file: mount a volume here, or give limits-admin a PostgreSQL.
 ENV BERTH_DATA_DIR=/var/lib/berth
