@@ -7,6 +7,7 @@ import { findOrInstallRedis } from './install-redis.mjs';
 import { buildIfStale } from './lib/build.mjs';
 import { runNode } from './lib/run.mjs';
 
+/** @type {{ output: import('./lib/run.mjs').Output, say: (line: string) => void }} */
 const aside = { output: 'stderr', say: console.error };
 
 try {

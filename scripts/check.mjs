@@ -6,8 +6,13 @@ import { build } from './lib/build.mjs';
 import { sourceFiles, wrongImports } from './lib/imports.mjs';
 import { runNode } from './lib/run.mjs';
 
+/** @param {string} project */
+const types = (project) => runNode(['node_modules/@typescript/native/bin/tsc', '--noEmit', '-p', project]);
+
+/** In this order: the last two look at what was built. */
 const checks = {
-  types: () => runNode(['node_modules/@typescript/native/bin/tsc', '--noEmit', '-p', 'tsconfig.json']),
+  types: () => types('tsconfig.json'),
+  'types of scripts': () => types('scripts/tsconfig.json'),
   'lint and import cycles': () => runNode(['node_modules/oxlint/bin/oxlint', '--type-aware', '--deny-warnings']),
   'direction of imports': async () => {
     const problems = wrongImports(sourceFiles());
@@ -15,10 +20,13 @@ const checks = {
     return problems.length === 0 ? 0 : 1;
   },
   format: () => runNode(['node_modules/prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.']),
+  'lengths of files': () => runNode(['scripts/check/file-lengths.mjs']),
   build: async () => {
     await build();
     return 0;
   },
+  'operations and routes': () => runNode(['scripts/check/operations.mjs']),
+  'generated files': () => runNode(['scripts/check/generated-files.mjs']),
 };
 
 try {

@@ -1,7 +1,5 @@
 #!/usr/bin/env node
 // Writes docs/configuration.md from the schemas of the configuration: `npm run build`, then this.
-import { writeFileSync } from 'node:fs';
+import { writeGenerated } from './lib/generated.mjs';
 
-import { configReference } from '#config';
-
-writeFileSync(new URL('../docs/configuration.md', import.meta.url), configReference());
+await writeGenerated('npm run config-reference');

@@ -10,7 +10,7 @@ if (!existsSync(built)) {
   console.error('Berth is not built here: npm ci && npm run build');
   process.exit(1);
 }
-const { historyCommand } = await import(built);
+const { historyCommand } = await import(built.href);
 // npm runs this in the folder of Berth; files are named from where npm was called.
 const isByNpm = process.env.npm_lifecycle_event === 'history';
 process.exitCode = await historyCommand({

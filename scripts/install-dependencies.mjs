@@ -9,6 +9,8 @@ import { run } from './lib/run.mjs';
 /**
  * Makes node_modules what package-lock.json says: runs `npm ci` when a package is missing or of another version.
  * Throws if that fails; npm has then shown why.
+ *
+ * @param {{ output?: import('./lib/run.mjs').Output, say?: (line: string) => void }} options
  */
 export async function installDependencies({ output = 'show', say = console.log } = {}) {
   if (await installed()) return;
@@ -37,6 +39,10 @@ async function unpacked() {
   return `${there.length} of ${paths.length} packages`;
 }
 
+/**
+ * @param {string} file
+ * @returns {Promise<Record<string, { version: string, optional?: boolean }> | undefined>}
+ */
 async function packages(file) {
   try {
     return JSON.parse(await readFile(join(root, file), 'utf8')).packages;

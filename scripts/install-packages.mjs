@@ -13,7 +13,11 @@ export function whyNotInstall() {
   return undefined;
 }
 
-/** Those of the Debian packages that are not installed; one that was removed and has left its configuration is not. */
+/**
+ * Those of the Debian packages that are not installed; one that was removed and has left its configuration is not.
+ *
+ * @param {string[]} packages
+ */
 export function missingPackages(packages) {
   return packages.filter((name) => {
     const query = ['--show', '--showformat=${db:Status-Abbrev}', name];
@@ -25,10 +29,13 @@ export function missingPackages(packages) {
 /**
  * Installs Debian packages without their recommendations and without leaving their services running: Berth starts its own
  * servers, on free ports. Throws if apt-get fails; its messages are shown then.
+ *
+ * @param {string[]} packages
  */
 export async function installPackages(packages, { say = console.log } = {}) {
   // RUNLEVEL=1 keeps the packages' start scripts from starting a service where there is no systemd.
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
+  /** @type {[command: string, ...args: string[]][]} */
   const steps = [
     ['update', '-qq'],
     ['install', '-y', '-qq', '--no-install-recommends', ...packages],

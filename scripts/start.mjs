@@ -20,15 +20,18 @@ import { dataDirFrom, readSettings } from './start/settings.mjs';
 const SAME_KEY_PRESS_MS = 1_000;
 const STOP_WORDS = 'Stopping; Ctrl-C again kills';
 
+/** @type {Fleet | undefined} */
 let fleet;
+/** @type {Awaited<ReturnType<typeof claim>> | undefined} */
 let claimed;
 let graceMs = 0;
 /** What was asked for: nothing, a stop after the grace of SIGTERM, or one at once. */
 let wish = 'none';
+/** @type {{ signal: NodeJS.Signals, at: number } | undefined} */
 let last;
 let stopping = false;
 
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => onSignal(signal));
+for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) process.on(signal, () => onSignal(signal));
 const terminal = [0, 1, 2].find((fd) => isatty(fd));
 process.on('SIGHUP', () => {
   // A terminal that is closed sends it too: then there is nobody left to run for.
@@ -67,33 +70,39 @@ async function start() {
   const program = settings.redis ? undefined : await findOrInstallRedis();
   if (stopping) return;
 
-  fleet = new Fleet(dataDir, (message) => stop(1, message));
+  const started = new Fleet(dataDir, (message) => void stop(1, message));
+  fleet = started;
+  /** @type {NodeJS.ProcessEnv} */
   const env = { NODE_ENV: 'production', ...process.env, BERTH_DATA_DIR: dataDir };
   if (program) {
     env.BERTH_REDIS_URL = await step('Starting Redis', () =>
       startRedis({
         program,
         dataDir,
-        logFile: fleet.logFile('redis'),
-        onStarted: (child) => fleet.addRedis(child),
+        logFile: started.logFile('redis'),
+        onStarted: (child) => started.addRedis(child),
       }),
     );
   }
-  await claimed.record({ gateway: settings.apps[0].url, redis: fleet.redisPid });
+  await claimed.record({ gateway: settings.apps[0]?.url, redis: started.redisPid });
   if (stopping) return;
 
   const startApps = async () => {
-    for (const app of settings.apps) fleet.startApp(app, env);
-    await fleet.ready();
+    for (const app of settings.apps) started.startApp(app, env);
+    await started.ready();
   };
   const apps = program ? 'Starting the apps' : `Starting the apps, which wait for the Redis at ${settings.redis}`;
-  await step(apps, startApps, { soFar: async () => `not ready yet: ${fleet.unready.join(', ')}` });
+  await step(apps, startApps, { soFar: async () => `not ready yet: ${started.unready.join(', ')}` });
   if (stopping) return;
   const redis = program ? env.BERTH_REDIS_URL : settings.redis;
   console.log(screen({ settings, redis, ownRedis: Boolean(program), shownDataDir }));
 }
 
-/** The apps get the kind of signal that came here: SIGTERM drains them, SIGINT stops them at once, and so does a second SIGTERM. */
+/**
+ * The apps get the kind of signal that came here: SIGTERM drains them, SIGINT stops them at once, and so does a second SIGTERM.
+ *
+ * @param {NodeJS.Signals} signal
+ */
 function onSignal(signal) {
   const now = Date.now();
   const isSame = last !== undefined && now - last.at < SAME_KEY_PRESS_MS && (signal === last.signal || wish === 'stop');
@@ -119,14 +128,21 @@ function drainWords() {
     : STOP_WORDS;
 }
 
-/** Stops all that runs, in order, and ends this process. The first caller's word counts. */
+/**
+ * Stops all that runs, in order, and ends this process. The first caller's word counts.
+ *
+ * @param {number} code
+ * @param {string} message
+ * @param {NodeJS.Signals} signal
+ */
 async function stop(code, message, signal = 'SIGINT') {
   if (stopping) return;
   stopping = true;
   if (code !== 0) console.error(message);
   else console.log(fleet ? '' : `\n${message}`);
-  if (fleet) {
-    const lines = await step(code === 0 ? message : STOP_WORDS, () => fleet.stop(signal, graceMs));
+  const running = fleet;
+  if (running) {
+    const lines = await step(code === 0 ? message : STOP_WORDS, () => running.stop(signal, graceMs));
     for (const line of lines) console.error(line);
     console.log('Stopped; no process is left.');
   }

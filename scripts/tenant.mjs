@@ -10,5 +10,5 @@ if (!existsSync(built)) {
   console.error('Berth is not built here: npm ci && npm run build');
   process.exit(1);
 }
-const { tenantCommand } = await import(built);
+const { tenantCommand } = await import(built.href);
 process.exitCode = await tenantCommand({ words: process.argv.slice(2), say: console.log, complain: console.error });

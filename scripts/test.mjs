@@ -43,7 +43,7 @@ try {
   let code = 0;
   for (const options of runs) {
     const result = await jest(options, forJest);
-    for (const key of Object.keys(total)) total[key] += result[key];
+    for (const key of /** @type {const} */ (['passed', 'failed', 'skipped'])) total[key] += result[key];
     code ||= result.code;
   }
   if (total.passed + total.failed === 0) {
@@ -57,11 +57,16 @@ try {
   process.exitCode = 1;
 }
 
+/** @param {string} pattern */
 function allBut(pattern) {
   return `^(?!.*(${pattern}))`;
 }
 
-/** Not the last option before the caller's own words: Jest would take those for patterns to ignore too. */
+/**
+ * Not the last option before the caller's own words: Jest would take those for patterns to ignore too.
+ *
+ * @param {string} pattern
+ */
 function ignoring(pattern) {
   return `--testPathIgnorePatterns=${pattern}`;
 }
@@ -80,6 +85,9 @@ async function installTools() {
 /**
  * One run of Jest; a suite that could not even be loaded counts as one failed test, and so does a run that wrote its results and
  * then did not end, because a test left a connection, a timer or a process behind.
+ *
+ * @param {string[]} options
+ * @param {string[]} args
  */
 async function jest(options, args) {
   const folder = await mkdtemp(join(tmpdir(), 'berth-test-'));

@@ -18,12 +18,17 @@ export default class LeakFreeEnvironment extends TestEnvironment {
   #path;
   #patienceMs;
 
+  /**
+   * @param {import('@jest/environment').JestEnvironmentConfig} config
+   * @param {import('@jest/environment').EnvironmentContext} context
+   */
   constructor(config, context) {
     super(config, context);
     this.#path = context.testPath;
-    this.#patienceMs = config.projectConfig.testEnvironmentOptions.patienceMs ?? PATIENCE_MS;
+    this.#patienceMs = Number(config.projectConfig.testEnvironmentOptions.patienceMs ?? PATIENCE_MS);
   }
 
+  /** @override */
   async teardown() {
     const deadline = performance.now() + this.#patienceMs;
     let left = this.#left();

@@ -17,14 +17,22 @@ const sources = [
 ];
 const stamp = join(root, 'dist', '.built');
 
-/** Builds all apps and libraries, unless the last complete build is newer than every source. Throws if the build fails. */
+/**
+ * Builds all apps and libraries, unless the last complete build is newer than every source. Throws if the build fails.
+ *
+ * @param {{ output?: import('./run.mjs').Output, say?: (line: string) => void }} options
+ */
 export async function buildIfStale({ output = 'on-failure', say = console.log } = {}) {
   const built = await modified(stamp);
   if (built > 0 && built >= (await newest(sources.map((path) => join(root, path))))) return;
   await step('Building (nest build --all)', () => build({ output }), { say });
 }
 
-/** Builds all apps and libraries. Throws if the build fails. */
+/**
+ * Builds all apps and libraries. Throws if the build fails.
+ *
+ * @param {{ output?: import('./run.mjs').Output }} options
+ */
 export async function build({ output = 'on-failure' } = {}) {
   const startedAt = new Date();
   const code = await runNode(['node_modules/@nestjs/cli/bin/nest.js', 'build', '--all'], { output });
@@ -35,7 +43,11 @@ export async function build({ output = 'on-failure' } = {}) {
   await utimes(stamp, startedAt, startedAt);
 }
 
-/** When the newest of these files and folders changed; folders count too, because a removed file changes only its folder. */
+/**
+ * When the newest of these files and folders changed; folders count too, because a removed file changes only its folder.
+ *
+ * @param {string[]} paths
+ */
 async function newest(paths) {
   let latest = 0;
   for (const path of paths) {
@@ -46,6 +58,7 @@ async function newest(paths) {
   return latest;
 }
 
+/** @param {string} path */
 async function modified(path) {
   return (await stat(path).catch(() => undefined))?.mtimeMs ?? 0;
 }

@@ -5,7 +5,12 @@ import { fileURLToPath } from 'node:url';
 /** The folder of this clone. */
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
-/** The full path of a program on the PATH, or undefined. */
+/**
+ * The full path of a program on the PATH, or undefined.
+ *
+ * @param {string} program
+ * @returns {string | undefined}
+ */
 export function onPath(program) {
   for (const folder of (process.env.PATH ?? '').split(delimiter)) {
     const path = join(folder || '.', program);

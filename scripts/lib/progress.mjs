@@ -4,6 +4,12 @@ const EVERY_MS = 5_000;
 /**
  * Does one step of a command: says that it begins, every five seconds how long it has taken (on a terminal or not), and in the end
  * how long it took. `soFar`: a word on how far it is. Passes on what the work throws; the caller says that.
+ *
+ * @template T
+ * @param {string} title
+ * @param {() => Promise<T>} work
+ * @param {{ say?: (line: string) => void, soFar?: () => Promise<string> }} options
+ * @returns {Promise<T>}
  */
 export async function step(title, work, { say = console.log, soFar = async () => '' } = {}) {
   const startedAt = performance.now();

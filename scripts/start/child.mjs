@@ -12,6 +12,7 @@ export class Child {
   #process;
   #ended;
 
+  /** @param {{ name: string, program: string, args: string[], env: NodeJS.ProcessEnv, logFile: string }} options */
   constructor({ name, program, args, env, logFile }) {
     this.name = name;
     this.logFile = logFile;
@@ -42,7 +43,12 @@ export class Child {
     return this.#ended;
   }
 
-  /** Asks it to stop by this signal, and after `limitMs` makes it. Resolves to false if it had to be made. */
+  /**
+   * Asks it to stop by this signal, and after `limitMs` makes it. Resolves to false if it had to be made.
+   *
+   * @param {NodeJS.Signals} signal
+   * @param {number} limitMs
+   */
   async stop(signal, limitMs) {
     if (!this.alive) return true;
     let inTime = true;
@@ -56,6 +62,7 @@ export class Child {
     return inTime;
   }
 
+  /** @param {NodeJS.Signals} signal */
   signal(signal) {
     this.#process.kill(signal);
   }

@@ -8,6 +8,9 @@ import { isAlive, waitUntilGone } from './processes.mjs';
  * Throws if another run holds it. What a run that was killed left behind is waited for: its guard is ending it.
  *
  * Returns `record(facts)`, which adds to the claim, and `release()`.
+ *
+ * @param {string} dataDir
+ * @param {string} shownDataDir
  */
 export async function claim(dataDir, shownDataDir) {
   const file = join(dataDir, 'running.json');
@@ -31,6 +34,7 @@ export async function claim(dataDir, shownDataDir) {
     await writeFile(file, JSON.stringify({ pid: process.pid }));
   });
   return {
+    /** @param {object} facts */
     record: (facts) => writeFile(file, JSON.stringify({ pid: process.pid, ...facts })),
     release: () => rm(file, { force: true }),
   };

@@ -8,6 +8,8 @@ import { root } from '../lib/paths.mjs';
 import { readiness } from '../lib/ready.mjs';
 import { Child } from './child.mjs';
 
+/** @typedef {{ child: Child, url: string, ready: boolean }} App */
+
 const READY_LIMIT_MS = 60_000;
 /** Longer than the apps take to finish what is in flight, after the grace that SIGTERM gives. */
 const APP_STOP_LIMIT_MS = 20_000;
@@ -23,10 +25,16 @@ export class Fleet {
   #folder;
   #onLoss;
   #guard;
+  /** @type {App[]} */
   #apps = [];
+  /** @type {Child | undefined} */
   #redis;
   #stopping = false;
 
+  /**
+   * @param {string} dataDir
+   * @param {(message: string) => void} onLoss
+   */
   constructor(dataDir, onLoss) {
     this.#folder = join(dataDir, 'logs');
     mkdirSync(this.#folder, { recursive: true });
@@ -49,15 +57,21 @@ export class Fleet {
     return this.#apps.flatMap(({ child, ready }) => (ready ? [] : [child.name]));
   }
 
+  /** @param {string} name */
   logFile(name) {
     return join(this.#folder, `${name}.log`);
   }
 
+  /** @param {Child} child */
   addRedis(child) {
     this.#redis = child;
     this.#watch(child, 'redis');
   }
 
+  /**
+   * @param {import('./settings.mjs').AppSettings} app
+   * @param {NodeJS.ProcessEnv} common
+   */
   startApp({ name, url, metricsPort }, common) {
     const env = metricsPort === undefined ? common : { ...common, BERTH_METRICS_PORT: String(metricsPort) };
     const program = process.execPath;
@@ -69,6 +83,7 @@ export class Fleet {
 
   /** Resolves when every app says that it is ready. Throws with the last answer when that takes longer than a minute. */
   async ready() {
+    /** @param {App} app */
     const becomeReady = async (app) => {
       await this.#appReady(app);
       app.ready = true;
@@ -76,7 +91,11 @@ export class Fleet {
     await Promise.all(this.#apps.map(becomeReady));
   }
 
-  /** The same signal for every app. */
+  /**
+   * The same signal for every app.
+   *
+   * @param {NodeJS.Signals} signal
+   */
   signal(signal) {
     for (const { child } of this.#apps) if (child.alive) child.signal(signal);
   }
@@ -88,10 +107,17 @@ export class Fleet {
     return told.length > 0;
   }
 
-  /** Ends the apps by this signal, which they may take `graceMs` longer for, then Redis. Resolves with a line for each that had to be killed. */
+  /**
+   * Ends the apps by this signal, which they may take `graceMs` longer for, then Redis. Resolves with a line for each that had to be killed.
+   *
+   * @param {NodeJS.Signals} signal
+   * @param {number} graceMs
+   */
   async stop(signal, graceMs) {
     this.#stopping = true;
+    /** @type {string[]} */
     const lines = [];
+    /** @type {(child: Child, how: NodeJS.Signals, limitMs: number) => Promise<void>} */
     const end = async (child, how, limitMs) => {
       if (!(await child.stop(how, limitMs)))
         lines.push(`${child.name} did not stop within ${limitMs / 1000} s and was killed.`);
@@ -111,6 +137,10 @@ export class Fleet {
     this.#guard.stdin.write('done\n');
   }
 
+  /**
+   * @param {Child} child
+   * @param {'app' | 'redis'} kind
+   */
   #watch(child, kind) {
     if (child.pid !== undefined) this.#guard.stdin.write(`${kind} ${child.pid}\n`);
     void child.ended.then(async () => {
@@ -118,6 +148,7 @@ export class Fleet {
     });
   }
 
+  /** @param {App} app */
   async #appReady({ child, url }) {
     const deadline = Date.now() + READY_LIMIT_MS;
     let last = 'no answer';
@@ -147,6 +178,7 @@ export class Fleet {
   }
 }
 
+/** @param {Child} child */
 async function loss(child) {
   const log = relative(process.cwd(), child.logFile);
   return `${child.name} ended by itself (${await child.ended}). The last lines of ${log}:\n${await child.lastLines()}`;

@@ -4,6 +4,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 /**
  * Whether this process lives and, where /proc tells, is the program that it was: numbers are given out again after a crash.
  * `program` is a pattern for its command line.
+ *
+ * @param {number} pid
+ * @param {string} program
  */
 export async function isAlive(pid, program) {
   if (!Number.isInteger(pid)) return false;
@@ -16,7 +19,13 @@ export async function isAlive(pid, program) {
   return commandLine === undefined || new RegExp(program).test(commandLine);
 }
 
-/** Waits until the process is gone; false if it still lives after `limitMs`. */
+/**
+ * Waits until the process is gone; false if it still lives after `limitMs`.
+ *
+ * @param {number} pid
+ * @param {string} program
+ * @param {number} limitMs
+ */
 export async function waitUntilGone(pid, program, limitMs) {
   const deadline = Date.now() + limitMs;
   while (await isAlive(pid, program)) {

@@ -9,6 +9,8 @@ import { listenError } from './ports.mjs';
 /**
  * Starts a Redis on a free loopback port, with its data in `dataDir`/redis and at most one second of writes at risk, and waits
  * until it has loaded them. Returns its URL; throws with its last lines if it does not come up.
+ *
+ * @param {{ program: string, dataDir: string, logFile: string, onStarted: (child: Child) => void }} options
  */
 export async function startRedis({ program, dataDir, logFile, onStarted }) {
   const folder = join(dataDir, 'redis');

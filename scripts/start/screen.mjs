@@ -1,4 +1,8 @@
-/** What `npm start` shows when everything runs: one screen with where things are, the first call, and how to stop. */
+/**
+ * What `npm start` shows when everything runs: one screen with where things are, the first call, and how to stop.
+ *
+ * @param {{ settings: import('./settings.mjs').Settings, redis: string | undefined, ownRedis: boolean, shownDataDir: string }} options
+ */
 export function screen({ settings, redis, ownRedis, shownDataDir: data }) {
   const url = Object.fromEntries(settings.apps.map((app) => [app.name, app.url]));
   const key = settings.needsKey ? ` -H "Authorization: Bearer $BERTH_KEY"` : '';

@@ -1,8 +1,15 @@
 import { relative, resolve } from 'node:path';
 
 /**
+ * @typedef {Awaited<ReturnType<typeof readSettings>>} Settings
+ * @typedef {Settings['apps'][number]} AppSettings
+ */
+
+/**
  * Where this run keeps its files. The one setting that is read without the apps' loader: two starts must not meet, and until one of
  * them has built it, there is no loader.
+ *
+ * @param {NodeJS.ProcessEnv} env
  */
 export function dataDirFrom(env) {
   const dataDir = resolve(env.BERTH_DATA_DIR || '.berth');
@@ -12,6 +19,8 @@ export function dataDirFrom(env) {
 /**
  * What `npm start` has to know of the configuration, read by the loader of the apps, so that both see the same. Throws with what is
  * wrong with it, as an app would say it.
+ *
+ * @param {NodeJS.ProcessEnv} env
  */
 export async function readSettings(env) {
   const { loadConfig } = await import('#config');
@@ -41,6 +50,7 @@ export async function readSettings(env) {
   };
 }
 
+/** @param {{ port: number, portVariable: string }[]} apps */
 function requireDistinct(apps) {
   for (const [index, { port, portVariable }] of apps.entries()) {
     if (port === 0) throw new Error(`${portVariable} is 0; npm start needs a port that it can name.`);
@@ -49,18 +59,27 @@ function requireDistinct(apps) {
   }
 }
 
-/** Without credentials. */
+/**
+ * Without credentials.
+ *
+ * @param {{ mode: string, nodes: { host: string, port: number }[] }} redis
+ */
 function shownRedis({ mode, nodes }) {
   const shown = nodes.map(({ host, port }) => `${bracketed(host)}:${port}`).join(', ');
   return mode === 'standalone' ? shown : `${shown} (${mode})`;
 }
 
-/** An address of this machine at which a server bound to `host` can be called. */
+/**
+ * An address of this machine at which a server bound to `host` can be called.
+ *
+ * @param {string} host
+ */
 function reachable(host) {
   if (host === '0.0.0.0') return '127.0.0.1';
   return host === '::' ? '[::1]' : bracketed(host);
 }
 
+/** @param {string} host */
 function bracketed(host) {
   return host.includes(':') ? `[${host}]` : host;
 }

@@ -1,0 +1,55 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { format } from 'prettier';
+
+import { root } from './paths.mjs';
+
+/** @typedef {{ path: string, text: string }} GeneratedFile */
+
+const API_PAGES = /** @type {const} */ ({ 'admission-gateway': 'servers.md', 'limits-admin': 'operators.md' });
+
+/**
+ * The files that are written from the code, as they are to be, by the command that writes them. Read from the build: build first.
+ *
+ * @type {Record<string, () => Promise<GeneratedFile[]>>}
+ */
+export const GENERATED = {
+  'npm run api-reference': apiReference,
+  'npm run config-reference': async () => {
+    const { configReference } = await import('#config');
+    return [{ path: 'docs/configuration.md', text: configReference() }];
+  },
+};
+
+/**
+ * Writes what this command is for.
+ *
+ * @param {string} command
+ */
+export async function writeGenerated(command) {
+  const files = (await GENERATED[command]?.()) ?? [];
+  for (const { path, text } of files) await writeFile(join(root, path), text);
+}
+
+/** @param {string} app */
+export async function builtModule(app) {
+  const path = new URL(`../../dist/apps/${app}/src/app.module.js`, import.meta.url);
+  return await import(path.href);
+}
+
+/** The OpenAPI documents, and the pages of docs/api with their tables filled. */
+async function apiReference() {
+  const { fillReference, openApiDocument, operationsOfApp } = await import('#service-kit');
+  const files = [];
+  for (const [app, page] of Object.entries(API_PAGES)) {
+    const { AppModule, API_TITLE } = await builtModule(app);
+    const operations = operationsOfApp(AppModule);
+    const document = JSON.stringify(openApiDocument(API_TITLE, operations));
+    const text = await format(document, { parser: 'json', printWidth: 120 });
+    files.push({ path: `docs/openapi/${app}.json`, text });
+    const path = `docs/api/${page}`;
+    files.push({ path, text: fillReference(await readFile(join(root, path), 'utf8'), operations) });
+  }
+  return files;
+}
