@@ -31,7 +31,7 @@ const IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*'(#[\w-]+|\.{1,2}\/[^']+)'/g;
  */
 export function wrongImports(files) {
   const problems = LIBRARIES.flatMap((library, at) =>
-    MAY_IMPORT[library]
+    importsOf(library)
       .filter((other) => !LIBRARIES.slice(0, at).includes(other))
       .map((other) => `scripts/lib/imports.mjs: ${library} may import ${other} only if that stands above it`),
   );
@@ -60,18 +60,28 @@ export function* sourceFiles() {
   }
 }
 
-/** @returns {string | null} */
+/**
+ * @param {string} path
+ * @param {string} home
+ * @param {string} specifier
+ * @returns {string | null}
+ */
 function byName(path, home, specifier) {
   const library = specifier.slice(1);
   const own = home.startsWith('libs/') ? nameOf(home) : null;
   if (library === own && !isTest(path))
     return `imports itself as ${specifier}; own files are imported by relative paths`;
-  const allowed = own === null ? LIBRARIES.filter((name) => name !== 'testing') : [own, ...MAY_IMPORT[own]];
+  const allowed = own === null ? LIBRARIES.filter((name) => name !== 'testing') : [own, ...importsOf(own)];
   if (allowed.includes(library) || (isTest(path) && library === 'testing')) return null;
   return `imports ${specifier}; ${home} may import ${allowed.filter((name) => name !== own).join(', ') || 'no library'}`;
 }
 
-/** @returns {string | null} */
+/**
+ * @param {string} path
+ * @param {string} home
+ * @param {string} specifier
+ * @returns {string | null}
+ */
 function byPath(path, home, specifier) {
   const target = join(dirname(path), specifier);
   const other = homeOf(target);
@@ -79,14 +89,22 @@ function byPath(path, home, specifier) {
   return `imports ${specifier}; a library is imported by its name, and an app by nobody`;
 }
 
+/** @param {string} library */
+function importsOf(library) {
+  return MAY_IMPORT[library] ?? [];
+}
+
+/** @param {string} path */
 function homeOf(path) {
   return /^(?:apps|libs)\/[\w-]+/.exec(path)?.[0] ?? null;
 }
 
+/** @param {string} home */
 function nameOf(home) {
   return home.slice('libs/'.length);
 }
 
+/** @param {string} path */
 function isTest(path) {
   return /\.(spec|fixture)\.\w+$/.test(path) || path.includes('/test/');
 }
