@@ -41,12 +41,15 @@ export async function readOutbox(client: Redis): Promise<Map<string, Told>> {
     rows.set(keyOf(sessionId, startedAt), { user, node, status, close_reason: reason, end_time, refusals: 0 });
   }
   const told = new Set<string>();
-  for (const { id = '', sessionId, at, since, user = '', limits, count } of await allOf(client, rejections)) {
+  for (const { id = '', sessionId, at, since, user = '', node = '', limits, count } of await allOf(
+    client,
+    rejections,
+  )) {
     const byLimit = limits !== '[]';
     if (!byLimit && told.has(id)) continue;
     told.add(id);
     const status = byLimit ? 'rejected_by_limit' : 'rejected_by_acl';
-    const refused = { user, node: '', status, close_reason: null, end_time: null } as const;
+    const refused = { user, node, status, close_reason: null, end_time: null } as const;
     rows.set(keyOf(sessionId || id, since ?? at), { ...refused, refusals: Number(count ?? 1) });
   }
   return rows;
