@@ -43,7 +43,35 @@ describeWith(['redis-server'], 'the lag of a group', () => {
       exact: true,
       oldestUnreadAgeMs: null,
       oldestAgeMs: null,
+      doneUntilMs: expect.any(Number),
     });
+  });
+
+  it('says until when all is done: until the oldest entry that is unread or pending, else until now', async () => {
+    const [seconds] = await redis.time();
+    const at = (agoMs: number) => Number(seconds) * 1_000 - agoMs;
+    for (const agoMs of [60_000, 50_000, 40_000, 30_000]) await redis.xadd('s', `${at(agoMs)}-0`, 'i', '0');
+    await redis.xgroup('CREATE', 's', 'g', '0');
+    await read(2);
+    expect((await lag())?.doneUntilMs).toBe(at(60_000));
+    await redis.xack('s', 'g', `${at(60_000)}-0`, `${at(50_000)}-0`);
+    expect((await lag())?.doneUntilMs).toBe(at(40_000));
+    await read(2);
+    await redis.xack('s', 'g', `${at(40_000)}-0`);
+    expect((await lag())?.doneUntilMs).toBe(at(30_000));
+    await redis.xack('s', 'g', `${at(30_000)}-0`);
+    expect((await lag())?.doneUntilMs).toBeGreaterThanOrEqual(at(0));
+  });
+
+  it('says no more than what was delivered where entries may have been trimmed unread', async () => {
+    const [seconds] = await redis.time();
+    const at = (agoMs: number) => Number(seconds) * 1_000 - agoMs;
+    for (const agoMs of [60_000, 50_000, 40_000, 30_000]) await redis.xadd('s', `${at(agoMs)}-0`, 'i', '0');
+    await redis.xgroup('CREATE', 's', 'g', '0');
+    await read(1);
+    await redis.xack('s', 'g', `${at(60_000)}-0`);
+    await redis.xtrim('s', 'MAXLEN', 1);
+    expect((await lag())?.doneUntilMs).toBe(at(60_000));
   });
 
   it('has the age of the oldest entry that is not done, delivered or not', async () => {

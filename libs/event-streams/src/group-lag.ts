@@ -5,7 +5,15 @@ import { loadScript } from './script.js';
 
 const script = loadScript('group-lag');
 
-type Reply = [unread: number, exact: number, pending: number, oldestUnread: string, oldestPending: string, now: string];
+type Reply = [
+  unread: number,
+  exact: number,
+  pending: number,
+  oldestUnread: string,
+  oldestPending: string,
+  now: string,
+  known: string,
+];
 
 /** How far a group is behind its stream. */
 export interface GroupLag {
@@ -21,17 +29,31 @@ export interface GroupLag {
   oldestUnreadAgeMs: number | null;
   /** The same of the oldest entry that is not done, unread or pending; null when all is done. */
   oldestAgeMs: number | null;
+  /**
+   * Every entry that was added before that time, by the Redis clock, is done; or it was trimmed away unread, and so is the mark of that. Earlier than
+   * it might be where the stream begins with what is unread.
+   */
+  doneUntilMs: number;
 }
 
 /** The lag of a group in one stream; null when the stream or the group is not there. Rejects with what ioredis rejects with. */
 export async function groupLag(client: RedisClient, stream: string, group: string): Promise<GroupLag | null> {
   const reply = (await script.runForText(client, [stream], [group])) as Reply | [];
   if (reply.length === 0) return null;
-  const [unread, exact, pending, oldestUnread, oldestPending, now] = reply;
+  const [unread, exact, pending, oldestUnread, oldestPending, now, known] = reply;
   const ages = [oldestUnread, oldestPending].map((id) => ageOf(id, Number(now)));
   const [oldestUnreadAgeMs = null] = ages;
   const oldestAgeMs = ages.reduce((oldest, age) => (age === null || (oldest ?? 0) > age ? oldest : age), null);
-  return { entries: unread + pending, unread, pending, exact: exact === 1, oldestUnreadAgeMs, oldestAgeMs };
+  const doneUntilMs = Math.min(Number(now), ...[known, oldestPending].filter((id) => id !== '').map(timeOf));
+  return {
+    entries: unread + pending,
+    unread,
+    pending,
+    exact: exact === 1,
+    oldestUnreadAgeMs,
+    oldestAgeMs,
+    doneUntilMs,
+  };
 }
 
 /**

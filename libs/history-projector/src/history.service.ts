@@ -148,7 +148,10 @@ export class History implements OnModuleInit, OnApplicationShutdown {
       const before = isUnknown ? await unknownHoldings(setAside, this.tenants) : this.holdings;
       const missing = missingIn(now, before, this.tenants, Date.now());
       if (missing.length > 0) {
-        if (this.writer !== 'elsewhere') await database.apply(missing);
+        if (this.writer !== 'elsewhere') {
+          await database.apply(missing);
+          await database.renewLineage();
+        }
         this.lackingSinceMs = Date.now();
         const count = missing.reduce((sum, { entries }) => sum + entries, 0);
         this.logger.error({ count }, 'History lacks what it held before; the gap is marked. Restore a backup');

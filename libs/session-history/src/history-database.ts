@@ -1,8 +1,9 @@
 import { historyAddress } from './address.js';
 import { breath } from './breath.js';
 import { historyError } from './errors.js';
-import { exportRows, type ExportChunk, type ExportFormat } from './export/export.js';
+import { exportRevisions, exportRows, type ExportChunk, type ExportFormat, type Revisions } from './export/export.js';
 import type { HistoryEvent } from './model/event.js';
+import { newLineage } from './model/lineage.js';
 import { timeText } from './model/row.js';
 import { openStore } from './open-store.js';
 import { extentOf, type Extent } from './read/extent.js';
@@ -12,7 +13,7 @@ import { historyPage, violationPage, type HistoryPage, type HistoryQuery, type V
 import { highestPeaks, hourPeaks, type HourPeak, type PeakOf } from './read/peaks.js';
 import { statsSince, type Stats } from './read/stats.js';
 import { hourlyTraffic, type HourTraffic } from './read/traffic.js';
-import type { Store } from './store/store.js';
+import type { LineageRow, Store } from './store/store.js';
 import { applyEvents } from './write/apply.js';
 import { beginErasure, erase, finishErasure, unfinishedErasures } from './write/erase.js';
 import type { Erased, Erasure, ErasureRequest } from './write/erase.js';
@@ -118,6 +119,26 @@ export class HistoryDatabase {
   /** All rows of a filter as text, piece by piece; stop reading and it stops. */
   export(tenant: string, filter: HistoryFilter, format: ExportFormat): AsyncGenerator<ExportChunk> {
     return exportRows(this.store, tenant, filter, format);
+  }
+
+  /** The rows of a filter that are over, as `export`; in the order of their last change. */
+  exportRevisions(
+    tenant: string,
+    filter: HistoryFilter,
+    format: ExportFormat,
+    revisions: Revisions,
+  ): AsyncGenerator<ExportChunk> {
+    return exportRevisions(this.store, tenant, filter, format, revisions);
+  }
+
+  /** The highest revision so far: all that this database was given before is at it or below. Those of another lineage are other numbers. */
+  async lineage(): Promise<LineageRow> {
+    return await this.store.read(async (db) => await db.selectFrom('lineage').selectAll().executeTakeFirstOrThrow());
+  }
+
+  /** To be called where this database has less than was read from it before: whoever goes on by revisions has to begin again. */
+  async renewLineage(): Promise<void> {
+    await this.store.write(async (db) => await db.updateTable('lineage').set({ id: newLineage() }).execute());
   }
 
   /**

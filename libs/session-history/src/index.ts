@@ -1,7 +1,7 @@
 export { historyAddress, type HistoryAddress } from './address.js';
 export { BackupError, HistoryUnavailableError, type UnavailableReason } from './errors.js';
 export { csvLine, type CsvValue } from './export/csv.js';
-export type { ExportChunk, ExportFormat } from './export/export.js';
+export type { ExportChunk, ExportFormat, Revisions } from './export/export.js';
 export { backUpFile, unfinishedBackup } from './file/back-up.js';
 export { checkFile, type OnBegin, type WholeFile } from './file/look-through.js';
 export { restoreFile, type Restored } from './file/restore.js';

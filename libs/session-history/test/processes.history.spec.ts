@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { eventually, startProcess, type ManagedProcess } from '#testing';
 
 import { describeDatabases } from './databases.fixture.js';
-import { allRows, closed } from './rows.fixture.js';
+import { allRows, closed, unnumbered } from './rows.fixture.js';
 import { World, type Happening } from './world.fixture.js';
 
 const WRITER = fileURLToPath(new URL('writer.fixture.mjs', import.meta.url));
@@ -30,9 +30,13 @@ describeDatabases('several processes', ({ open, url, query }) => {
     expect(await Promise.all(started.map(({ exited }) => exited))).toEqual(
       started.map(() => ({ code: 0, signal: null })),
     );
-    const migrations = ['0001-sessions-and-rollups', '0002-ended-by', '0003-erasures', '0004-questions'].map(
-      (name) => ({ name }),
-    );
+    const migrations = [
+      '0001-sessions-and-rollups',
+      '0002-ended-by',
+      '0003-erasures',
+      '0004-questions',
+      '0005-revisions',
+    ].map((name) => ({ name }));
     expect(await query(at, 'select name from kysely_migration order by name')).toEqual(migrations);
   });
 
@@ -55,7 +59,7 @@ describeDatabases('several processes', ({ open, url, query }) => {
     const clean = await open({ url: whole });
     await clean.apply(events);
     const all = async (from: string) => ({
-      rows: await query(from, 'select * from sessions order by tenant, session_id, start_time'),
+      rows: unnumbered(await query(from, 'select * from sessions order by tenant, session_id, start_time')),
       sums: closed(await query<object>(from, 'select * from rollups')),
     });
     expect(await all(killed)).toEqual(await all(whole));

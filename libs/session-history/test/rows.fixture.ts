@@ -15,6 +15,11 @@ export async function allRows(
   }
 }
 
+/** The rows with 1 for each revision: which number it is hangs on the batches. */
+export function unnumbered(rows: readonly SessionRow[]): SessionRow[] {
+  return rows.map((row) => ({ ...row, revision: row.revision === null ? null : 1 }));
+}
+
 const SUMS = ['entries', 'sessions', 'ended', 'bytes_sent', 'bytes_received', 'duration_secs', 'refusals', 'rank'];
 
 /** The rows of the table `rollups` as they are when every hour is closed: when that happens hangs on the batches. What is empty is left out. */

@@ -6,6 +6,7 @@ import { BooksModule, CONFIG, listDeadlineMs, REDIS } from '#service-kit';
 import { Traces, type StoreClient } from '#session-core';
 
 import { TenantsModule } from '../tenants.module.js';
+import { ExportProgress } from './api/export-progress.service.js';
 import { ExportController } from './api/export.controller.js';
 import { HistoryController } from './api/history.controller.js';
 import { Questions } from './api/questions.js';
@@ -20,6 +21,7 @@ import { Erasures } from './erasing/erasures.service.js';
   controllers: [StatisticsController, HistoryController, ExportController, ErasuresController],
   providers: [
     Erasures,
+    ExportProgress,
     Questions,
     Statistics,
     {

@@ -38,6 +38,16 @@ const end = async (sessionId: string, attempt = 1) =>
     { attempt, reason: 'completed', note: 'bye', by: 'node', totals: { bytesSent: 7 } },
   );
 
+/** What begins within one millisecond under one id shares a row of history. */
+async function nextMs(): Promise<void> {
+  const now = async () => {
+    const [seconds, micros] = await client.time();
+    return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
+  };
+  const first = await now();
+  while ((await now()) === first);
+}
+
 /** Until history has so many rows of the id. */
 const inHistory = async (id: string, count: number, status = '') =>
   await eventually(async () => {
@@ -58,8 +68,10 @@ describe('GET /api/sessions/{id}', () => {
     await fleet.admit('alice', 'call', facts, { groups: ['trunk:west'] });
     await end('call');
     await fleet.admit('alice', 'other');
+    await nextMs();
     expect((await fleet.admit('alice', 'call', facts, { attempt: 2 })).kind).toBe('rejected');
     await end('other');
+    await nextMs();
     await fleet.admit('alice', 'call', facts, { attempt: 3, node: 'b2bua-2' });
     await inHistory('call', 3);
     await inHistory('call', 1, 'closed');
@@ -203,6 +215,7 @@ describe('GET /api/sessions/{id}', () => {
     ({ admin } = await startWithHistory(start, 'memory:', { config: { auth: kinds.auth } }));
     await fleet.admit('alice', 'both', {}, { node: 'proxy-1' });
     await end('both');
+    await nextMs();
     await fleet.admit('alice', 'both', {}, { attempt: 2 });
     await fleet.admit('alice', 'foreign', {}, { node: 'proxy-1' });
     await fleet.admit('alice', 'gone', {}, { node: 'proxy-1' });

@@ -167,7 +167,7 @@ describe('the commands of PostgreSQL', () => {
 
   it('name files and databases for a shell, and no password', () => {
     expect(dumpCommand(url, "/a b/it's")).toBe(
-      `pg_dump --format=custom --table=sessions --table=session_groups --table=rollups --table=gaps --table=erasures --table='kysely_*' --file='/a b/it'\\''s' ${target}`,
+      `pg_dump --format=custom --table=sessions --table=session_groups --table=rollups --table=gaps --table=erasures --table=lineage --table='kysely_*' --file='/a b/it'\\''s' ${target}`,
     );
     expect(restoreCommand(url, '/x.dump')).toBe(
       `pg_restore --clean --if-exists --single-transaction --dbname=${target} '/x.dump'`,

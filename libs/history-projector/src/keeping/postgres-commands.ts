@@ -1,5 +1,5 @@
 const TABLES =
-  "--table=sessions --table=session_groups --table=rollups --table=gaps --table=erasures --table='kysely_*'";
+  "--table=sessions --table=session_groups --table=rollups --table=gaps --table=erasures --table=lineage --table='kysely_*'";
 
 /** What backs history up where it is in PostgreSQL, beside those who use it. The password is left to PGPASSWORD or ~/.pgpass. */
 export function dumpCommand(url: string, file: string): string {

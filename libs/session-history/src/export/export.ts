@@ -1,9 +1,9 @@
-import { sql } from 'kysely';
+import { sql, type RawBuilder } from 'kysely';
 
 import { breath } from '../breath.js';
 import { historyError } from '../errors.js';
 import { COLUMN_NAMES } from '../model/row.js';
-import { rowFilter, selectionOf, type HistoryFilter } from '../read/filter.js';
+import { conditionsOf, rowFilter, selectionOf, type HistoryFilter } from '../read/filter.js';
 import type { Store } from '../store/store.js';
 import { csvLine, type CsvValue } from './csv.js';
 import { jsonLine } from './json-line.js';
@@ -14,6 +14,12 @@ export type ExportFormat = 'csv' | 'json-lines';
 export interface ExportChunk {
   text: string;
   rows: number;
+}
+
+/** Which rows that are over: those that changed after the one revision, up to the other one. */
+export interface Revisions {
+  after: number;
+  upTo: number;
 }
 
 /** Rows in a piece: about 2 ms, a quarter of a megabyte. Twice as many are no faster, and leave 40 MiB more to be collected. */
@@ -43,6 +49,56 @@ export async function* exportRows(
   }
 }
 
+/**
+ * The rows of a filter that are over, or were and live again, in the order of their last change, as they are when it gets there. One that changes
+ * meanwhile leaves this export for the next one, so that of exports that follow each other each row is in one, and in a later one again only if it
+ * has changed. Throws HistoryUnavailableError.
+ */
+export async function* exportRevisions(
+  store: Store,
+  tenant: string,
+  filter: HistoryFilter,
+  format: ExportFormat,
+  { after, upTo }: Revisions,
+): AsyncGenerator<ExportChunk> {
+  if (format === 'csv') yield { text: csvLine(COLUMN_NAMES), rows: 0 };
+  const line = format === 'csv' ? csvLine : jsonLine;
+  const where = conditionsOf(rowFilter(store, filter));
+  for (let seen = after; ;) {
+    const next = await revisionsAfter(store, tenant, { after: seen, upTo });
+    if (next === null) return;
+    const within = sql`sessions.tenant = ${tenant} and sessions.revision > ${seen} and sessions.revision <= ${next}`;
+    const rows = await read(store, sql`select * from sessions where ${within} and ${where} order by sessions.revision`);
+    await breath();
+    if (rows.length > 0) yield { text: rows.map(line).join(''), rows: rows.length };
+    seen = next;
+  }
+}
+
+/** The last revision of the next piece; null at the end. So many rows are looked at, however few of them the filter lets through. */
+async function revisionsAfter(store: Store, tenant: string, { after, upTo }: Revisions): Promise<number | null> {
+  try {
+    const { rows } = await sql<{ last: number | null }>`select max(revision) as last from (select revision from sessions
+      where tenant = ${tenant} and revision > ${after} and revision <= ${upTo} order by revision limit ${CHUNK_ROWS}) as seen`.execute(
+      store.db,
+    );
+    return rows[0]?.last ?? null;
+  } catch (error) {
+    throw historyError(error);
+  }
+}
+
+async function read(store: Store, rows: RawBuilder<unknown>): Promise<CsvValue[][]> {
+  try {
+    const found = await sql<{
+      list: string | null;
+    }>`select ${store.listOfLists(COLUMN_NAMES)} as list from (${rows}) as chunk`.execute(store.db);
+    return JSON.parse(found.rows[0]?.list ?? '[]') as CsvValue[][];
+  } catch (error) {
+    throw historyError(error);
+  }
+}
+
 async function chunkAfter(
   store: Store,
   tenant: string,
@@ -53,12 +109,8 @@ async function chunkAfter(
     ? sql`and start_time >= ${after.start} and (start_time, session_id) > (${after.start}, ${after.id})`
     : sql``;
   const { from, where } = selectionOf(tenant, rowFilter(store, filter));
-  try {
-    const { rows } = await sql<{ list: string | null }>`select ${store.listOfLists(COLUMN_NAMES)} as list
-      from (select * from ${from} where ${where} ${onwards}
-      order by start_time, session_id limit ${CHUNK_ROWS}) as chunk`.execute(store.db);
-    return JSON.parse(rows[0]?.list ?? '[]') as CsvValue[][];
-  } catch (error) {
-    throw historyError(error);
-  }
+  return await read(
+    store,
+    sql`select * from ${from} where ${where} ${onwards} order by start_time, session_id limit ${CHUNK_ROWS}`,
+  );
 }

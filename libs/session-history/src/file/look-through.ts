@@ -53,7 +53,7 @@ export async function bytesOf(path: string): Promise<number> {
   return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
 }
 
-type File = InstanceType<typeof Promised>;
+export type File = InstanceType<typeof Promised>;
 
 export async function withFile<T>(path: string, work: (file: File) => Promise<T>): Promise<T> {
   const file = new Promised(path, {});

@@ -3,10 +3,11 @@ import { chown, copyFile, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 import { BackupError } from '../errors.js';
+import { newLineage } from '../model/lineage.js';
 import { moveAside } from '../open-store.js';
 import { fileError, orDamaged } from './file-error.js';
 import { isInUse, LOG, PARTS } from './in-use.js';
-import { bytesOf, lookThroughCopy, type OnBegin, type WholeFile } from './look-through.js';
+import { bytesOf, lookThroughCopy, withFile, type File, type OnBegin, type WholeFile } from './look-through.js';
 
 export interface Restored extends WholeFile {
   /** Where the file went that was there before; null if there was none. */
@@ -25,6 +26,7 @@ export async function restoreFile(from: string, path: string, onBegin: OnBegin =
     await mkdir(dirname(path), { recursive: true });
     onBegin(await bytesOf(from));
     const whole = await wholeCopy(from, copy);
+    await withFile(copy, renewLineage);
     await giveToOwner(copy, path);
     return { ...whole, replaced: await putInPlace(copy, path) };
   } catch (error) {
@@ -60,6 +62,18 @@ async function wholeCopy(from: string, copy: string): Promise<WholeFile> {
     return await lookThroughCopy(copy);
   } catch (error) {
     throw orDamaged(error, from, 'take another backup; nothing was changed');
+  }
+}
+
+/** The numbers that rows get from now on were those of others: exports that went further than the backup must not go on. */
+async function renewLineage(file: File): Promise<void> {
+  // Nothing of it may stay beside the copy, which is moved.
+  await file.exec('pragma journal_mode = delete');
+  try {
+    await file.exec(`update lineage set id = '${newLineage()}'`);
+  } catch (error) {
+    // From before there were revisions: it is numbered when it is opened.
+    if (!(error instanceof Error && error.message.includes('no such table'))) throw error;
   }
 }
 

@@ -5,6 +5,7 @@ import { sessionsAndRollups } from './0001-sessions-and-rollups.js';
 import { endedBy } from './0002-ended-by.js';
 import { erasures } from './0003-erasures.js';
 import { questions } from './0004-questions.js';
+import { revisions } from './0005-revisions.js';
 
 /** In the order of their names; one that was ever released is never changed. */
 const migrations = (kind: Store['kind']): Record<string, Migration> => ({
@@ -12,6 +13,7 @@ const migrations = (kind: Store['kind']): Record<string, Migration> => ({
   '0002-ended-by': endedBy(kind),
   '0003-erasures': erasures(kind),
   '0004-questions': questions(kind),
+  '0005-revisions': revisions(kind),
 });
 
 /**

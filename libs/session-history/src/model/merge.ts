@@ -104,6 +104,8 @@ function refusedRow(known: SessionRow | undefined, key: RowKey, event: RefusedEv
   if (known && (!isRefusal(known) || known.event_id > event.id)) return known;
   const byLimit = event.limits.length > 0;
   const row = blankRow(key, 0);
+  // Else a repeat, which changes nothing, would look like a change.
+  row.revision = known?.revision ?? null;
   if (known && known.start_time < key.start_time) row.start_time = known.start_time;
   setDestination(row, event.destination);
   row.user = event.user;

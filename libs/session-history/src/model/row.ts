@@ -56,6 +56,8 @@ export interface SessionRow {
   facts_version: string | null;
   /** The key or person that had the session ended; null where nobody did. */
   ended_by: string | null;
+  /** Rises with each change of a row that is over, or was, across all rows; null for a session that has not ended yet. */
+  revision: number | null;
 }
 
 type Type = 'text' | 'bigint';
@@ -101,11 +103,12 @@ export const COLUMNS = {
   version: 'text',
   facts_version: 'text',
   ended_by: 'text',
+  revision: 'bigint',
 } as const satisfies Record<keyof SessionRow, Type>;
 
 export const COLUMN_NAMES = Object.keys(COLUMNS) as (keyof SessionRow)[];
 
-/** The columns that the end of a session changes; none but `status` is in an index. */
+/** The columns that the end of a session changes; none but `status` and `revision` is in an index. */
 export const LIFE_COLUMNS = [
   'end_time',
   'duration_secs',
@@ -119,6 +122,7 @@ export const LIFE_COLUMNS = [
   'note',
   'ended_by',
   'version',
+  'revision',
 ] as const satisfies readonly (keyof SessionRow)[];
 
 /** A session of which nothing is known but its key; the columns in the order of the table, as in every row, so that the engine sees one shape. */
@@ -163,6 +167,7 @@ export function blankRow({ tenant, session_id, start_time }: RowKey, attempt: nu
     version: null,
     facts_version: null,
     ended_by: null,
+    revision: null,
   };
 }
 

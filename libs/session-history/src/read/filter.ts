@@ -81,6 +81,23 @@ export function selectionOf(tenant: string, filter: RowFilter): Selection {
   };
 }
 
+/** The filter as SQL that no index serves: for rows that are found by something else. */
+export function conditionsOf(filter: RowFilter): RawBuilder<boolean> {
+  const { sinceMs, untilMs, onNodes } = filter;
+  const parts: RawBuilder<unknown>[] = [sql`1 = 1`];
+  for (const [name, column] of INDEXED) {
+    const value = filter[name];
+    if (value === undefined) continue;
+    parts.push(
+      column === null ? sql`exists (${membership(value)})` : sql`(${sql.ref(`sessions.${column}`)} || '') = ${value}`,
+    );
+  }
+  if (sinceMs !== undefined) parts.push(sql`(sessions.start_time || '') >= ${timeText(sinceMs)}`);
+  if (untilMs !== undefined) parts.push(sql`(sessions.start_time || '') < ${timeText(untilMs)}`);
+  if (onNodes !== undefined) parts.push(onNodes);
+  return sql<boolean>`${sql.join(parts, sql` and `)}`;
+}
+
 const OF_MEMBER: ReadonlySet<string> = new Set(['start_time', 'session_id']);
 const MEMBER_COLUMNS = sql.raw(COLUMN_NAMES.map((name) => `${OF_MEMBER.has(name) ? 'g' : 's'}."${name}"`).join(', '));
 

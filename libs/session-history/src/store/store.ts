@@ -57,12 +57,19 @@ export interface GroupRow {
   session_id: string;
 }
 
+/** One row: whose revisions these are, and the highest of them. */
+export interface LineageRow {
+  id: string;
+  revision: number;
+}
+
 export interface Tables {
   sessions: SessionRow;
   session_groups: GroupRow;
   rollups: RollupRow;
   gaps: GapRow;
   erasures: ErasureRow;
+  lineage: LineageRow;
 }
 
 export type Database = Kysely<Tables>;

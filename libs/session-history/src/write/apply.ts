@@ -4,6 +4,7 @@ import { LIFE_COLUMNS, type RowKey, type SessionRow } from '../model/row.js';
 import type { Database, Store } from '../store/store.js';
 import { isNamedByItsEvent, Ledger, textOf, type RowChange } from './ledger.js';
 import { writeGaps } from './gaps.js';
+import { numberChanges } from './revisions.js';
 import { RollupChanges } from './rollup-changes.js';
 import { writeRollups } from './rollups.js';
 import { deleteRows, insertRows, openRowsOf, refusalsOf, rowsAt, updateLife } from './statements.js';
@@ -31,6 +32,7 @@ export async function applyEvents(store: Store, events: readonly HistoryEvent[])
       else ledger.end(event);
     }
     const changes = ledger.changes();
+    await numberChanges(db, changes);
     await writeChanges(db, store, changes);
     const rollups = new RollupChanges();
     rollups.addRows(changes);

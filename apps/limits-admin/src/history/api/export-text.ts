@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 import type { Logger } from '#service-kit';
 import type { ExportChunk } from '#session-history';
 
@@ -15,24 +17,42 @@ export async function begun(chunks: AsyncGenerator<ExportChunk>): Promise<AsyncG
   })();
 }
 
-/** The text of an export, and how many rows of it were read so far. */
-export class CountedText implements AsyncIterable<string> {
-  rows = 0;
+export interface ExportTextOptions {
+  chunks: AsyncGenerator<ExportChunk>;
+  /** What stands behind the last row. */
+  lastLine: (rows: number) => string;
+  logger: Logger;
+}
 
-  constructor(
-    private readonly chunks: AsyncGenerator<ExportChunk>,
-    private readonly logger: Logger,
-  ) {}
+/** The text of an export, how many rows of it were read so far, and their digest. */
+export class ExportText implements AsyncIterable<string> {
+  rows = 0;
+  private readonly hash = createHash('sha256');
+
+  constructor(private readonly options: ExportTextOptions) {}
+
+  /** Of all that was read, as a field `Content-Digest` has it (RFC 9530). */
+  get digest(): string {
+    return `sha-256=:${this.hash.copy().digest('base64')}:`;
+  }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<string> {
+    const { chunks, lastLine, logger } = this.options;
     try {
-      for await (const { text, rows } of this.chunks) {
+      for await (const { text, rows } of chunks) {
         this.rows += rows;
-        yield text;
+        yield this.counted(text);
       }
     } catch (error) {
-      this.logger.warn({ err: error, rows: this.rows }, 'An export of history broke off');
+      logger.warn({ err: error, rows: this.rows }, 'An export of history broke off');
       throw error;
     }
+    const last = lastLine(this.rows);
+    if (last !== '') yield this.counted(last);
+  }
+
+  private counted(text: string): string {
+    this.hash.update(text);
+    return text;
   }
 }

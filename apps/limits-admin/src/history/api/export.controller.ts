@@ -18,7 +18,9 @@ import {
 import { rfc3339 } from '#session-wire';
 
 import { Tenants } from '../../tenants.service.js';
-import { begun, CountedText } from './export-text.js';
+import { announce, sendTrailers, summaryOf } from './export-fields.js';
+import { ExportProgress } from './export-progress.service.js';
+import { begun, ExportText } from './export-text.js';
 import { HISTORY } from './history.operations.js';
 import { exportQuery } from './history.schema.js';
 import { Questions } from './questions.js';
@@ -36,13 +38,14 @@ export class ExportController {
   constructor(
     private readonly history: History,
     private readonly questions: Questions,
+    private readonly progress: ExportProgress,
     private readonly tenants: Tenants,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   /**
    * Reads on as the caller does, and stops with the caller. What fails before the first row is a problem; later the connection breaks,
-   * and the trailer with the number of rows is missing.
+   * and the trailers with the number of rows, their digest and the next cursor are missing.
    */
   @Get('export')
   @Operation(HISTORY.export)
@@ -52,16 +55,28 @@ export class ExportController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<StreamableFile> {
     const tenant = this.tenants.of(caller);
-    const { format, ...asked } = parseQuery(exportQuery, query);
+    const { format, cursor, ...asked } = parseQuery(exportQuery, query);
     const { name, type } = FORMATS[format];
     const filter = this.questions.filter(caller, asked);
-    const chunks = this.history.readable.export(tenant.name, filter, name);
-    const text = new CountedText(await begun(chunks), this.logger);
+    const { readable } = this.history;
+    const progress = await this.progress.of(tenant, cursor);
+    const { going } = progress;
+    const chunks =
+      going === null
+        ? readable.export(tenant.name, filter, name)
+        : readable.exportRevisions(tenant.name, filter, name, going.revisions);
+    const lastLine = format === 'jsonl' && going !== null ? summaryOf(progress, going.next) : () => '';
+    const text = new ExportText({ chunks: await begun(chunks), lastLine, logger: this.logger });
     const stream = Readable.from(text, { objectMode: false });
     // Also where nothing of it was asked for yet.
     stream.once('close', () => void chunks.return(undefined));
     ifUndelivered(reply, () => stream.destroy());
-    reply.trailer('Berth-Rows', async () => String(text.rows));
+    announce(reply, progress);
+    sendTrailers(reply, {
+      'Berth-Rows': () => String(text.rows),
+      'Content-Digest': () => text.digest,
+      ...(going !== null && { 'Berth-Cursor': () => going.next }),
+    });
     const at = rfc3339(Date.now()).replaceAll(/[-:]|\.\d+/g, '');
     return new StreamableFile(stream, {
       type,

@@ -136,7 +136,8 @@ export const HISTORY = {
   },
   export: {
     summary: 'Exports all rows of a filter with every column, oldest first',
-    description: 'The trailer Berth-Rows has their number; a stream that was cut has none.',
+    description:
+      'The trailers Berth-Rows and Content-Digest (RFC 9530) have their number and digest; a stream that was cut has none. Berth-Complete-Until says until when history is complete, Berth-Gaps what it lacks. With a cursor: sessions that have ended and refusals alone, in the order in which they came into history; the trailer Berth-Cursor is where the next export goes on, and JSON Lines end with a line {"export": {rows, cursor, completeUntil, gaps?}}.',
     query: exportQuery,
     answers: { 200: { media: ['text/csv', 'application/x-ndjson'], says: 'The rows, a line each' } },
     problems: HISTORY_PROBLEMS,

@@ -11,6 +11,7 @@ const MAX_PAGE_SIZE = 1_000;
 const MAX_WRITTEN_USER_BYTES = 8_192;
 const MAX_WRITTEN_DURATION_BYTES = 32;
 const MAX_NODE_BYTES = 128;
+const MAX_EXPORT_CURSOR_BYTES = 64;
 const MAX_CORRELATION_ID_BYTES = 256;
 
 /** The columns that rows can be sorted by, in the names of the answer and of the table. */
@@ -111,6 +112,9 @@ export const historyQuery = only({ ...users, ...rows, ...paging });
 export const userHistoryQuery = only({ ...rows, ...paging });
 export const exportQuery = only({
   format: z.preprocess((value) => (value === '' ? 'csv' : value), oneOf(FORMATS)).default('csv'),
+  cursor: queryText(MAX_EXPORT_CURSOR_BYTES).describe(
+    'begin, or the Berth-Cursor of the export before: what is over, in the order in which it came into history',
+  ),
   ...users,
   ...rows,
 });
@@ -125,6 +129,6 @@ export const peaksQuery = only({
 export const trafficQuery = only({ user: user(), ...window });
 
 /** Which rows are asked for. */
-export type Asked = Omit<z.output<typeof exportQuery>, 'format'>;
+export type Asked = Omit<z.output<typeof exportQuery>, 'format' | 'cursor'>;
 /** Which page of them. */
 export type AskedPage = z.output<typeof userHistoryQuery>;
