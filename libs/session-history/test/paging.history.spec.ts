@@ -142,6 +142,42 @@ describeDatabases('paging', ({ open, kind }) => {
     },
   );
 
+  it.each<HistoryQuery>([{}, { user: 'alice' }, { node: 'n0' }, { status: 'closed', node: 'n0' }])(
+    'and exports of %j show what begins in the first millisecond of a span, and not what begins in the last',
+    async (filter) => {
+      const database = await open();
+      const choices = Array.from({ length: 400 }, (_, at) => ({
+        what: (['admit', 'end'] as const)[at % 2] ?? 'admit',
+        who: at % 8,
+        which: at * 31,
+        afterMs: 1_000,
+      }));
+      await database.apply(new World(START).run(choices).events);
+      const all = (await allRows(database, 'default', { sortDir: 'asc' })).filter((row) => isMeant(row, filter));
+      const [first, last] = [all[2], all.at(-3)];
+      const span = { sinceMs: Date.parse(first!.start_time), untilMs: Date.parse(last!.start_time) };
+      const meant = all.filter((row) => isMeant(row, span)).map(keyOf);
+      expect([meant[0], meant.length]).toEqual([keyOf(first!), all.length - 5]);
+
+      const paged = await allRows(database, 'default', { ...filter, ...span, sortDir: 'asc', pageSize: 7 });
+      expect(paged.map(keyOf)).toEqual(meant);
+      const numbered = await database.history('default', { ...filter, ...span, sortDir: 'asc', pageSize: 1_000 });
+      expect(numbered.rows.map(keyOf)).toEqual(meant);
+      const keysIn = async (chunks: AsyncIterable<{ text: string }>) => {
+        let text = '';
+        for await (const chunk of chunks) text += chunk.text;
+        const lines = text.split('\n').filter((line) => line !== '');
+        return lines.map((line) => keyOf(JSON.parse(line) as SessionRow)).toSorted();
+      };
+      const over = new Set(all.filter(({ status }) => status !== 'active').map(keyOf));
+      const everything = { after: 0, upTo: Number.MAX_SAFE_INTEGER };
+      expect(await keysIn(database.export('default', { ...filter, ...span }, 'json-lines'))).toEqual(meant.toSorted());
+      expect(
+        await keysIn(database.exportRevisions('default', { ...filter, ...span }, 'json-lines', everything)),
+      ).toEqual(meant.filter((key) => over.has(key)).toSorted());
+    },
+  );
+
   it('by cursor covers each row exactly once while rows come in at either end and in between', async () => {
     const database = await open();
     const event = (id: string, startedAtMs: number) => ({

