@@ -15,9 +15,12 @@ export async function allRows(
   }
 }
 
-/** The rows with 1 for each revision: which number it is hangs on the batches. */
+/**
+ * The rows with 1 for each revision: which number it is hangs on the batches. So does whether a session that lives has one: it does where it was
+ * over between two of them, and may have been exported so.
+ */
 export function unnumbered(rows: readonly SessionRow[]): SessionRow[] {
-  return rows.map((row) => ({ ...row, revision: row.revision === null ? null : 1 }));
+  return rows.map((row) => ({ ...row, revision: row.revision === null || row.status === 'active' ? null : 1 }));
 }
 
 const SUMS = ['entries', 'sessions', 'ended', 'bytes_sent', 'bytes_received', 'duration_secs', 'refusals', 'rank'];
