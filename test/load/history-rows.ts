@@ -7,7 +7,7 @@ const AT_ONCE = 250_000;
 const USERS = 50_000;
 const DESTINATIONS = 5_000;
 /** Columns that later migrations added, null here. */
-const EMPTY = new Set(['ended_by']);
+const EMPTY = new Set(['ended_by', 'revision']);
 const COMMON = `'default' as tenant, 1 as attempt, 'b2bua-' || (i % 8) as node, 1763700000000 as epoch`;
 
 /**

@@ -18,9 +18,9 @@ beforeEach(async () => {
   await writeFile(
     join(dir, 'jest.config.mjs'),
     `import config from '${pathToFileURL(join(ROOT, 'jest.config.js')).href}';
-     const { testEnvironment, testSequencer, ...others } = config;
+     const { testEnvironment, testSequencer, setupFilesAfterEnv, ...others } = config;
      const ours = (path) => path.replace('<rootDir>', '${ROOT}');
-     export default { ...others, roots: ['<rootDir>'], testEnvironmentOptions: { patienceMs: 1_000 }, workerGracefulExitTimeout: 1_000, testEnvironment: ours(testEnvironment), testSequencer: ours(testSequencer) };`,
+     export default { ...others, roots: ['<rootDir>'], testEnvironmentOptions: { patienceMs: 1_000 }, workerGracefulExitTimeout: 1_000, testEnvironment: ours(testEnvironment), testSequencer: ours(testSequencer), setupFilesAfterEnv: setupFilesAfterEnv.map(ours) };`,
   );
 });
 afterEach(async () => {
