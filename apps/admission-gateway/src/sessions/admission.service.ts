@@ -22,9 +22,7 @@ import { TenantsRepository } from '../tenants/tenants.repository.js';
 /** May this session start? */
 @Injectable()
 export class AdmissionService implements OnModuleDestroy {
-  /** A number, and no `Set` of promises: see `ifUndelivered`. */
-  private underWay = 0;
-  private onNoneUnderWay: () => void = () => {};
+  private readonly underWay = new Set<Promise<OwnedDecision>>();
 
   constructor(
     private readonly tenants: TenantsRepository,
@@ -42,9 +40,10 @@ export class AdmissionService implements OnModuleDestroy {
     const { ref, store, nodes } = this.tenants.named(caller.tenant);
     await assertMaySpeakForSession(caller, store, ref, request);
     const stopTimer = this.metrics.startAdmission();
-    this.underWay += 1;
+    const deciding = store.admit(ref, request);
+    this.underWay.add(deciding);
     try {
-      const owned = await store.admit(ref, request);
+      const owned = await deciding;
       this.record(request, owned.decision);
       if (owned.decision.kind === 'stale-epoch') await nodes.refused(ref, request);
       return owned;
@@ -52,9 +51,8 @@ export class AdmissionService implements OnModuleDestroy {
       this.metrics.admission('failed', error instanceof StoreUnavailableError ? 'store-unavailable' : 'internal-error');
       throw error;
     } finally {
+      this.underWay.delete(deciding);
       stopTimer();
-      this.underWay -= 1;
-      if (this.underWay === 0) this.onNoneUnderWay();
     }
   }
 
@@ -77,7 +75,7 @@ export class AdmissionService implements OnModuleDestroy {
    * when whoever asked has seen them) what nobody could be told is taken back, and only then may Redis be closed.
    */
   async onModuleDestroy(): Promise<void> {
-    if (this.underWay > 0) await new Promise<void>((resolve) => (this.onNoneUnderWay = resolve));
+    await Promise.allSettled(this.underWay);
     await setImmediate();
     await this.tenants.closeWithdrawals();
   }

@@ -16,12 +16,14 @@ type ParserError = Error & { code?: string; rawPacket?: unknown };
  * connection is closed then: what follows on it cannot be distinguished from a body.
  */
 export class BrokenHttp {
+  private readonly newest = new WeakMap<Duplex, ServerResponse>();
   private readonly refused = new WeakSet<Duplex>();
 
   constructor(private readonly problems: ProblemFilter) {}
 
   /** To be called before anything else listens. */
   watch(server: Server): void {
+    server.prependListener('request', ({ socket }, response) => this.newest.set(socket, response));
     server.on('checkExpectation', ({ url = '' }, response) => {
       const { status, headers, text } = this.problems.words(unmet(), url);
       response.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(text), Connection: 'close' });
@@ -49,9 +51,9 @@ export class BrokenHttp {
 
   /** Requests that were whole are answered first, so that nobody takes this refusal for the answer to one of them. */
   private afterEarlier(socket: Duplex, refuse: (under?: IncomingMessage) => void): void {
-    const response = responseUnderWay(socket);
-    if (response === null) return refuse();
-    if (response.req.complete) return void response.once('close', () => this.afterEarlier(socket, refuse));
+    const response = this.newest.get(socket);
+    if (response === undefined || response.writableFinished) return refuse();
+    if (response.req.complete) return void response.once('close', () => refuse());
     if (response.headersSent) return void socket.destroy();
     return refuse(response.req);
   }
@@ -66,13 +68,6 @@ export class BrokenHttp {
     const cut = setTimeout(() => socket.destroy(), LINGER_MS).unref();
     socket.once('close', () => clearTimeout(cut));
   }
-}
-
-/** Where Node keeps the response that is next on a connection, out of its types; to note it here would cost every request. */
-const RESPONSE = '_httpMessage';
-
-function responseUnderWay(socket: Duplex): ServerResponse | null {
-  return (socket as { [RESPONSE]?: ServerResponse | null })[RESPONSE] ?? null;
 }
 
 function unmet(): ProblemException {

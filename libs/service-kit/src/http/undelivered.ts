@@ -2,13 +2,8 @@ import type { Socket } from 'node:net';
 
 import type { FastifyReply } from 'fastify';
 
-/**
- * By connection, what to do if it closes before these answers are out. One listener a connection, however many answers.
- *
- * No `Set`: the tables that one leaves behind as it changes keep what was in them, here whole requests, until the next full collection of
- * garbage.
- */
-const waiting = new WeakMap<Socket, (() => void)[]>();
+/** By connection, what to do if it closes before these answers are out. One listener a connection, however many answers. */
+const waiting = new WeakMap<Socket, Set<() => void>>();
 
 /**
  * Calls `takeBack`, once, if the answer cannot reach its caller as a whole: the connection is gone already, or closes before the
@@ -24,21 +19,19 @@ export function ifUndelivered(reply: FastifyReply, takeBack: () => void): void {
     return;
   }
   const answers = answersOf(socket);
-  answers.push(takeBack);
+  answers.add(takeBack);
   // The response has no `close` of its own while it waits behind an earlier one of its connection.
-  reply.raw.once('finish', () => {
-    const at = answers.indexOf(takeBack);
-    if (at >= 0) answers.splice(at, 1);
-  });
+  reply.raw.once('finish', () => answers.delete(takeBack));
 }
 
-function answersOf(socket: Socket): (() => void)[] {
+function answersOf(socket: Socket): Set<() => void> {
   const known = waiting.get(socket);
   if (known !== undefined) return known;
-  const answers: (() => void)[] = [];
+  const answers = new Set<() => void>();
   waiting.set(socket, answers);
   socket.once('close', () => {
-    for (const takeBack of answers.splice(0)) takeBack();
+    for (const takeBack of answers) takeBack();
+    answers.clear();
   });
   return answers;
 }
