@@ -62,40 +62,39 @@ export interface Selection {
  * as well; the others so that theirs do not.
  */
 export function selectionOf(tenant: string, filter: RowFilter): Selection {
-  const { sinceMs, untilMs, onNodes } = filter;
-  const named = INDEXED.filter(([name]) => filter[name] !== undefined);
-  const parts = named.map(([name, column], at) => {
-    const value = filter[name];
-    if (column === null) return at === 0 ? sql`1 = 1` : sql`exists (${membership(value)})`;
-    const ref = sql.ref(`sessions.${column}`);
-    return at === 0 ? sql`${ref} = ${value}` : sql`(${ref} || '') = ${value}`;
-  });
-  const isByGroup = named[0]?.[0] === 'group';
-  if (!isByGroup) parts.push(named.length === 0 ? tenantIs(tenant) : sql`sessions.tenant = ${tenant}`);
+  const { sinceMs, untilMs } = filter;
+  const [first, ...others] = INDEXED.filter(([name]) => filter[name] !== undefined);
+  const isByGroup = first?.[0] === 'group';
+  const parts: RawBuilder<unknown>[] = [];
+  if (first?.[1]) parts.push(sql`${sql.ref(`sessions.${first[1]}`)} = ${filter[first[0]]}`);
+  parts.push(...others.map((named) => withoutIndex(filter, named)));
+  if (!isByGroup) parts.push(first === undefined ? tenantIs(tenant) : sql`sessions.tenant = ${tenant}`);
   if (sinceMs !== undefined) parts.push(sql`sessions.start_time >= ${timeText(sinceMs)}`);
   if (untilMs !== undefined) parts.push(sql`sessions.start_time < ${timeText(untilMs)}`);
-  if (onNodes !== undefined) parts.push(onNodes);
   return {
     from: isByGroup ? sql`(${rowsOfGroup(tenant, filter.group)}) as sessions` : sql`sessions`,
-    where: sql<boolean>`${sql.join(parts, sql` and `)}`,
+    where: allOf(parts, filter),
   };
 }
 
 /** The filter as SQL that no index serves: for rows that are found by something else. */
 export function conditionsOf(filter: RowFilter): RawBuilder<boolean> {
-  const { sinceMs, untilMs, onNodes } = filter;
-  const parts: RawBuilder<unknown>[] = [sql`1 = 1`];
-  for (const [name, column] of INDEXED) {
-    const value = filter[name];
-    if (value === undefined) continue;
-    parts.push(
-      column === null ? sql`exists (${membership(value)})` : sql`(${sql.ref(`sessions.${column}`)} || '') = ${value}`,
-    );
-  }
+  const { sinceMs, untilMs } = filter;
+  const parts = INDEXED.filter(([name]) => filter[name] !== undefined).map((named) => withoutIndex(filter, named));
   if (sinceMs !== undefined) parts.push(sql`(sessions.start_time || '') >= ${timeText(sinceMs)}`);
   if (untilMs !== undefined) parts.push(sql`(sessions.start_time || '') < ${timeText(untilMs)}`);
-  if (onNodes !== undefined) parts.push(onNodes);
-  return sql<boolean>`${sql.join(parts, sql` and `)}`;
+  return allOf(parts, filter);
+}
+
+function withoutIndex(filter: RowFilter, [name, column]: (typeof INDEXED)[number]): RawBuilder<unknown> {
+  const value = filter[name];
+  return column === null
+    ? sql`exists (${membership(value)})`
+    : sql`(${sql.ref(`sessions.${column}`)} || '') = ${value}`;
+}
+
+function allOf(parts: readonly RawBuilder<unknown>[], { onNodes }: RowFilter): RawBuilder<boolean> {
+  return sql<boolean>`${sql.join([sql`1 = 1`, ...parts, ...(onNodes === undefined ? [] : [onNodes])], sql` and `)}`;
 }
 
 const OF_MEMBER: ReadonlySet<string> = new Set(['start_time', 'session_id']);
