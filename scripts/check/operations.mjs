@@ -4,7 +4,7 @@ import { Module } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 
 import { loadConfig } from '#config';
-import { createApp, createLogger, operationsOfApp } from '#service-kit';
+import { createApp, createLogger, openApiPath, operationsOfApp } from '#service-kit';
 
 import { builtModule } from '../lib/generated.mjs';
 
@@ -43,7 +43,7 @@ async function routesOf(name, module) {
       /** @type {import('fastify').FastifyInstance} */
       const server = httpAdapter.getInstance();
       server.addHook('onRoute', ({ method, url }) => {
-        for (const one of [method].flat()) if (one !== 'HEAD') routes.add(`${one} ${inOpenApi(url)}`);
+        for (const one of [method].flat()) if (one !== 'HEAD') routes.add(`${one} ${openApiPath(url)}`);
       });
     },
   };
@@ -52,18 +52,6 @@ async function routesOf(name, module) {
   const logger = createLogger(config, name, { write: () => {} });
   await createApp(Watched, { config: { ...config, history: null }, logger });
   return routes;
-}
-
-/**
- * A route of Fastify in the words of OpenAPI: `{name}` for `:name`, and a colon for two.
- *
- * @param {string} route
- */
-function inOpenApi(route) {
-  return route
-    .split('::')
-    .map((part) => part.replaceAll(/:(\w+)/g, '{$1}'))
-    .join(':');
 }
 
 /** @param {string} sentence */

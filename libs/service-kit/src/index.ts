@@ -12,6 +12,7 @@ export { openApiDocument, problemsOf, type ApiTitle } from './operations/openapi
 export { Operation, Tag, type OperationSpec } from './operations/operation.js';
 export { limitStateAnswer, problemSchema } from './operations/problem.schema.js';
 export { operationsOfApp } from './operations/app-operations.js';
+export { openApiPath } from './operations/operations.js';
 export { fillReference } from './operations/reference.js';
 export type { Operation as DeclaredOperation } from './operations/operations.js';
 export { RIGHTS, rolesWith, type BoundKeys, type Right } from './auth/rights.js';

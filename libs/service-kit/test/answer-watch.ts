@@ -2,7 +2,7 @@ import { Injectable, Module, type Type } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
-import { operationsOfApp, problemSchema, problemsOf, type DeclaredOperation } from '#service-kit';
+import { openApiPath, operationsOfApp, problemSchema, problemsOf, type DeclaredOperation } from '#service-kit';
 
 interface Issue {
   path: PropertyKey[];
@@ -46,7 +46,7 @@ export class AnswerWatch {
 
   private watch(server: FastifyInstance): void {
     server.addHook('onRoute', ({ method, url }) => {
-      for (const one of [method].flat()) if (one !== 'HEAD') this.routes.add(`${one} ${inOpenApi(url)}`);
+      for (const one of [method].flat()) if (one !== 'HEAD') this.routes.add(`${one} ${openApiPath(url)}`);
     });
     server.addHook('onSend', (request, reply, payload, done) => {
       this.look(request, reply, payload);
@@ -58,7 +58,7 @@ export class AnswerWatch {
     const { url } = request.routeOptions;
     // What is written to somebody who has left is no answer.
     if (url === undefined || request.method === 'HEAD' || request.raw.socket.destroyed) return;
-    const route = `${request.method} ${inOpenApi(url)}`;
+    const route = `${request.method} ${openApiPath(url)}`;
     const operation = this.operations.get(route);
     if (operation === undefined) return;
     const fault = faultOf(operation, reply.statusCode, String(reply.getHeader('content-type') ?? ''), payload);
@@ -91,12 +91,4 @@ function said(issues: readonly Issue[]): string {
     return nearest === undefined ? `${path.join('.')}: ${message}` : said(nearest);
   });
   return sentences.join('; ');
-}
-
-/** A route of Fastify in the words of OpenAPI: `{name}` for `:name`, and a colon for two. */
-function inOpenApi(route: string): string {
-  return route
-    .replaceAll('::', '\u0000')
-    .replaceAll(/:(\w+)/g, '{$1}')
-    .replaceAll('\u0000', ':');
 }

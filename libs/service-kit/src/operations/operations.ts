@@ -64,8 +64,8 @@ function ofController(controller: Type): Operation[] {
   });
 }
 
-/** A path of a controller in the words of OpenAPI: `{name}` for `:name`, and a colon for two. */
-function openApiPath(...parts: string[]): string {
+/** A route of Nest or Fastify, whole or in parts, as OpenAPI writes it: `{name}` for `:name`, and a colon for two. */
+export function openApiPath(...parts: string[]): string {
   const path = parts
     .flatMap((part) => part.split('/'))
     .filter((part) => part !== '')
