@@ -136,7 +136,7 @@ export class HistoryDatabase {
     return await this.store.read(async (db) => await db.selectFrom('lineage').selectAll().executeTakeFirstOrThrow());
   }
 
-  /** To be called where this database has less than was read from it before: whoever goes on by revisions has to begin again. */
+  /** To be called where this database has less than was read from it before: exports that continue by revisions have to begin again. */
   async renewLineage(): Promise<void> {
     await this.store.write(async (db) => await db.updateTable('lineage').set({ id: newLineage() }).execute());
   }

@@ -57,7 +57,7 @@ export function logSessionCreated(logger: Logger, event: SessionEvent): void {
 }
 
 export function logSessionAuthenticated(logger: Logger, event: SessionEvent): void {
-  logger.info(fields(event), 'Session authenticated');
+  withoutSecrets(logger).info(fields(event), 'Session authenticated');
 }
 
 /** `epoch` is null for a node that is not watched. */
@@ -66,7 +66,7 @@ export function logSessionTransferred(
   event: SessionEvent,
   to: { node: string; epoch: number | null },
 ): void {
-  logger.info({ ...fields(event), ...to }, 'Session transferred');
+  withoutSecrets(logger).info({ ...fields(event), ...to }, 'Session transferred');
 }
 
 export function logSessionRemoved(logger: Logger, event: SessionEvent): void {
@@ -74,12 +74,12 @@ export function logSessionRemoved(logger: Logger, event: SessionEvent): void {
 }
 
 export function logIdleSessionTerminated(logger: Logger, event: SessionEvent): void {
-  logger.info(fields(event), 'Terminating idle session');
+  withoutSecrets(logger).info(fields(event), 'Terminating idle session');
 }
 
 /** `by`: the key or person that had it ended. */
 export function logSessionKilled(logger: Logger, event: SessionEvent, by: string): void {
-  logger.info({ ...fields(event), by }, 'Session killed by admin');
+  withoutSecrets(logger).info({ ...fields(event), by }, 'Session killed by admin');
 }
 
 export function logLimitExceeded(logger: Logger, event: LimitExceededEvent): void {
@@ -100,7 +100,7 @@ export function logLimitExceeded(logger: Logger, event: LimitExceededEvent): voi
 
 export function logTerminatedOldest(logger: Logger, event: TerminatedOldestEvent): void {
   const { username, terminatedSession, newCallId } = event;
-  logger.info(
+  withoutSecrets(logger).info(
     { username, terminated_session: terminatedSession, new_call_id: newCallId },
     'Terminated oldest session for new call',
   );

@@ -8,7 +8,7 @@ import { DocsController } from './docs.controller.js';
 export const API_TITLE = {
   title: 'Berth limits-admin',
   description:
-    'Limits, users, groups, nodes, and who is aboard. Without keys in the configuration the header Berth-Tenant names the tenant; with keys it is that of the key. Errors under /api have the sentence as `error` too.',
+    'Limits, users, groups, nodes and live sessions. Without keys in the configuration the header Berth-Tenant names the tenant; with keys it is that of the key. Errors under /api have the sentence as `error` too.',
 };
 
 /** The calls of this app, for people and for tools. */

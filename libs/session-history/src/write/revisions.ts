@@ -3,8 +3,8 @@ import type { Database } from '../store/store.js';
 import type { RowChange } from './ledger.js';
 
 /**
- * Numbers what a batch does to rows that are over, or were. One writer at a time and each in one transaction: whoever reads a number has all that are
- * below it.
+ * Numbers what a batch does to rows that are over, or were. One writer at a time, and each batch in one transaction: a reader that
+ * sees a number sees all below it.
  */
 export async function numberChanges(db: Database, changes: readonly RowChange[]): Promise<void> {
   const due = changes.flatMap(({ before, after }) => {

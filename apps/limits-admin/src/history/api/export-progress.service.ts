@@ -10,7 +10,7 @@ import { rfc3339 } from '#session-wire';
 /** Where the first of exports that follow each other begins. */
 const BEGINNING = 'begin';
 const CURSOR = /^([\w-]{12})\.(\d{1,16})$/;
-/** A header has room for so many; the oldest are told as one. */
+/** A header has room for so many; the oldest are joined into one. */
 const MAX_GAPS = 100;
 
 /** What an export holds, and where the next one goes on. */
