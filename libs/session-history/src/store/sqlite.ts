@@ -23,6 +23,8 @@ import type { Store, Tables } from './store.js';
 const BUSY_MS = 1_000;
 /** While another process migrates. */
 const BUSY_AT_OPEN_MS = 30_000;
+/** At so many pages of log, of 4 kB each, the writer itself writes it back; before that `Checkpoints` does. */
+const MAX_LOG_PAGES = 40_000;
 
 /**
  * A SQLite file, or memory where the path is null. In WAL mode: readers of other processes see a consistent state and stop nobody.
@@ -96,8 +98,9 @@ function openFile(path: string | null): Libsql.Database {
   try {
     const file = new Libsql(path ?? ':memory:');
     file.exec(`pragma busy_timeout = ${BUSY_AT_OPEN_MS}`);
-    if (path !== null)
-      file.exec('pragma journal_mode = wal; pragma synchronous = full; pragma wal_autocheckpoint = 16000');
+    if (path !== null) {
+      file.exec(`pragma journal_mode = wal; pragma synchronous = full; pragma wal_autocheckpoint = ${MAX_LOG_PAGES}`);
+    }
     file.exec('pragma cache_size = -32768; pragma temp_store = memory');
     return file;
   } catch (error) {

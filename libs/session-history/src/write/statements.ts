@@ -69,9 +69,37 @@ function rowOf(values: readonly unknown[]): SessionRow {
   return row;
 }
 
+/** What is blank in the row of a session of which nothing unusual is known. */
+const UNUSUAL = [
+  'packets_sent',
+  'packets_received',
+  'acl_rule_matched',
+  'acl_decision',
+  'note',
+  'refusals',
+  'refused_by',
+  'limits',
+  'event_id',
+  'ended_by',
+] as const satisfies readonly (keyof SessionRow)[];
+const BLANK = blankRow(NOBODY, 0);
+const USUAL_NAMES = COLUMN_NAMES.filter((name) => !(UNUSUAL as readonly string[]).includes(name));
+const USUAL = Object.fromEntries(USUAL_NAMES.map((name) => [name, COLUMNS[name]]));
+
+/** New rows. To read a column out of JSON takes 0.25 µs, so the ten that are blank in most rows are not read. */
 export async function insertRows(db: Database, store: Store, rows: readonly SessionRow[]): Promise<void> {
-  const lists = rows.map((row) => Object.values(row)); // every row has its columns in the order of the table
-  await sql`insert into sessions (${names(COLUMN_NAMES)}) ${selected(store, lists, COLUMNS)}`.execute(db);
+  const [usual, unusual] = [[] as SessionRow[], [] as SessionRow[]];
+  for (const row of rows) (UNUSUAL.every((name) => row[name] === BLANK[name]) ? usual : unusual).push(row);
+  if (usual.length > 0) {
+    const lists = usual.map((row) => USUAL_NAMES.map((name) => row[name]));
+    const blanks = sql.join(UNUSUAL.map((name) => sql.lit(BLANK[name])));
+    await sql`insert into sessions (${names([...USUAL_NAMES, ...UNUSUAL])})
+      select usual.*, ${blanks} from (${selected(store, lists, USUAL)}) as usual`.execute(db);
+  }
+  if (unusual.length > 0) {
+    const lists = unusual.map((row) => Object.values(row)); // every row has its columns in the order of the table
+    await sql`insert into sessions (${names(COLUMN_NAMES)}) ${selected(store, lists, COLUMNS)}`.execute(db);
+  }
   const members = membersOf(rows);
   if (members.length === 0) return;
   await sql`insert into session_groups (${names(MEMBER)}) ${selected(store, members, MEMBER_TYPES)}`.execute(db);
