@@ -1,5 +1,5 @@
-// Part of `npm run check`: each handler of the three apps declares its operation, with schemas and the right that it needs (`operationsOfApp` throws
-// where one does not), each route that an app registers is such an operation, and each operation is a route.
+// Part of `npm run check`: each handler of the three apps declares its operation, with the right that it needs and the schemas of what it takes
+// (`operationsOfApp` throws where one does not), each route that an app registers is such an operation, and each operation is a route.
 import { Module } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 
@@ -7,8 +7,11 @@ import { loadConfig } from '#config';
 import { createApp, createLogger, openApiPath, operationsOfApp } from '#service-kit';
 
 import { builtModule } from '../lib/generated.mjs';
+import { sourceFiles } from '../lib/imports.mjs';
 
 const APPS = ['admission-gateway', 'session-reaper', 'limits-admin'];
+/** What a handler may read past its decorators, by `reply.request`. */
+const PAST_DECORATORS = /\brequest\.(?:body|query|params|raw)\b/;
 /** Nothing listens there: routes are registered whether the store is there or not. */
 const NO_REDIS = 'redis://127.0.0.1:1';
 
@@ -19,6 +22,10 @@ for (const app of APPS) {
   for (const route of routes)
     if (!declared.has(route)) complain(`${app}: the route ${route} is no operation: @Operation`);
   for (const one of declared) if (!routes.has(one)) complain(`${app}: the operation ${one} is no route`);
+}
+for (const [path, text] of sourceFiles()) {
+  const [past] = (path.endsWith('.controller.ts') && PAST_DECORATORS.exec(text)) || [];
+  if (past !== undefined) complain(`${path} reads ${past}, which no declaration shows: take @Body, @Query or @Param`);
 }
 // The apps go on looking for their Redis.
 process.exit();

@@ -19,6 +19,10 @@ export const pageNumber = () => queryNumber(1, 1_000_000_000, 1).describe('From 
 export const pageSize = (absent = DEFAULT_PAGE_SIZE) =>
   queryNumber(1, MAX_PAGE_SIZE, absent).describe('The most on one page');
 
+/** A user in a path, in any form that names it. */
+export const writtenUser = () => z.string().describe('A user in any form: alice, or a SIP address of alice');
+export const userPath = z.object({ username: writtenUser() });
+
 const MAX_CURSOR_BYTES = 2_048;
 
 /** Where a page goes on. */

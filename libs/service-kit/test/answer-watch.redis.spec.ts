@@ -9,7 +9,8 @@ import { startRedis, type RedisServer } from '#testing';
 
 import { AnswerWatch } from './answer-watch.js';
 
-const told = { 200: z.strictObject({ id: z.string() }) };
+const params = z.object({ what: z.string() });
+const jsonAnswers = { 200: z.strictObject({ id: z.string() }) };
 
 /** Each call does what its path names, whatever it declares. */
 @Controller('things')
@@ -17,7 +18,7 @@ const told = { 200: z.strictObject({ id: z.string() }) };
 @Tag('things')
 class ThingsController {
   @Get('json/:what')
-  @Operation({ summary: 'Answers JSON', answers: told, problems: ['not-found', ['session-ended', 409]] })
+  @Operation({ summary: 'Answers JSON', params, answers: jsonAnswers, problems: ['not-found', ['session-ended', 409]] })
   json(@Param('what') what: string): unknown {
     if (what === 'declared') return { id: 'a' };
     if (what === 'more') return { id: 'a', secret: 1 };
@@ -30,7 +31,7 @@ class ThingsController {
   }
 
   @Post('nothing/:what')
-  @Operation({ summary: 'Answers nothing', answers: { 202: null }, problems: [] })
+  @Operation({ summary: 'Answers nothing', params, answers: { 202: null }, problems: [] })
   nothing(@Param('what') what: string): unknown {
     return what === 'declared' ? undefined : { id: 'a' };
   }

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { OperationSpec } from '#service-kit';
 import { warned } from '#session-wire';
 
+import { nodePath } from '../nodes/nodes.schema.js';
 import { ackBody, pollBody } from './commands.schema.js';
 
 const commandAnswer = z
@@ -20,11 +21,13 @@ export const COMMANDS = {
     summary: 'Streams the commands of the node as server-sent events',
     description:
       'Each is `event: terminate` with the command as `data`; one that is not acknowledged comes again. `event: reconnect` is the last event, with its reason: `draining`, the gateway stops, connect to another one; `key-changed`, the key was taken away or says another thing now.',
+    params: nodePath,
     answers: { 200: { media: ['text/event-stream'], says: 'The commands' } },
-    problems: ['invalid-request', 'method-not-allowed', 'too-many-requests', 'store-unavailable'],
+    problems: ['method-not-allowed', 'too-many-requests', 'store-unavailable'],
   },
   poll: {
     summary: 'Lists the commands of the node, for clients that cannot hold a stream open',
+    params: nodePath,
     body: pollBody,
     answers: {
       200: z.strictObject({
@@ -53,6 +56,7 @@ export const COMMANDS = {
     summary: 'Reports the result of a command',
     description:
       '`done`: hung up. `gone`: there was nothing to hang up. `failed`: it lives on, and the command comes again.',
+    params: nodePath.extend({ commandId: z.string() }),
     body: ackBody,
     answers: { 204: null },
     problems: ['not-found', 'store-unavailable'],

@@ -11,6 +11,7 @@ import {
   endQuery,
   hintQuery,
   liveSessionAnswer,
+  sessionId,
   time,
   unreadableSessionAnswer,
   warned,
@@ -80,6 +81,8 @@ const liveAnswer = z
   .strictObject({ ...liveSessionAnswer.shape, ...warned })
   .meta({ id: 'SessionNow', description: 'The session as it is now' });
 
+const sessionPath = z.object({ id: sessionId() });
+
 const DASH = 'For an id that a path cannot hold, write `-` in the path and the id as `sessionId` in the body.';
 
 /** What servers say of sessions. */
@@ -103,6 +106,7 @@ export const SESSIONS = {
   get: {
     summary: 'Shows one session, live or ended',
     description: '`user` names the user whose session it has to be, and spares a search.',
+    params: sessionPath,
     query: hintQuery,
     answers: { 200: z.union([liveSessionAnswer, endedSessionAnswer, unreadableSessionAnswer]) },
     problems: ONE,
@@ -111,6 +115,7 @@ export const SESSIONS = {
   confirm: {
     summary: 'Makes a reserved session active: the call was answered',
     description: DASH,
+    params: sessionPath,
     query: hintQuery,
     body: confirmBody,
     answers: { 200: liveAnswer },
@@ -120,6 +125,7 @@ export const SESSIONS = {
   activity: {
     summary: 'Renews the idle time of a session, with its totals so far',
     description: `Totals only grow: a late or repeated report changes nothing. ${DASH}`,
+    params: sessionPath,
     query: hintQuery,
     body: activityBody,
     answers: { 200: z.strictObject({ expiresAt: time().nullable(), ...warned }) },
@@ -129,6 +135,7 @@ export const SESSIONS = {
   end: {
     summary: 'Ends a session and frees its slot',
     description: `Repeatable. Ends this attempt and earlier ones; one that was never seen is refused when it arrives. ${DASH}`,
+    params: sessionPath,
     query: hintQuery,
     body: endBody,
     answers: { 204: null },
@@ -137,6 +144,7 @@ export const SESSIONS = {
   },
   remove: {
     summary: 'Ends a session; a value in the query wins over the same value in the body',
+    params: sessionPath,
     query: endQuery,
     body: endBody,
     answers: { 204: null },
@@ -145,6 +153,7 @@ export const SESSIONS = {
   authenticate: {
     summary: 'Gives a user to a session that was admitted without one',
     description: DASH,
+    params: sessionPath,
     query: hintQuery,
     body: authenticateBody,
     answers: { 200: liveAnswer },
@@ -154,6 +163,7 @@ export const SESSIONS = {
   transfer: {
     summary: 'Hands a session over to another node, and if named to another user or id',
     description: DASH,
+    params: sessionPath,
     query: hintQuery,
     body: transferBody,
     answers: { 200: liveAnswer },

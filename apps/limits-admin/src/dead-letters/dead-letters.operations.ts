@@ -18,7 +18,11 @@ const letterAnswer = z
   })
   .meta({ id: 'DeadLetter', description: 'An event that could not be applied' });
 
-const problems = ['not-found', 'store-unavailable'] as const satisfies OperationSpec['problems'];
+const ofOne = {
+  params: z.object({ id: z.string() }),
+  answers: { 200: doneAnswer },
+  problems: ['not-found', 'store-unavailable'],
+} as const satisfies Partial<OperationSpec>;
 
 /** Events of servers that could not be applied. */
 export const DEAD_LETTERS = {
@@ -51,6 +55,6 @@ export const DEAD_LETTERS = {
       },
     },
   },
-  replay: { summary: 'Publishes an event again, with its old time', answers: { 200: doneAnswer }, problems },
-  discard: { summary: 'Discards an event', answers: { 200: doneAnswer }, problems },
+  replay: { ...ofOne, summary: 'Publishes an event again, with its old time' },
+  discard: { ...ofOne, summary: 'Discards an event' },
 } as const satisfies Record<string, OperationSpec>;

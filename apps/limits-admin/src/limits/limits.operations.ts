@@ -4,6 +4,7 @@ import type { OperationSpec } from '#service-kit';
 import { warned } from '#session-wire';
 
 import { count } from '../answers.schema.js';
+import { userPath } from '../query.schema.js';
 import {
   actionWord,
   changed,
@@ -187,12 +188,14 @@ export const LIMITS = {
   },
   showUser: {
     summary: 'Shows the limit of a user that is in force, also where it is that of a class or the default',
+    params: userPath,
     answers: { 200: userLimitAnswer },
-    problems: ['invalid-request', 'not-found', ...STORE],
+    problems: ['not-found', ...STORE],
     example: { answer: { username: 'alice', limit: 20, class: 'gold' } },
   },
   changeUser: {
     summary: 'Sets the limit of a user',
+    params: userPath,
     body: userLimitBody,
     answers: { 200: userSetAnswer },
     problems: NAMED,
@@ -200,6 +203,7 @@ export const LIMITS = {
   },
   resetUser: {
     summary: 'Removes the limit of a user: that of the file holds again, else that of the class, else the default',
+    params: userPath,
     body: changeBody,
     answers: { 200: userChangedAnswer },
     problems: NAMED,
@@ -210,6 +214,7 @@ export const LIMITS = {
 export const USER_LIMITS = {
   classify: {
     summary: 'Gives a user a class',
+    params: userPath,
     body: userClassBody,
     answers: { 200: userClassAnswer },
     problems: CHANGE_PROBLEMS,
@@ -227,12 +232,14 @@ export const USER_LIMITS = {
   },
   declassify: {
     summary: 'Removes the class of a user: that of the file holds again, else the one that an admission names',
+    params: userPath,
     body: changeBody,
     answers: { 200: userChangedAnswer },
     problems: CHANGE_PROBLEMS,
   },
   lend: {
     summary: 'Sets a temporary limit of a user',
+    params: userPath,
     body: temporaryLimitBody,
     answers: { 200: z.strictObject({ ...user, ...lent }).meta({ id: 'UserLent', description: UNTIL_THEN }) },
     problems: CHANGE_PROBLEMS,
@@ -240,6 +247,7 @@ export const USER_LIMITS = {
   },
   takeBack: {
     summary: 'Ends the temporary limit of a user',
+    params: userPath,
     body: changeBody,
     answers: { 200: userChangedAnswer },
     problems: CHANGE_PROBLEMS,

@@ -110,7 +110,7 @@ export const NODES = {
   },
   allow: {
     summary: 'Lets through for ten minutes what a fuse holds back',
-    description: 'The fuse is `nodes`, or `snapshot%2F` and the node.',
+    params: z.object({ fuse: z.string().describe('nodes, or snapshot/ and the node') }),
     answers: { 200: doneAnswer },
     problems: ['not-found', 'store-unavailable'],
   },

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 import type { OperationSpec } from '#service-kit';
-import { time } from '#session-wire';
+import { sessionId, time } from '#session-wire';
 
 import { count, doneAnswer, listedSession, nextCursor } from '../answers.schema.js';
 import { fullLimitAnswer, gapsField, HISTORY_PROBLEMS, rowFields } from '../history/api/history.operations.js';
@@ -10,6 +10,7 @@ import { activeQuery, sessionQuery, terminateBody, terminateQuery } from './sess
 const terminate = {
   description:
     'Log, event and history name the key that asked. A path word such as limits is never an id here; `DELETE /v1/sessions/{id}` of the gateway reaches such ids.',
+  params: z.object({ sessionId: sessionId() }),
   query: terminateQuery,
   body: terminateBody,
   answers: { 200: doneAnswer },
@@ -71,6 +72,7 @@ export const SESSIONS = {
     summary: 'Shows all attempts of a session id, live and ended, and its refusals',
     description:
       'Live ones are those of the books, what has ended and what was refused is as history has it, the newest first; each attempt is shown once. total is how many rows history has of the id: with more than 1,000 the older ones are in GET /api/sessions/history?session_id. Where the path has - for the id, it is session_id.',
+    params: z.object({ sessionId: sessionId().describe('- where the query has the id') }),
     query: sessionQuery,
     answers: {
       200: z

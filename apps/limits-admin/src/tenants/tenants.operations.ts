@@ -48,6 +48,7 @@ export const TENANTS = {
   },
   show: {
     summary: 'Shows one tenant',
+    params: z.object({ name: z.string() }),
     answers: { 200: tenantAnswer },
     problems: ['not-found', 'store-unavailable'],
     example: { answer: ACME },

@@ -5,6 +5,7 @@ import { time } from '#session-wire';
 
 import { count, listedSession, pageFields, terminatedAnswer } from '../answers.schema.js';
 import { limitNumber, userLimitFields } from '../limits/answers.schema.js';
+import { userPath } from '../query.schema.js';
 import { terminateBody } from '../sessions/sessions.schema.js';
 import { userQuery, usersQuery } from './users.schema.js';
 
@@ -58,6 +59,7 @@ export const USERS = {
   },
   show: {
     summary: 'Shows one user, with a page of its sessions',
+    params: userPath,
     query: userQuery,
     answers: { 200: userAnswer },
     problems: ['store-unavailable'],
@@ -79,6 +81,7 @@ export const USERS = {
   terminate: {
     summary: 'Ends all sessions of a user; their nodes get commands to hang up',
     description: 'One that starts meanwhile stays.',
+    params: userPath,
     body: terminateBody,
     answers: { 200: terminatedAnswer },
     problems: ['store-unavailable'],

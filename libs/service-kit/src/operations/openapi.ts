@@ -64,13 +64,12 @@ export function problemsOf(operation: Operation): Map<number, ProblemCode[]> {
 }
 
 function operationObject(operation: Operation, schemas: Schemas): Json {
-  const { handler, method, tag, summary, description, params, query, body, answers, right, path, example } = operation;
-  const named = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => ({
+  const { handler, method, tag, summary, description, params, query, body, answers, right, example } = operation;
+  const named = Object.entries(params?.shape ?? {}).map(([name, schema]) => ({
     name,
     in: 'path',
     required: true,
-    schema:
-      params?.shape[name] === undefined ? { type: 'string' } : schemas.of(params.shape[name] as z.ZodType, 'input'),
+    schema: schemas.of(schema as z.ZodType, 'input'),
   }));
   const asked = Object.entries(query?.shape ?? {}).map(([name, schema]) => ({
     name,

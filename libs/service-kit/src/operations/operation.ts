@@ -27,7 +27,7 @@ export interface OperationSpec {
   summary: string;
   /** What one line cannot hold: rules that callers have to know. */
   description?: string;
-  /** Parameters of the path that are more than text. */
+  /** The parameters of the path, all of them. */
   params?: z.ZodObject;
   query?: z.ZodObject;
   body?: z.ZodType;

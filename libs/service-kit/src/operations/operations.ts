@@ -4,6 +4,7 @@ import { METHOD_METADATA, MODULE_METADATA, PATH_METADATA } from '@nestjs/common/
 import { rightOf } from '../auth/rights.guard.js';
 import type { Right } from '../auth/rights.js';
 import { specOf, tagOf, type OperationSpec } from './operation.js';
+import { undeclared } from './taken.js';
 
 /** An operation with all that is known of it. */
 export interface Operation extends OperationSpec {
@@ -20,7 +21,10 @@ export interface Operation extends OperationSpec {
 
 type ModuleLike = Type | DynamicModule;
 
-/** The operations of these controllers, by path and method. Throws on a handler without a declaration, a right or a heading. */
+/**
+ * The operations of these controllers, by path and method. Throws on a handler without a declaration, a right or a heading, and on one that
+ * takes what it does not declare or declares what it does not take.
+ */
 export function operationsOf(controllers: Iterable<Type>): Operation[] {
   const rank = ({ path, method }: Operation) => `${path} ${method}`;
   return [...controllers].flatMap(ofController).toSorted((a, b) => (rank(a) < rank(b) ? -1 : 1));
@@ -60,7 +64,10 @@ function ofController(controller: Type): Operation[] {
       throw new Error(`${called} does not say who may call it: name a right by @Needs, or @Open`);
     if (tag === undefined) throw new Error(`${called} is under no heading: name one by @Tag`);
     const method = RequestMethod[Reflect.getMetadata(METHOD_METADATA, handler) as number] ?? '';
-    return [{ ...spec, handler: called, method, path: openApiPath(base, path), tag, right }];
+    const written = openApiPath(base, path);
+    const difference = undeclared(controller, name, written, spec);
+    if (difference !== null) throw new Error(`${called} ${difference}`);
+    return [{ ...spec, handler: called, method, path: written, tag, right }];
   });
 }
 

@@ -5,6 +5,7 @@ import { STATUSES } from '#session-history';
 import { time } from '#session-wire';
 
 import { count, nextCursor, pageFields } from '../../answers.schema.js';
+import { writtenUser } from '../../query.schema.js';
 import { exportQuery, historyQuery, userHistoryQuery, violationsQuery } from './history.schema.js';
 
 /** Of all that is read from history: `not-found` where none is kept. */
@@ -129,6 +130,7 @@ export const HISTORY = {
   ofUser: {
     summary: 'Lists the sessions and refusals of a user, live ones too',
     description: PAGES,
+    params: z.object({ user: writtenUser() }),
     query: userHistoryQuery,
     answers: { 200: pageAnswer },
     problems: HISTORY_PROBLEMS,

@@ -4,6 +4,7 @@ import type { OperationSpec } from '#service-kit';
 import { warned } from '#session-wire';
 
 import { count, message, success } from '../../answers.schema.js';
+import { userPath } from '../../query.schema.js';
 import { HISTORY_PROBLEMS } from '../api/history.operations.js';
 
 /** Erases a person. */
@@ -12,6 +13,7 @@ export const ERASURES = {
     summary: 'Erases a person: what history says of sessions and refusals until now',
     description:
       '`history.erase` says whether rows are pseudonymised or removed. Repeatable; the work goes on if the caller leaves.',
+    params: userPath,
     answers: {
       200: z.strictObject({
         success: success(),
