@@ -41,6 +41,9 @@ const OLD_CLAIM_MS = 300_000;
 /** What ends a session because of its node alone; the node that took it over still has it. */
 const OF_ITS_NODE: ReadonlySet<EndReason> = new Set<EndReason>(['node_lost', 'node_restarted', 'reconciled']);
 
+/** With this note a session ends whose node has left; `runs.lua` has the same. */
+const LEFT_NOTE = 'its node has left';
+
 const MAX_TOKENS = 2 ** 48 - 1;
 
 /** What became of it is to be seen from the books. */
@@ -152,7 +155,7 @@ export class CrossShardHandover {
       note,
       endedBy,
     } = ended ?? { endReason: 'completed' as const, note: null, endedBy: null };
-    const ofItsNode = OF_ITS_NODE.has(reason);
+    const ofItsNode = OF_ITS_NODE.has(reason) || (reason === 'completed' && note === LEFT_NOTE);
     if (ofItsNode && handover.offer.to.node !== undefined) return;
     const by = ofItsNode || reason === 'completed' ? 'node' : 'berth';
     const tombstoneMs = tombstoneOf(this.options, handover.tenant);

@@ -51,7 +51,17 @@ export {
   type SnapshotPhase,
   type SnapshotProgress,
 } from './model/snapshot.js';
-export type { Beat, BeatPath, Contest, Fuse, Heartbeat, NodeCounts, NodePolicy, NodeView } from './model/node.js';
+export type {
+  Beat,
+  BeatPath,
+  Contest,
+  Fuse,
+  Heartbeat,
+  Leave,
+  NodeCounts,
+  NodePolicy,
+  NodeView,
+} from './model/node.js';
 export type { Watch } from './scripts/watch-nodes.script.js';
 export { LimitsStore } from './limits-store.js';
 export { canonicalAddress, canonicalDestination, canonicalHost } from './model/address.js';

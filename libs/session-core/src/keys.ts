@@ -107,8 +107,8 @@ export function shardKeys(tenant: TenantRef, shard: number) {
     /** hash, filled by set-limits in chunks and renamed to `limits`; with the mark of the caller's rules behind it. Ends: by that, or after a minute. */
     limitsNext: (version: number) => `${prefix}limits_next:${version}`,
     /**
-     * hash node -> its run as this shard knows it: `<epoch>`, `<epoch> <change>` or `<epoch> <change> lost`. Written by enter-node,
-     * lose-node, and the first session of a newer run; before anything of the old run ends. Only names that have beaten. Ends: with
+     * hash node -> its run as this shard knows it: `<epoch>`, `<epoch> <change>`, or with ` lost` or ` left` behind it. Written by enter-node,
+     * lose-node, close-run, and the first session of a newer run; before anything of the old run ends. Only names that have beaten. Ends: with
      * forget-node.
      */
     nodes: `${prefix}nodes`,
@@ -152,7 +152,7 @@ export function shardKeys(tenant: TenantRef, shard: number) {
     pulse: `${prefix}pulse`,
     /**
      * hash session id -> command (JSON), written by the endings that Berth decides. What a node must still do.
-     * Ends: its fields when the node ends the session itself or acknowledges; the key 24 h after its last command.
+     * Ends: its fields when the node ends the session itself or acknowledges; the key when the node leaves, or 24 h after its last command.
      */
     commands: (node: string) => `${prefix}commands:${escapeKeyPart(node)}`,
     /** zset node -> when its latest command was given (ms). The nodes that have commands. Ends: when empty. */
@@ -209,11 +209,16 @@ export function tenantKeys(tenant: string) {
      * Ends: settle-node, a day later.
      */
     lostNodes: `${prefix}lost_nodes`,
+    /**
+     * zset node -> since when it has left (ms), 0 while not every shard knows; written by leave-node and settle-node. So that what is late of it
+     * does not bring it back. Ends: settle-node, a day later, or when it beats with a larger epoch.
+     */
+    leftNodes: `${prefix}left_nodes`,
     /** hash node -> `<epoch> <change>`, written by watch-nodes. Lost nodes that not every shard knows of. Ends: settle-node. */
     losing: `${prefix}losing`,
     /** zset node -> when an older run of it last spoke (ms), written by heartbeat and contest-node. Ends: watch-nodes, a minute later. */
     contested: `${prefix}contested`,
-    /** hash, written by heartbeat, watch-nodes and snapshot verbs. What is known of a node as a whole. Ends: settle-node, when the node is forgotten. */
+    /** hash, written by heartbeat, leave-node, watch-nodes and snapshot verbs. What is known of a node as a whole. Ends: settle-node, when the node is forgotten. */
     node: (node: string) => `${prefix}node:${escapeKeyPart(node)}`,
     /** hash, written by watch-nodes and open-tenant. When beats could arrive and were looked at, and the grace. Ends: never. */
     watch: `${prefix}watch`,

@@ -1,6 +1,7 @@
 import { StoreUnavailableError } from './errors.js';
 import { shardKeys, shardNumbers, type TenantRef } from './keys.js';
 import {
+  closeRun,
   enterNode,
   expelNode,
   forgetNode,
@@ -12,6 +13,7 @@ import {
   type BegunRun,
   type Expelled,
   type Held,
+  type LeftRun,
   type NodeRun,
   type RunInForce,
 } from './scripts/node-run.script.js';
@@ -24,8 +26,8 @@ export interface NodeRunsOptions {
   clockMs?: (() => number) | undefined;
 }
 
-/** What is in force of a node. */
-export type NodeChange = Pick<NodeRun, 'epoch' | 'change'>;
+/** What is in force of a node; `left`: that run has left, and nothing brings it back. */
+export type NodeChange = Pick<NodeRun, 'epoch' | 'change'> & { left: boolean };
 
 /** A run may change this often while the shards are told of it. */
 const TELL_TRIES = 5;
@@ -52,8 +54,9 @@ export class NodeRuns {
       const inForce = await this.inEach(tenant, (shard) => enterNode(shard, wanted, shard.shard === 0));
       const epoch = Math.max(...inForce.map((known) => known.epoch));
       const ofRun = inForce.filter((known) => known.epoch === epoch);
-      const needed = Math.max(...ofRun.map((known) => (known.lost ? known.change + 1 : known.change)));
-      if (epoch > run.epoch || needed <= change) return { epoch, change: needed };
+      const left = ofRun.some(({ over }) => over === 'left');
+      const needed = Math.max(...ofRun.map((known) => (known.over === null ? known.change : known.change + 1)));
+      if (left || epoch > run.epoch || needed <= change) return { epoch, change: needed, left };
       change = needed;
     }
     throw new StoreUnavailableError(`The run of node ${run.node} changed too often while it was put into force`);
@@ -64,7 +67,15 @@ export class NodeRuns {
     return await settledAll(this.shards(tenant).map((shard) => loseNode(shard, run, shard.shard === 0)));
   }
 
-  /** Forgets a run that was lost in every shard. Returns what each shard says. */
+  /** Tells every shard that a node has left with this run; no shard waits for one that fails. */
+  async close(tenant: TenantRef, run: LeftRun): Promise<void> {
+    const closing = this.shards(tenant).map(async (shard) => {
+      while (await this.call(async () => await closeRun(shard, run)));
+    });
+    await settledAll(closing);
+  }
+
+  /** Forgets a run that was lost or has left in every shard. Returns what each shard says. */
   async forget(tenant: TenantRef, run: Pick<NodeRun, 'node' | 'epoch'>) {
     return await settledAll(this.shards(tenant).map((shard) => forgetNode(shard, run)));
   }

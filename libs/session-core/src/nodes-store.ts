@@ -4,6 +4,8 @@ import { StoreUnavailableError } from './errors.js';
 import { futureEpoch } from './future-epoch.js';
 import { shardNumbers, tenantKeys, type TenantRef } from './keys.js';
 import type { Beat, Contest, Fuse, Heartbeat, NodeCounts, NodePolicy, NodeView } from './model/node.js';
+import type { EndedSession } from './model/session.js';
+import { NodeDepartures } from './node-departures.js';
 import { NodeRuns, pairs } from './node-runs.js';
 import { countsOf, viewOf } from './node-view.js';
 import { drainRun, type Drain } from './scripts/drain-run.script.js';
@@ -12,15 +14,7 @@ import { contestNode, heartbeat, wantSnapshot, type BeatReply, type SaidRun } fr
 import type { NodeRun } from './scripts/node-run.script.js';
 import type { ShardContext, StoreClient, TenantContext } from './scripts/script.js';
 import { tellFuse } from './scripts/tell-fuse.script.js';
-import {
-  eraseNode,
-  renumberLoss,
-  settleForgotten,
-  settleLoss,
-  silence,
-  watchNodes,
-  type Watch,
-} from './scripts/watch-nodes.script.js';
+import { eraseNode, silence, watchNodes, type Watch } from './scripts/watch-nodes.script.js';
 import { withDeadline } from './store-call.js';
 import { tombstoneOf, type Tombstones } from './tombstones.js';
 
@@ -45,6 +39,9 @@ const FORGET_IDLE_AFTER_LEASES = 4;
 /** An operator's word holds for so long: time for a node to send two snapshots. */
 const ALLOWED_MS = 600_000;
 
+/** Sessions that one call ends: with their commands about a millisecond of Redis. */
+const DRAINED_AT_ONCE = 25;
+
 /** Side by side, each under its own deadline. */
 const VIEWED_AT_ONCE = 50;
 
@@ -59,10 +56,12 @@ type ContestReply = Extract<BeatReply, { kind: 'stale' }>;
 
 /** The nodes of a tenant: which run of each is present, which are lost. See "Time" in docs/architecture.md. */
 export class NodesStore {
+  readonly departures: NodeDepartures;
   private readonly runs: NodeRuns;
 
   constructor(private readonly options: NodesStoreOptions) {
     this.runs = new NodeRuns(options);
+    this.departures = new NodeDepartures(options, this.runs);
   }
 
   /**
@@ -125,8 +124,9 @@ export class NodesStore {
       await tellFuse(this.ofShard(tenant, 0), 'nodes', nowMs, { kind: 'nodes', live, silent });
     }
     const told = await Promise.allSettled([
-      ...watch.losing.map((run) => this.lose(tenant, run)),
-      ...watch.forget.map((run) => this.forgetLost(tenant, run, watch.nowMs)),
+      ...watch.losing.map((run) => this.departures.lose(tenant, run)),
+      ...watch.leaving.map((run) => this.departures.close(tenant, run)),
+      ...watch.forget.map((run) => this.departures.forget(tenant, run, watch.nowMs)),
     ]);
     for (const outcome of [...taken, ...told]) if (outcome.status === 'rejected') throw outcome.reason;
     return watch;
@@ -147,6 +147,15 @@ export class NodesStore {
   /** Ends at most `batch` sessions of departed runs in one shard. Not bounded by the decision deadline: it is nobody's request. */
   async drain(tenant: TenantRef, shard: number, batch: number): Promise<Drain> {
     return await drainRun(this.ofShard(tenant, shard), batch, tombstoneOf(this.options, tenant));
+  }
+
+  /** Ends all that departed runs hold in one shard, batch by batch, and gives what this caller has ended; a reaper may help meanwhile. */
+  async *drained(tenant: TenantRef, shard: number): AsyncGenerator<EndedSession, void> {
+    for (let left = 1; left > 0;) {
+      const { ended, runsLeft } = await this.call(async () => await this.drain(tenant, shard, DRAINED_AT_ONCE));
+      yield* ended;
+      left = runsLeft;
+    }
   }
 
   /** The nodes that beat, or are lost and not forgotten, by name: how many are wanted, and at most `limit` of those from `offset` on. */
@@ -213,6 +222,7 @@ export class NodesStore {
       if (settled || (reply.kind !== 'enter' && reply.kind !== 'beat')) return reply;
       // Now and then the shards are told again: one of them may have forgotten, or know what the tenant has forgotten.
       const inForce = await this.runs.enter(tenant, { ...said, change: reply.change });
+      if (inForce.left && inForce.epoch === said.epoch) return { kind: 'stale', currentEpoch: said.epoch, warn: false };
       if (inForce.epoch > said.epoch) {
         // A newer run that has only admitted yet becomes known to the tenant: it is watched, and refuses this one.
         await this.say(tenant, { node: said.node, epoch: inForce.epoch, via: null, begun: true });
@@ -269,20 +279,6 @@ export class NodesStore {
     } catch {
       return beating;
     }
-  }
-
-  private async lose(tenant: TenantRef, run: NodeRun): Promise<void> {
-    const inForce = await this.runs.lose(tenant, run);
-    const alive = inForce.filter((known) => known.epoch === run.epoch && !known.lost).map(({ change }) => change);
-    if (alive.length > 0) await renumberLoss(this.ofTenant(tenant), run, Math.max(...alive) + 1);
-    else await settleLoss(this.ofTenant(tenant), run);
-  }
-
-  /** What cannot be forgotten yet is looked at again a day later, and stands in nobody's way until then. */
-  private async forgetLost(tenant: TenantRef, run: Pick<NodeRun, 'node' | 'epoch'>, nowMs: number): Promise<void> {
-    const outcomes = await this.runs.forget(tenant, run);
-    if (!outcomes.includes('kept')) await settleForgotten(this.ofTenant(tenant), run);
-    else await this.options.client.zadd(tenantKeys(tenant.name).lostNodes, 'XX', nowMs, run.node);
   }
 
   private ofTenant({ name }: TenantRef): TenantContext {

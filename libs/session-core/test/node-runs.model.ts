@@ -18,7 +18,8 @@ export type RunStep =
   | ({ do: 'transfer'; which: number; moves: boolean } & Said)
   | { do: 'end'; which: number; burst: boolean }
   | { do: 'time'; seconds: number; alive: number }
-  | { do: 'forget'; node: number };
+  | { do: 'forget'; node: number }
+  | { do: 'leave'; node: number; run: number; burst: boolean };
 
 const said = {
   node: fc.nat({ max: NAMES.length - 1 }),
@@ -36,6 +37,7 @@ export const runStep: fc.Arbitrary<RunStep> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: of('end'), which: fc.nat({ max: 9 }), burst: fc.boolean() }) },
   { weight: 4, arbitrary: fc.record({ do: of('time'), seconds: fc.integer({ min: 1, max: 24 }), alive: fc.nat(3) }) },
   { weight: 1, arbitrary: fc.record({ do: of('forget'), node: said.node }) },
+  { weight: 2, arbitrary: fc.record({ do: of('leave'), node: said.node, run: said.run, burst: said.burst }) },
 );
 
 interface Name {
@@ -44,8 +46,12 @@ interface Name {
   lost: boolean;
   /** It was lost when a session began its present run, and nobody has looked since: shards that hold nothing of that run still know it as lost. */
   returning: boolean;
+  /** The run that has left, and that nothing brings back; 0 once a larger one is the present one. */
+  left: number;
   spokeMs: number;
 }
+
+const FORGOTTEN = { beaten: false, present: 0, lost: false, returning: false, left: 0 };
 
 interface Held {
   id: string;
@@ -67,8 +73,7 @@ export class RunsWorld {
     private readonly tenant: TenantRef,
   ) {
     this.r = new Reconciling(books, tenant);
-    for (const name of NAMES)
-      this.names.set(name, { beaten: false, present: 0, lost: false, returning: false, spokeMs: 0 });
+    for (const name of NAMES) this.names.set(name, { ...FORGOTTEN, spokeMs: 0 });
   }
 
   async run(step: RunStep): Promise<void> {
@@ -97,10 +102,13 @@ export class RunsWorld {
       case 'forget': {
         const node = NAMES[step.node]!;
         await this.r.nodes.forget(this.tenant, node, 'ops');
-        Object.assign(this.of(node), { beaten: false, present: 0, lost: false, returning: false });
+        Object.assign(this.of(node), FORGOTTEN);
         for (const { id, ...session } of this.held.values()) if (session.node === node) this.held.delete(id);
         break;
       }
+      case 'leave':
+        await this.leave(step);
+        break;
       case 'time':
         for (let second = 0; second < step.seconds; second += 1) {
           if (second % (BEAT_MS / 1_000) === 0) await this.beatAlive(step.alive);
@@ -183,6 +191,10 @@ export class RunsWorld {
       await expect(beat()).rejects.toMatchObject({ code: 'invalid-request' });
       return;
     }
+    if (name.left >= run) {
+      expect(await beat()).toEqual({ kind: 'stale', currentEpoch: name.left });
+      return;
+    }
     if (largest > run) {
       expect(await beat()).toEqual({ kind: 'stale', currentEpoch: largest });
       if (!name.beaten) this.begin(node, largest);
@@ -190,6 +202,28 @@ export class RunsWorld {
     }
     expect(await beat()).toMatchObject({ kind: 'beat' });
     this.begin(node, run);
+  }
+
+  private async leave({ node: index, run }: Extract<RunStep, { do: 'leave' }>): Promise<void> {
+    if (run === 0) return;
+    const node = NAMES[index]!;
+    const name = this.of(node);
+    const leave = async () => await this.r.nodes.departures.leave(this.tenant, { node, epoch: run });
+    if (run === FUTURE) {
+      await expect(leave()).rejects.toMatchObject({ code: 'invalid-request' });
+      return;
+    }
+    const known = Math.max(name.present, name.left);
+    if (known > run) {
+      expect(await leave()).toEqual({ kind: 'stale', currentEpoch: known });
+      return;
+    }
+    expect(await leave()).toEqual({ kind: 'left' });
+    Object.assign(name, { left: run }, name.beaten && { present: run, lost: true, returning: false });
+    for (const { id, ...session } of this.held.values()) {
+      const stays = !name.beaten && session.epoch !== null && session.epoch > run && session.epoch !== FUTURE;
+      if (session.node === node && !stays) this.held.delete(id);
+    }
   }
 
   /** A part of a list, which is not complete: it brings sessions onto the books and ends none. */
@@ -227,14 +261,14 @@ export class RunsWorld {
 
   /** When exactly within a sweep a node is lost, and one that held nothing forgotten, is not what is tried here. */
   private followTime(name: Name, view: { state: 'live' | 'lost'; epoch: number } | undefined): void {
-    if (!name.beaten) {
+    if (!name.beaten || name.left > 0) {
       expect(view).toBeUndefined();
       return;
     }
     const silentMs = this.books.clock.nowMs - name.spokeMs;
     if (view === undefined) {
       expect(silentMs).toBeGreaterThan(LEASE_MS);
-      Object.assign(name, { beaten: false, present: 0, lost: false, returning: false });
+      Object.assign(name, FORGOTTEN);
       return;
     }
     expect(view.epoch).toBe(name.present);
@@ -267,6 +301,7 @@ export class RunsWorld {
       present: epoch,
       lost: false,
       returning: false,
+      left: 0,
       spokeMs: this.books.clock.nowMs,
     });
   }

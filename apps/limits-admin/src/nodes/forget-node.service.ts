@@ -5,9 +5,6 @@ import { NodesStore, shardNumbers, type TenantRef } from '#session-core';
 
 import { TerminationService } from '../sessions/termination.service.js';
 
-/** Sessions that one call ends: with their commands about a millisecond of Redis. */
-const BATCH = 25;
-
 /** Forgets nodes because an operator says so: what they hold ends, and their next epoch may be any. */
 @Injectable()
 export class ForgetNodeService {
@@ -31,10 +28,8 @@ export class ForgetNodeService {
   }
 
   private async drain(tenant: TenantRef, shard: number, by: Principal): Promise<void> {
-    for (let left = 1; left > 0;) {
-      const { ended, runsLeft } = await this.nodes.drain(tenant, shard, BATCH);
-      for (const session of ended) if (session.endReason === 'killed') this.termination.record(session, by);
-      left = runsLeft;
+    for await (const session of this.nodes.drained(tenant, shard)) {
+      if (session.endReason === 'killed') this.termination.record(session, by);
     }
   }
 }

@@ -34,6 +34,9 @@ export interface Heartbeat {
 export type Beat =
   { kind: 'beat'; mark: number; snapshotWanted: boolean } | { kind: 'stale'; currentEpoch: number } | { kind: 'late' };
 
+/** What came of a node's word that it leaves. `stale`: a newer run of it is present, and stays. */
+export type Leave = { kind: 'left' } | { kind: 'stale'; currentEpoch: number };
+
 /** Two processes speak for one node: the present run is `currentEpoch`, an older one was refused. */
 export interface Contest {
   tenant: string;

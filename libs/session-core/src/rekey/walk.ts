@@ -11,6 +11,7 @@ import {
   lookOver,
   rename,
   RENAMED_PER_CALL,
+  type Arrival,
   type Renaming,
   type SeenSession,
 } from '../scripts/rekey.script.js';
@@ -131,7 +132,7 @@ export class RekeyWalk {
     return departures.filter(({ kind }) => kind === 'changed').length;
   }
 
-  private async end(context: ShardContext, { session }: SeenSession, why: 'taken' | 'node_lost' | 'node_restarted') {
+  private async end(context: ShardContext, { session }: SeenSession, why: Exclude<Arrival, 'here'>) {
     const reason: EndReason = why === 'taken' ? 'evicted' : why;
     const note = why === 'taken' ? 'the identity rules have changed, and another session of its user has this id' : '';
     const by = why === 'taken' ? 'berth' : 'node';

@@ -5,7 +5,7 @@
 --   ARGV[2...] for each session, at most 25: id, the user that it gets, record, due (ms, or +inf), traffic (MessagePack),
 --              until when (ms) the calls of its user are paid for
 --
--- Reply: for each: here | taken (another session lives here under its id) | node_lost or node_restarted (the run that holds it is over here)
+-- Reply: for each: here | taken (another session lives here under its id) | node_lost, node_restarted or completed (the run that holds it is over here, and this is why)
 
 -- @include reading
 -- @include endings
@@ -28,10 +28,10 @@ local reply, arriving = {}, {}
 for i = 2, #ARGV, 6 do
   local from, due, traffic = unpack_session(ARGV[i + 2]), ARGV[i + 3] == '+inf' and math.huge or tonumber(ARGV[i + 3]), cmsgpack.unpack(ARGV[i + 4])
   local there, to = read_session(ARGV[i]), changed(from, ARGV[i + 1], '', 0, '')
-  local epoch, lost = departed_run(to.list)
+  local reason = departed_run(to.list)
   local again = is_same(there, to)
-  if epoch and not again then
-    reply[#reply + 1] = lost and 'node_lost' or 'node_restarted'
+  if reason and not again then
+    reply[#reply + 1] = reason
   elseif there and (there.live or there.unreadable) and not again then
     reply[#reply + 1] = 'taken'
   else

@@ -113,12 +113,10 @@ local function check_run(node, epoch, ids)
   if redis.call('SISMEMBER', RUNS, name) == 0 then commands[#commands + 1] = { 'SADD', RUNS, name } end -- nobody but the audit needs it
   local noted = epoch > 0 and not known_run(node) and noted_runs(node)
   if noted and not read_index('ZSCORE', noted, run_text(epoch)) then plan('restored', 'ZADD', noted, note_score(epoch), run_text(epoch)) end
-  local over, lost = departed_run({ [NODE] = node, [EPOCH] = epoch })
-  if not over then return end
-  local known = redis.call('ZMSCORE', DEPARTED, 'node_restarted:' .. node .. suffix, 'node_lost:' .. node .. suffix)
-  if not known[1] and not known[2] then
-    plan('restored', 'ZADD', DEPARTED, now_text, (lost and 'node_lost:' or 'node_restarted:') .. node .. suffix)
-  end
+  local reason = departed_run({ [NODE] = node, [EPOCH] = epoch })
+  if not reason then return end
+  local departing = redis.call('ZMSCORE', DEPARTED, 'node_restarted:' .. node .. suffix, reason .. ':' .. node .. suffix)
+  if not departing[1] and not departing[2] then plan('restored', 'ZADD', DEPARTED, now_text, reason .. ':' .. node .. suffix) end
 end
 
 -- A run that holds nothing.

@@ -22,8 +22,8 @@ if is_foreign(session, ARGV[6], ARGV[4]) then return { 'unknown' } end
 if state ~= 'live' then return no_longer(state, session) end
 local list = session.list
 if attempt and attempt < list[ATTEMPT] then return { 'ended' } end
-local current, lost = departed_run(list)
-if current then return lost and { 'unknown' } or { 'ended' } end
+local over = departed_run(list)
+if over then return over == 'node_lost' and { 'unknown' } or { 'ended' } end
 if list[USER] == ARGV[4] then return live_reply(session, plan.due, plan.traffic) end
 if redis.call('HEXISTS', OFFERS, id) == 1 then return { 'offered' } end
 if list[USER] ~= '' then return { 'conflict' } end

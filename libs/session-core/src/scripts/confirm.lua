@@ -16,8 +16,8 @@ if state ~= 'live' then return no_longer(state, session) end
 local list = session.list
 if attempt and attempt < list[ATTEMPT] then return { 'ended' } end
 -- The run that holds it is over, and the session about to end with it.
-local current, lost = departed_run(list)
-if current then return lost and { 'unknown' } or { 'ended' } end
+local over = departed_run(list)
+if over then return over == 'node_lost' and { 'unknown' } or { 'ended' } end
 
 if list[STATE] == RESERVED then
   list[STATE] = ACTIVE

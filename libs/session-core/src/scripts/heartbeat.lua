@@ -9,7 +9,7 @@
 --   ARGV[9] 1: a shard knows the run, so that it goes on whatever the clock says
 --
 -- Reply: beat, now (the mark of a snapshot), 1 if a snapshot is wanted, number of the change in force | enter, number of the change
---   | stale, present epoch, 1 if it is to be warned of | future, now | late
+--   | stale, present epoch, 1 if it is to be warned of (the present epoch is its own where it has left) | future, now | late
 
 -- @include key
 -- @include contest
@@ -19,6 +19,7 @@ local known = redis.call('HMGET', node_key, 'epoch', 'change', 'state', 'snapsho
 local known_epoch, change, state, since = tonumber(known[1] or 0), tonumber(known[2] or 0), known[3], tonumber(known[6] or 0)
 local at, entered = ARGV[8] == '' and now or math.min(tonumber(ARGV[8]), now), tonumber(ARGV[6] or '')
 if known_epoch > epoch then return { 'stale', known[1], (ARGV[8] == '' or at > since) and contest(node) or '0' } end
+if known_epoch == epoch and state == 'left' then return { 'stale', known[1], '0' } end
 
 local new_run = known_epoch < epoch
 if new_run and epoch > now + MOST_AHEAD_MS and ARGV[9] ~= '1' then return { 'future', now_text } end
@@ -29,11 +30,13 @@ local via = ARGV[5] ~= '' and ARGV[5] or known[7] or 'http'
 if new_run or state ~= 'live' then
   if new_run then change = 0 elseif state == 'lost' then change = change + 1 end
   local settled = entered and entered >= change
+  redis.call('ZCARD', LEFT_NODES)
   if settled then change = entered end
   redis.call('HSET', node_key, 'epoch', ARGV[3], 'change', change, 'state', settled and 'live' or 'entering', 'since', now_text,
     'via', via, 'snapshot_wanted', '1')
   if new_run then redis.call('HDEL', node_key, 'snapshot_at', 'snapshot_mark') end
   redis.call('ZREM', LOST_NODES, node)
+  redis.call('ZREM', LEFT_NODES, node)
   -- Watched from here on: if whoever puts it into force dies in the middle and no beat follows, it is lost like any other.
   if not settled then
     redis.call('ZADD', HEARTBEATS, now_text, node)

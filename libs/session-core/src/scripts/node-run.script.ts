@@ -8,6 +8,7 @@ const tookScript = new ShardScript('took-run');
 const noteScript = new ShardScript('note-runs');
 const heldScript = new ShardScript('held-by');
 const expelScript = new ShardScript('expel-node');
+const closeScript = new ShardScript('close-run');
 
 /** A node from one start to the next. Changes of a run (lost, returned) are numbered, so that a late one is without effect. */
 export interface NodeRun {
@@ -16,12 +17,12 @@ export interface NodeRun {
   change: number;
 }
 
-/** What a shard has in force after it was told: `kept`: this change or a later one, or a newer run, was in force. */
+/** What a shard has in force after it was told: `kept`: this change or a later one, or a newer run, was in force. `over`: null while it goes on. */
 export interface RunInForce {
   kind: 'entered' | 'lost' | 'kept' | 'stale';
   epoch: number;
   change: number;
-  lost: boolean;
+  over: 'lost' | 'left' | null;
 }
 
 /** Puts a run of a node into force in a shard: what an older run of it held is over. `tell`: this shard tells the outbox. */
@@ -34,7 +35,7 @@ export async function loseNode(context: ShardContext, run: NodeRun, tell: boolea
   return readRun(await loseScript.inShard(context, runArguments(run, tell)));
 }
 
-/** Forgets a run that was lost, once all that it held has ended and been hung up. */
+/** Forgets a run that was lost or has left, once all that it held has ended and been hung up. */
 export async function forgetNode(
   context: ShardContext,
   { node, epoch }: Pick<NodeRun, 'node' | 'epoch'>,
@@ -56,6 +57,19 @@ export async function expelNode(
 ): Promise<Expelled & { more: boolean }> {
   const reply = new ReplyReader(await expelScript.inShard(context, [node, by]));
   return { known: reply.integer() === 1, sessions: reply.integer(), more: reply.integer() === 1 };
+}
+
+/** The run with which a node has left; `beaten`: its name is watched, so that what is late of it would be too. */
+export interface LeftRun extends Pick<NodeRun, 'node' | 'epoch'> {
+  beaten: boolean;
+}
+
+/**
+ * The node has left with this run: it is over for good in a shard, and what it held is left to `drainRun`. Returns true if it may hold
+ * more: ask again.
+ */
+export async function closeRun(context: ShardContext, { node, epoch, beaten }: LeftRun): Promise<boolean> {
+  return integer(await closeScript.inShard(context, [node, epoch, beaten ? 1 : 0])) === 1;
 }
 
 /** A run that began in a shard by something else than a beat: `read` is what the shard has of it. */
@@ -104,5 +118,6 @@ function readRun(answer: unknown): RunInForce {
   const reply = new ReplyReader(answer);
   const word = reply.text();
   const kind = WORDS.find((known) => known === word) ?? reply.fail();
-  return { kind, epoch: reply.integer(), change: reply.integer(), lost: reply.text() === '1' };
+  const [epoch, change, over] = [reply.integer(), reply.integer(), reply.text()];
+  return { kind, epoch, change, over: over === 'lost' || over === 'left' ? over : null };
 }

@@ -44,8 +44,8 @@ if state ~= 'live' then return no_longer(state, session) end
 local list = session.list
 if attempt and attempt < list[ATTEMPT] then return { 'ended' } end
 if ARGV[7] == 'authenticated' then
-  local current, lost = departed_run(list)
-  if current then return lost and { 'unknown' } or { 'ended' } end
+  local over = departed_run(list)
+  if over then return over == 'node_lost' and { 'unknown' } or { 'ended' } end
   if list[USER] ~= '' then return { 'conflict' } end
 end
 local offer = cjson.encode({ token = ARGV[6], attempt = list[ATTEMPT], kind = ARGV[7], user = ARGV[8], node = ARGV[9],

@@ -1,6 +1,6 @@
 import { BOOKS_FORMAT, type BooksIdentity } from '../model/identity/index.js';
 import { readEnded, readSession } from '../model/record.js';
-import type { EndedSession, Session } from '../model/session.js';
+import type { EndedSession, EndReason, Session } from '../model/session.js';
 import type { Seen } from './offer.script.js';
 import { readIdentity } from './register-tenant.script.js';
 import { integer, ReplyReader } from './reply.js';
@@ -93,7 +93,8 @@ export async function rename(context: ShardContext, renamings: Renaming[]): Prom
   return integer(await renameScript.inShard(context, args));
 }
 
-export type Arrival = 'here' | 'taken' | 'node_lost' | 'node_restarted';
+/** `node_lost`, `node_restarted`, `completed`: it has ended with the run of its node, which was lost, has restarted or has left. */
+export type Arrival = 'here' | 'taken' | Extract<EndReason, 'node_lost' | 'node_restarted' | 'completed'>;
 
 /** Puts sessions of another shard on the books under users of this one, at most `RENAMED_PER_CALL`. Says of each what came of it. */
 export async function arrive(context: ShardContext, renamings: Renaming[]): Promise<Arrival[]> {

@@ -69,8 +69,8 @@ local function will_depart(session_id, ending, due)
     will_end(session_id, ending, due, 'node_restarted', '', true)
     return
   end
-  local epoch, lost = departed_run(list)
-  if epoch then will_end(session_id, ending, due, lost and 'node_lost' or 'node_restarted', '', true) end
+  local reason, note = departed_run(list)
+  if reason then will_end(session_id, ending, due, reason, note, true) end
 end
 
 -- Why nothing may come onto the books of this run, as a reply: it is over, or would begin ahead of time; nil if it may, as any run of a name

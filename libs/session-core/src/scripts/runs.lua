@@ -6,12 +6,16 @@
 
 local NODES, DEPARTED, BEGUN = PREFIX .. 'nodes', PREFIX .. 'departed', PREFIX .. 'begun'
 
--- The run of a node that this shard knows: epoch, number of its latest change, whether it is lost. nil for a name that has not beaten.
+-- What sessions end with whose node has left: their reason alone would be that of a call that was hung up.
+local LEFT_NOTE = 'its node has left'
+
+-- The run of a node that this shard knows: epoch, number of its latest change, and where it is over `lost` or `left`. nil for a name that has
+-- not beaten.
 local function known_run(node)
   local value = redis.call('HGET', NODES, node)
   if not value then return nil end
-  local epoch, change, lost = string.match(value, '^(%d+) ?(%d*) ?(l?)')
-  return tonumber(epoch), tonumber(change) or 0, lost == 'l'
+  local epoch, change, over = string.match(value, '^(%d+) ?(%d*) ?(%a*)')
+  return tonumber(epoch), tonumber(change) or 0, over ~= '' and over or nil
 end
 
 local function run_text(epoch) return string.format('%d', epoch) end
@@ -30,12 +34,14 @@ local function joined_epoch(node, epoch)
   return known_run(node) or 0
 end
 
--- Whether the run that holds a session is over: the epoch of the present run, and whether that one is lost; nil if it goes on.
+-- With what a session ends whose run is over: reason and note; nil if the run goes on.
 local function departed_run(list)
   if list[NODE] == '' or list[EPOCH] == 0 then return nil end
-  local epoch, _, lost = known_run(list[NODE])
-  if epoch and (epoch > list[EPOCH] or lost and epoch == list[EPOCH]) then return epoch, lost and epoch == list[EPOCH] end
-  return nil
+  local epoch, _, over = known_run(list[NODE])
+  if not epoch or epoch < list[EPOCH] then return nil end
+  if epoch > list[EPOCH] then return 'node_restarted', '' end
+  if over == 'left' then return 'completed', LEFT_NOTE end
+  return over and 'node_lost', ''
 end
 
 -- Reads what `replace_run` writes. Returns a run before this one: the known one, or one that is noted.

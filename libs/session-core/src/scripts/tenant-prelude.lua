@@ -7,7 +7,8 @@
 -- @const MOST_AHEAD_MS 600000
 
 local HEARTBEATS, PREFIX = KEYS[1], string.sub(KEYS[1], 1, -11)
-local LOST_NODES, LOSING, WATCH, FUSES = PREFIX .. 'lost_nodes', PREFIX .. 'losing', PREFIX .. 'watch', PREFIX .. 'fuses'
+local LOST_NODES, LEFT_NODES, LOSING = PREFIX .. 'lost_nodes', PREFIX .. 'left_nodes', PREFIX .. 'losing'
+local WATCH, FUSES = PREFIX .. 'watch', PREFIX .. 'fuses'
 
 local now
 if ARGV[1] == '' then

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Finds the nodes that have not beaten for a lease, while the store was up and beats could arrive, and marks them as lost.
--- The shards are told afterwards, which can be repeated: `losing` names those that not every shard knows of.
+-- The shards are told afterwards, which can be repeated: `losing` names those that not every shard knows of. So it is with those that have left.
 --
 --   ARGV[2] lease (ms)      ARGV[3] stale after (ms): when nobody looked for longer, every lease is longer by a full one
 --   ARGV[4] silent after (ms): a node counts as silent once it has missed every beat but one
@@ -15,7 +15,7 @@
 -- holds nothing has nothing to lose: it neither counts nor is stopped.
 --
 -- Reply: {tripped (0 | 1 | 2: just now), live nodes that hold sessions, silent ones, now (ms)}, losing {node, epoch, change}..., then to
--- forget {node, epoch}...
+-- forget {node, epoch}..., then those that have left, of which not every shard knows {node, epoch, 1 if it has beaten}...
 
 -- @include key
 -- @include fuses
@@ -59,8 +59,16 @@ redis.call('ZCARD', LOST_NODES)
 redis.call('HLEN', FUSES)
 redis.call('ZCARD', PREFIX .. 'contested')
 local losing, old = redis.call('HGETALL', LOSING), redis.call('ZRANGE', LOST_NODES, '-inf', now - ARGV[7], 'BYSCORE', 'LIMIT', 0, MOST_AT_ONCE)
-local forget = {}
-for _, node in ipairs(old) do forget[#forget + 1] = { node, redis.call('HGET', key('node:', node), 'epoch') or '0' } end
+local old_left = redis.call('ZRANGE', LEFT_NODES, '(0', now - ARGV[7], 'BYSCORE', 'LIMIT', 0, MOST_AT_ONCE)
+local leaving = redis.call('ZRANGE', LEFT_NODES, 0, 0, 'BYSCORE', 'LIMIT', 0, MOST_AT_ONCE)
+local forget, left = {}, {}
+for _, nodes in ipairs({ old, old_left }) do
+  for _, node in ipairs(nodes) do forget[#forget + 1] = { node, redis.call('HGET', key('node:', node), 'epoch') or '0' } end
+end
+for _, node in ipairs(leaving) do
+  local known = redis.call('HMGET', key('node:', node), 'epoch', 'beaten')
+  left[#left + 1] = { node, known[1] or '0', known[2] or '0' }
+end
 
 redis.call('HSET', WATCH, 'pass_at', now_text, 'grace_until', string.format('%d', grace_until))
 redis.call('ZREMRANGEBYSCORE', PREFIX .. 'contested', '-inf', now - CONTESTED_MS)
@@ -89,4 +97,4 @@ for i = 1, #losing, 2 do
   local epoch, change = string.match(losing[i + 1], '^(%d+) (%d+)$')
   told[#told + 1] = { losing[i], epoch, change }
 end
-return { { tripped, live, silent, now_text }, told, forget }
+return { { tripped, live, silent, now_text }, told, forget, left }

@@ -1,4 +1,4 @@
-import type { NodeRun } from './node-run.script.js';
+import type { LeftRun, NodeRun } from './node-run.script.js';
 import { field, integer, ReplyReader, text } from './reply.js';
 import { TenantScript, type TenantContext } from './script.js';
 
@@ -7,6 +7,7 @@ const watchScript = new TenantScript('watch-nodes');
 const settleScript = new TenantScript('settle-node');
 const silenceScript = new TenantScript('silence');
 const eraseScript = new TenantScript('erase-node');
+const leaveScript = new TenantScript('leave-node');
 
 /** A gateway says that beats could arrive. Returns for how long none could, milliseconds; 0 if that was no outage. */
 export async function openTenant(
@@ -15,6 +16,9 @@ export async function openTenant(
 ): Promise<number> {
   return integer(await openScript.inTenant(context, [Math.round(graceMs), Math.round(staleAfterMs)]));
 }
+
+/** A run of a node, by its epoch. */
+export type NodeEpoch = Pick<NodeRun, 'node' | 'epoch'>;
 
 export interface WatchOptions {
   leaseMs: number;
@@ -38,8 +42,10 @@ export interface Watch {
   nowMs: number;
   /** Lost runs that not every shard knows of. */
   losing: NodeRun[];
-  /** Runs that were lost so long ago that they may be forgotten. */
-  forget: Pick<NodeRun, 'node' | 'epoch'>[];
+  /** Runs that were lost, or left, so long ago that they may be forgotten. */
+  forget: NodeEpoch[];
+  /** Runs that have left, of which not every shard knows. */
+  leaving: LeftRun[];
 }
 
 const FUSE_STATES = ['whole', 'tripped', 'just-tripped'] as const;
@@ -53,6 +59,29 @@ export async function silence(context: TenantContext, silentAfterMs: number): Pr
 /** Forgets all that the tenant knows of a node. Returns whether anything was. */
 export async function eraseNode(context: TenantContext, node: string): Promise<boolean> {
   return integer(await eraseScript.inTenant(context, [node])) === 1;
+}
+
+/** `leaving`: the shards have to learn of it. `future`: it would be a run ahead of the clock. */
+export type LeaveReply =
+  { kind: 'leaving'; beaten: boolean } | { kind: 'stale'; currentEpoch: number } | { kind: 'future'; nowMs: number };
+
+/** A node leaves for good. `known`: a shard has the run on its books, so that it is not judged by the clock. */
+export async function leaveNode(
+  context: TenantContext,
+  { node, epoch }: NodeEpoch,
+  known: boolean,
+): Promise<LeaveReply> {
+  const reply = new ReplyReader(await leaveScript.inTenant(context, [node, epoch, known ? 1 : 0]));
+  switch (reply.text()) {
+    case 'leaving':
+      return { kind: 'leaving', beaten: reply.text() === '1' };
+    case 'stale':
+      return { kind: 'stale', currentEpoch: reply.integer() };
+    case 'future':
+      return { kind: 'future', nowMs: reply.integer() };
+    default:
+      return reply.fail();
+  }
 }
 
 /** Finds nodes that have not beaten for a lease although they could have, and marks them as lost. */
@@ -69,6 +98,9 @@ export async function watchNodes(context: TenantContext, options: WatchOptions):
     nowMs: state.integer(),
     losing: new ReplyReader(field(reply, 1)).rest().map((run) => ({ ...readRun(run), change: integer(field(run, 2)) })),
     forget: new ReplyReader(field(reply, 2)).rest().map(readRun),
+    leaving: new ReplyReader(field(reply, 3))
+      .rest()
+      .map((run) => ({ ...readRun(run), beaten: text(field(run, 2)) === '1' })),
   };
 }
 
@@ -86,11 +118,16 @@ export async function renumberLoss(
   await settleScript.inTenant(context, [node, epoch, change, next]);
 }
 
+/** Every shard knows that this run has left. */
+export async function settleLeft(context: TenantContext, { node, epoch }: NodeEpoch): Promise<void> {
+  await settleScript.inTenant(context, [node, epoch, 'left', '']);
+}
+
 /** Every shard has forgotten this run. */
-export async function settleForgotten(context: TenantContext, { node, epoch }: Pick<NodeRun, 'node' | 'epoch'>) {
+export async function settleForgotten(context: TenantContext, { node, epoch }: NodeEpoch): Promise<void> {
   await settleScript.inTenant(context, [node, epoch, '', '']);
 }
 
-function readRun(run: unknown): Pick<NodeRun, 'node' | 'epoch'> {
+function readRun(run: unknown): NodeEpoch {
   return { node: text(field(run, 0)), epoch: integer(field(run, 1)) };
 }
