@@ -10,7 +10,15 @@ export {
   type EventType,
 } from './events.schema.js';
 export * from './fields.schema.js';
-export { heartbeatBody, nodeName, snapshotBody, type HeartbeatBody, type SnapshotBody } from './nodes.schema.js';
+export {
+  heartbeatBody,
+  leaveBody,
+  nodeName,
+  snapshotBody,
+  type HeartbeatBody,
+  type LeaveBody,
+  type SnapshotBody,
+} from './nodes.schema.js';
 export {
   logIdleSessionTerminated,
   logLimitExceeded,

@@ -13,7 +13,7 @@ import {
   unknownFields,
   type Principal,
 } from '#service-kit';
-import { heartbeatBody, rfc3339, snapshotBody } from '#session-wire';
+import { heartbeatBody, leaveBody, rfc3339, snapshotBody } from '#session-wire';
 
 import { warningsOf } from '../sessions/warnings.js';
 import { NODES } from './nodes.operations.js';
@@ -48,6 +48,14 @@ export class NodesController {
       now: rfc3339(mark),
       ...warningsOf(unknownFields(heartbeatBody, body)),
     };
+  }
+
+  /** The node goes for good; what it holds has ended when this is answered. */
+  @Post(':node/leave')
+  @Operation(NODES.leave)
+  async leave(@Caller() caller: Principal, @Param() path: unknown, @Body() body: unknown) {
+    const { node } = parseQuery(nodePath, path);
+    await this.nodes.leave(caller, node, parseBody(leaveBody, body));
   }
 
   /** A part of the list of what the node holds; with the last part, what came of it. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 import type { OperationSpec } from '#service-kit';
-import { heartbeatBody, snapshotBody, time, warned } from '#session-wire';
+import { heartbeatBody, leaveBody, snapshotBody, time, warned } from '#session-wire';
 
 import { nodePath } from './nodes.schema.js';
 
@@ -54,6 +54,16 @@ export const NODES = {
         now: '2026-11-21T04:40:05.000Z',
       },
     },
+  },
+  leave: {
+    summary: 'Takes leave of a node that goes for good, and ends what it holds',
+    description:
+      'Repeatable. What it holds ends as `completed`, its commands are dropped, and its name is forgotten: it is neither listed nor watched, and no fuse counts it. A larger epoch begins anew.',
+    params: nodePath,
+    body: leaveBody,
+    answers: { 204: null },
+    problems,
+    example: { body: { epoch: 1_763_700_000_000 } },
   },
   snapshot: {
     ...snapshot,

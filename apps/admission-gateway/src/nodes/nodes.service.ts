@@ -1,9 +1,24 @@
 import { Inject, Injectable } from '@nestjs/common';
 
 import { assertMaySpeakForNode, LOGGER, ProblemException, type Logger, type Principal } from '#service-kit';
-import { InvalidInputError, StoreUnavailableError, type Beat, type SnapshotOutcome } from '#session-core';
-import { snapshotPart, type HeartbeatBody, type SnapshotBody } from '#session-wire';
+import {
+  InvalidInputError,
+  shardNumbers,
+  StoreUnavailableError,
+  type Beat,
+  type SnapshotOutcome,
+  type TenantRef,
+} from '#session-core';
+import {
+  logSessionRemoved,
+  peerOf,
+  snapshotPart,
+  type HeartbeatBody,
+  type LeaveBody,
+  type SnapshotBody,
+} from '#session-wire';
 
+import { GatewayMetrics } from '../sessions/gateway.metrics.js';
 import { TenantsRepository } from '../tenants/tenants.repository.js';
 
 /** What a part of a snapshot is answered; the figures are those of the complete one. */
@@ -24,6 +39,7 @@ const NOTHING_YET = { adopted: 0, restored: 0, dropped: 0, elsewhere: 0, hangUp:
 export class NodesService {
   constructor(
     private readonly tenants: TenantsRepository,
+    private readonly metrics: GatewayMetrics,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
@@ -59,6 +75,33 @@ export class NodesService {
     return { complete: true, ...figures, ...(suspended !== null && { suspended }) };
   }
 
+  /**
+   * The node goes for good: what it held has ended when this returns, and its name is forgotten; only a larger epoch begins anew. Leaving again,
+   * or under a name that nobody knows, changes nothing. Throws `stale-epoch` if a newer run of it is present, `invalid-request` for an epoch of
+   * the future, and StoreUnavailableError: a reaper then goes on with what has begun.
+   */
+  async leave(caller: Principal, node: string, { epoch }: LeaveBody): Promise<void> {
+    assertMaySpeakForNode(caller, node);
+    const { ref, nodes } = this.tenants.named(caller.tenant);
+    const leave = await nodes.departures.leave(ref, { node, epoch });
+    if (leave.kind === 'stale') {
+      await nodes.refused(ref, { node, epoch });
+      throw staleEpoch(leave.currentEpoch);
+    }
+    this.logger.info({ tenant: ref.name, node, epoch }, 'Node left');
+    await Promise.all(shardNumbers(ref).map((shard) => this.drain(ref, shard)));
+  }
+
+  /** Ends what departed runs held. The reapers do it too; here it is over when the caller hears of it. */
+  private async drain(ref: TenantRef, shard: number): Promise<void> {
+    const { nodes } = this.tenants.named(ref.name);
+    for await (const session of nodes.drained(ref, shard)) {
+      const { id: sessionId, user, endReason } = session;
+      this.metrics.sessionsEnded(endReason, 1);
+      logSessionRemoved(this.logger, { sessionId, user, peer: peerOf(session) });
+    }
+  }
+
   private report(node: string, outcome: SnapshotOutcome): void {
     if (outcome.kind !== 'complete') return;
     const { adopted, restored, dropped, elsewhere, hangUp, suspended } = outcome;
@@ -74,7 +117,7 @@ export class NodesService {
 }
 
 function staleEpoch(currentEpoch: number | null): ProblemException {
-  return new ProblemException('stale-epoch', 'The node has a newer epoch, or is lost until it beats again', {
+  return new ProblemException('stale-epoch', 'The node has a newer epoch, has left, or is lost until it beats again', {
     members: { currentEpoch },
   });
 }

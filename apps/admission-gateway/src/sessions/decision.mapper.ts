@@ -13,7 +13,12 @@ type Undecided = Exclude<Decision, Admitted | Rejected>['kind'];
 const UNDECIDED: Record<Undecided, [ProblemCode, number, string, keyof SipAnswers]> = {
   ended: ['session-ended', 409, 'This id and attempt have ended; a new attempt needs a larger number', 'ended'],
   'id-conflict': ['session-id-conflict', 409, 'This id lives with another user; every session needs its own', 'ended'],
-  'stale-epoch': ['stale-epoch', 409, 'The node has a newer epoch, or is lost until it beats again', 'unavailable'],
+  'stale-epoch': [
+    'stale-epoch',
+    409,
+    'The node has a newer epoch, has left, or is lost until it beats again',
+    'unavailable',
+  ],
   // Its own caller had hung up while Redis was slow; a retry is judged anew.
   withdrawn: ['store-unavailable', 503, 'This admission was given up before it was decided; try again', 'unavailable'],
 };

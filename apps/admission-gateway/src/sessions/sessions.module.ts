@@ -13,5 +13,6 @@ import { TransfersService } from './transfers.service.js';
   imports: [TenantsModule],
   controllers: [SessionsController, TransferController],
   providers: [AdmissionService, GatewayMetrics, SessionsService, TransfersService],
+  exports: [GatewayMetrics],
 })
 export class SessionsModule {}

@@ -18,7 +18,7 @@ export const PROBLEM_MEANINGS: Readonly<Record<ProblemCode, string>> = {
     '10,000 users, classes and groups have a limit that was set here: remove some, or give users a class',
   'user-has-sessions': 'a user with live sessions is not erased: end them, and repeat the call',
   'session-id-conflict': 'a session of another user has this id',
-  'stale-epoch': 'the node has a newer run, or is lost: send a beat with the new epoch',
+  'stale-epoch': 'the node has a newer run, has left, or is lost: send a beat with the new epoch',
   'session-ended':
     'the session is over: hang up. 410 to confirm, authenticate, transfer and activity; 409 to an admission (a new attempt needs a larger `attempt` or another id) and to a transfer whose `newId` has ended',
   'payload-too-large': 'a body may have 64 KiB; a batch of events or a part of a snapshot 1 MiB',

@@ -31,7 +31,7 @@ export const PROBLEMS = {
   'too-many-limits': kind(409, 'The tenant has too many single limits', false, 'debug'),
   'user-has-sessions': kind(409, 'The user has live sessions', false, 'debug'),
   'session-id-conflict': kind(409, 'This id belongs to a session of another user', false, 'debug'),
-  'stale-epoch': kind(409, 'The node has a newer epoch, or is lost', false, 'debug'),
+  'stale-epoch': kind(409, 'The node has a newer epoch, has left, or is lost', false, 'debug'),
   'session-ended': kind(410, 'The session has ended', false, 'debug'),
   'payload-too-large': kind(413, 'The body is too large', false, 'debug'),
   'unsupported-media-type': kind(415, 'The body is not JSON', false, 'debug'),
