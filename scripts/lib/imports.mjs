@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 const MAY_IMPORT = {
   basics: [],
   testing: [],
+  'client-python': [],
   'event-streams': ['basics'],
   'session-core': ['basics'],
   config: ['basics', 'session-core'],

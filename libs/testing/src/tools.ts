@@ -8,6 +8,7 @@ const INSTALL: Record<string, string> = {
   sipp: 'apt-get install sip-tester',
   kamailio: 'apt-get install kamailio kamailio-utils-modules kamailio-extra-modules',
   'redis-server': 'apt-get install redis-server',
+  python3: 'apt-get install python3',
 };
 
 // The globals that Jest sets: importing @jest/globals throws outside Jest, where `#testing` is used too.
