@@ -1,6 +1,8 @@
 import { deepStrictEqual, strictEqual } from 'node:assert';
 
 const LIMIT = 5;
+const USERS = ['bob', 'carol', 'dave', 'erin', 'frank'];
+/** Of each user. */
 const CALLERS = 20;
 
 /**
@@ -20,9 +22,17 @@ export async function tryService({ gateway, admin }) {
   const ended = await call('GET', `${gateway}/v1/sessions/call-1`);
   deepStrictEqual([ended.status, ended.body.endReason], [200, 'completed']);
 
-  const race = await Promise.all(Array.from({ length: CALLERS }, (_, at) => admit(`race-${at}`, 'bob')));
+  // A connection for each call that follows, so that none waits for its own and all are decided together.
+  const calls = USERS.flatMap((user) =>
+    Array.from({ length: CALLERS }, (_, at) => ({ user, id: `race-${user}-${at}` })),
+  );
+  await Promise.all(calls.map(() => call('GET', `${gateway}/health/live`)));
+  const race = await Promise.all(calls.map(async ({ user, id }) => ({ user, ...(await admit(id, user)) })));
   const admitted = race.filter(({ status }) => status === 201);
-  strictEqual(admitted.length, LIMIT, `admissions of ${CALLERS} at once`);
+  for (const user of USERS) {
+    const count = admitted.filter((answer) => answer.user === user).length;
+    strictEqual(count, LIMIT, `admissions of ${user}, who asked ${CALLERS} times at once`);
+  }
   for (const { status, body } of race.filter((answer) => !admitted.includes(answer))) {
     deepStrictEqual([status, body.code, body.sip?.code], [429, 'user-limit-exceeded', 486]);
   }
