@@ -1,4 +1,4 @@
-// `npm run check`: what can be said of the code without running it. Runs every check, and fails if one of them fails.
+// `npm run check`: what shows without running the code. Runs every check, and fails if one of them fails.
 import './lib/node-version.mjs';
 
 import { installDependencies } from './install-dependencies.mjs';

@@ -44,7 +44,7 @@ try {
 console.log(`Smoke test: ${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
 
-/** The pinned releases, each as a program that has said its version. Throws where one cannot be fetched or does not run here. */
+/** The pinned releases, each as a program that has printed its version. Throws where one cannot be fetched or does not run here. */
 async function fetchedNodes() {
   const lock = await readFile(join(PINNED, 'package-lock.json'), 'utf8');
   const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');

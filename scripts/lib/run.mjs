@@ -57,7 +57,7 @@ export function runNode(args, options) {
 }
 
 /**
- * Ends the steps that are under way, when the command itself is told to stop.
+ * Ends the steps that are under way, when the command itself is stopped.
  *
  * @param {NodeJS.Signals} signal
  */

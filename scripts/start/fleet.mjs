@@ -17,7 +17,7 @@ const APP_STOP_LIMIT_MS = 20_000;
 const REDIS_STOP_LIMIT_MS = 60_000;
 
 /**
- * The children of `npm start`. When one of them ends by itself, `onLoss` is told with its last lines.
+ * The children of `npm start`. When one of them ends by itself, `onLoss` is called with its last lines.
  *
  * A guard beside them ends them if this process is killed and cannot.
  */
@@ -52,7 +52,7 @@ export class Fleet {
     return this.#redis?.pid;
   }
 
-  /** The names of the apps that have not said yet that they are ready. */
+  /** The names of the apps that have not reported yet that they are ready. */
   get unready() {
     return this.#apps.flatMap(({ child, ready }) => (ready ? [] : [child.name]));
   }
@@ -100,11 +100,11 @@ export class Fleet {
     for (const { child } of this.#apps) if (child.alive) child.signal(signal);
   }
 
-  /** Has the apps read their configuration again; one that is starting reads it anyway. Says whether it told any. */
+  /** Has the apps read their configuration again; one that is starting reads it anyway. Returns whether any was signalled. */
   reload() {
-    const told = this.#stopping ? [] : this.#apps.filter(({ child, ready }) => ready && child.alive);
-    for (const { child } of told) child.signal('SIGHUP');
-    return told.length > 0;
+    const signalled = this.#stopping ? [] : this.#apps.filter(({ child, ready }) => ready && child.alive);
+    for (const { child } of signalled) child.signal('SIGHUP');
+    return signalled.length > 0;
   }
 
   /**

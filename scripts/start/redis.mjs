@@ -30,7 +30,7 @@ export async function startRedis({ program, dataDir, logFile, onStarted }) {
   const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const child = new Child({ name: 'redis', program, args, env: process.env, logFile });
   onStarted(child);
-  // Its own word that it listens and has its data: a PING might be answered by whoever else took the port.
+  // Its own word that it listens and has its data: a PING might be answered by another server that took the port.
   while (!(await readFile(logFile, 'utf8')).includes('Ready to accept connections')) {
     if (!child.alive) throw new Error(`Redis did not start (${await child.ended}):\n${await child.lastLines()}`);
     await delay(50);

@@ -61,7 +61,7 @@ export function canonicalLimits(
   return Object.fromEntries([...byUser].map(([user, { limit }]) => [user, limit]));
 }
 
-/** Without the keys that were not said, so that two equal files give equal documents. */
+/** Without the keys that are absent, so that two equal files give equal documents. */
 export function definedOnly<T extends object>(given: T): T {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as T;
 }

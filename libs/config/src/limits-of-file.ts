@@ -14,7 +14,7 @@ const GUIDE_KEYS = [
   'min_idle_conns',
 ] as const;
 
-/** What `limits:` says, over what the `redis:` block says. Absent is "not said". */
+/** What `limits:` says, over what the `redis:` block says. Absent keys say nothing. */
 export function limitsOfFile(
   redis: RedisSection,
   limits: LimitsSection,

@@ -218,7 +218,7 @@ describe('limits that hold but cannot be meant', () => {
 describe('a limit for alice@example.com in the file', () => {
   const yaml = 'limits: { user_session_limits: { alice@example.com: 3 }, observe: [user:bob@example.com] }';
 
-  it('is said at start to concern no call where domains are dropped', () => {
+  it('is warned of at start: it concerns no call where domains are dropped', () => {
     const { warnings } = load(yaml);
     for (const name of ['alice', 'bob']) {
       expect(warnings).toContainEqual(expect.stringContaining(`calls from ${name}@example.com are of user ${name}`));

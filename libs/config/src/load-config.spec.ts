@@ -186,7 +186,7 @@ describe('whether limits are enforced', () => {
   const off = expect.stringContaining('SESSION LIMITS ARE OFF');
 
   it.each([
-    ['nothing said', '', undefined, []],
+    ['nothing', '', undefined, []],
     ["Berth's own block", 'redis: { url: "redis://h" }', undefined, []],
     ['a host alone', 'redis: { host: h, port: 1, password: "p" }', undefined, []],
     ["the guide's block without the key", 'redis: { enabled: true, host: h }', false, [off]],

@@ -50,10 +50,11 @@ function rangeOf({ minValue, maxValue, isInt }: z.ZodNumber): string {
   return isInt ? 'whole number' : 'number';
 }
 
-/** What holds when nothing is said: that of the schema, or what the schema says of it. */
-function defaultOf(schema: z.ZodType, said: unknown): string {
+/** The default: that of the schema, or what the schema says of it. */
+function defaultOf(schema: z.ZodType, declared: unknown): string {
   const value =
-    said ?? (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault ? schema.def.defaultValue : undefined);
+    declared ??
+    (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault ? schema.def.defaultValue : undefined);
   return shown(value);
 }
 

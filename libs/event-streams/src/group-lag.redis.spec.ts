@@ -110,7 +110,7 @@ describeWith(['redis-server'], 'the lag of a group', () => {
     expect(await lag()).toMatchObject({ unread: 4_000, exact: true });
   });
 
-  it('is the length of the stream, and said to be inexact, where Redis cannot tell', async () => {
+  it('is the length of the stream, and marked as inexact, where Redis does not know it', async () => {
     const all = await publish(5_000);
     await redis.xgroup('CREATE', 's', 'g', all[2_000] ?? '');
     await redis.xdel('s', all[3_000] ?? '');

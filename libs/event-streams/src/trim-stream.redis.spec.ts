@@ -13,14 +13,14 @@ const AGE_MS = 60_000;
 describeWith(['redis-server'], 'trimming', () => {
   let server: RedisServer;
   let redis: Redis;
-  let told: [string, unknown][] = [];
+  let reported: [string, unknown][] = [];
 
   beforeAll(async () => {
     server = await startRedis();
     redis = server.client();
   });
   beforeEach(async () => {
-    told = [];
+    reported = [];
     await redis.flushall();
   });
   afterEach(async () => {
@@ -30,9 +30,9 @@ describeWith(['redis-server'], 'trimming', () => {
 
   const trim = (options: Partial<TrimOptions> = {}) => {
     const observer = {
-      trimmed: (fact: unknown) => told.push(['trimmed', fact]),
-      boundReached: (fact: unknown) => told.push(['boundReached', fact]),
-      groupsAgedOut: (fact: unknown) => told.push(['groupsAgedOut', fact]),
+      trimmed: (fact: unknown) => reported.push(['trimmed', fact]),
+      boundReached: (fact: unknown) => reported.push(['boundReached', fact]),
+      groupsAgedOut: (fact: unknown) => reported.push(['groupsAgedOut', fact]),
     };
     return trimStream(redis, STREAM, { groupAgeMs: AGE_MS, maxLength: 100_000, observer, ...options });
   };
@@ -66,7 +66,7 @@ describeWith(['redis-server'], 'trimming', () => {
     expect(await trim()).toEqual({ behind: 333, cut: 0, losses: [], short: false, agedOut: [] });
     expect(await left()).toEqual(all.slice(333));
     expect(await trim()).toMatchObject({ behind: 0, cut: 0 });
-    expect(told).toEqual([['trimmed', { stream: STREAM, behind: 333, cut: 0 }]]);
+    expect(reported).toEqual([['trimmed', { stream: STREAM, behind: 333, cut: 0 }]]);
   });
 
   it('keeps what is pending in any group, and all that came after it', async () => {
@@ -92,7 +92,7 @@ describeWith(['redis-server'], 'trimming', () => {
     expect(await trim()).toMatchObject({ behind: 0 });
   });
 
-  it('keeps everything where no group is registered, whoever reads', async () => {
+  it('keeps everything where no group is registered, although one reads', async () => {
     await publish(100);
     await redis.xgroup('CREATE', STREAM, 'unregistered', '$');
     expect(await trim()).toMatchObject({ behind: 0, cut: 0 });
@@ -105,7 +105,7 @@ describeWith(['redis-server'], 'trimming', () => {
     await group('gone', 10, [], AGE_MS + 10_000);
     expect(await trim()).toEqual({ behind: 60, cut: 0, losses: [], short: false, agedOut: ['gone'] });
     expect(Object.keys(await redis.hgetall(groupsKey(STREAM)))).toEqual(['alive']);
-    expect(told).toContainEqual(['groupsAgedOut', { stream: STREAM, groups: ['gone'] }]);
+    expect(reported).toContainEqual(['groupsAgedOut', { stream: STREAM, groups: ['gone'] }]);
   });
 
   it('above the hard bound cuts what is unread and pending too, and says what each group lost', async () => {
@@ -123,7 +123,7 @@ describeWith(['redis-server'], 'trimming', () => {
     expect(trimmed).toMatchObject({ behind: 0, cut: 2_000 });
     expect(trimmed.losses.toSorted((a, b) => a.group.localeCompare(b.group))).toEqual(losses);
     expect(await left()).toEqual(all.slice(2_000));
-    expect(told).toContainEqual([
+    expect(reported).toContainEqual([
       'boundReached',
       { stream: STREAM, maxLength: 1_000, short: false, losses: trimmed.losses },
     ]);
@@ -150,7 +150,7 @@ describeWith(['redis-server'], 'trimming', () => {
     expect(await redis.xlen(STREAM)).toBe(100);
   });
 
-  it('keeps as many of the newest as it is told to, although everybody has read them', async () => {
+  it('keeps as many of the newest as it is asked to, although everybody has read them', async () => {
     await publish(1_000);
     await group('only', 1_000);
     await trim({ keepLength: 250 });
@@ -180,7 +180,7 @@ describeWith(['redis-server'], 'trimming', () => {
     expect(trimmed).toMatchObject({ short: true, losses: [{ group: 'slow', unread: trimmed.cut }] });
     expect(await used()).toBeLessThan((before + full) / 2);
     expect(await redis.xlen(STREAM)).toBeGreaterThan(2_000);
-    expect(told).toContainEqual(['boundReached', expect.objectContaining({ short: true })]);
+    expect(reported).toContainEqual(['boundReached', expect.objectContaining({ short: true })]);
     await redis.config('SET', 'maxmemory', '1');
     await trim(options);
     await redis.config('SET', 'maxmemory', '0');
@@ -203,7 +203,7 @@ describeWith(['redis-server'], 'trimming', () => {
       await fillMemory();
       expect(await trim(options)).toMatchObject({ cut: 0, losses: [], short: false });
       expect(await redis.xlen(STREAM)).toBe(0);
-      expect(told.map(([name]) => name)).toEqual(['trimmed', 'trimmed']);
+      expect(reported.map(([name]) => name)).toEqual(['trimmed', 'trimmed']);
     });
 
     it('lets go all of what nobody reads', async () => {
@@ -226,7 +226,7 @@ describeWith(['redis-server'], 'trimming', () => {
     await publish(500);
     await group('gone', 10, [], 2 * AGE_MS);
     expect(await trim({ maxLength: 100 })).toMatchObject({ cut: 400, losses: [] });
-    expect(told.map(([name]) => name)).toEqual(['trimmed', 'groupsAgedOut']);
+    expect(reported.map(([name]) => name)).toEqual(['trimmed', 'groupsAgedOut']);
   });
 
   it('does its work in pieces: 50,000 entries never hold Redis for long', async () => {

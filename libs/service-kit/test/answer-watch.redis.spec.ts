@@ -24,7 +24,7 @@ class ThingsController {
     if (what === 'more') return { id: 'a', secret: 1 };
     if (what === 'missing') return {};
     if (what === 'not-found' || what === 'session-ended' || what === 'stale-epoch') {
-      throw new ProblemException(what, 'as it was said', { status: what === 'not-found' ? 404 : 409 });
+      throw new ProblemException(what, 'as it is declared', { status: what === 'not-found' ? 404 : 409 });
     }
     if (what === 'status') throw new ProblemException('session-ended', 'with that of the table');
     throw new ProblemException('not-found', 'with a member', { members: { secret: 1 } });

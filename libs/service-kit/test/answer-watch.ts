@@ -71,9 +71,9 @@ function faultOf(operation: DeclaredOperation, status: number, type: string, pay
   if (declared === undefined) {
     if (!type.startsWith('application/problem+json')) return `neither declared nor a problem (${type})`;
     const problem = problemSchema.safeParse(JSON.parse(String(payload)));
-    if (!problem.success) return `a problem that is none: ${said(problem.error.issues)}`;
-    const { code, status: told } = problem.data;
-    if (told !== status) return `the problem ${code} says that it is ${told}`;
+    if (!problem.success) return `a problem that is none: ${nearestIssue(problem.error.issues)}`;
+    const { code, status: written } = problem.data;
+    if (written !== status) return `the problem ${code} says that it is ${written}`;
     return problemsOf(operation).get(status)?.includes(code) ? null : `the problem ${code} is not declared`;
   }
   if (declared === null)
@@ -81,14 +81,14 @@ function faultOf(operation: DeclaredOperation, status: number, type: string, pay
   if ('media' in declared) return declared.media.some((one) => type.startsWith(one)) ? null : `${type} is not declared`;
   if (typeof payload !== 'string' && !Buffer.isBuffer(payload)) return 'no JSON';
   const { success, error } = declared.safeParse(JSON.parse(String(payload)));
-  return success ? null : said(error.issues);
+  return success ? null : nearestIssue(error.issues);
 }
 
 /** Of a union what the schema that comes nearest says. */
-function said(issues: readonly Issue[]): string {
+function nearestIssue(issues: readonly Issue[]): string {
   const sentences = issues.map(({ path, message, errors = [] }) => {
     const [nearest] = errors.toSorted((one, other) => one.length - other.length);
-    return nearest === undefined ? `${path.join('.')}: ${message}` : said(nearest);
+    return nearest === undefined ? `${path.join('.')}: ${message}` : nearestIssue(nearest);
   });
   return sentences.join('; ');
 }

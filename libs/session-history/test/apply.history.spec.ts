@@ -74,7 +74,7 @@ describeDatabases('applying events', ({ open, url, query, kind }) => {
     );
   });
 
-  it('says what changed once, however often it is told', async () => {
+  it('says what changed once, however often it comes', async () => {
     const { events } = new World(NOON).run([
       { what: 'admit', who: 0, which: 0, afterMs: 0 },
       { what: 'end', who: 0, which: 0, afterMs: 90_500 },
@@ -180,7 +180,7 @@ async function expectModel(database: HistoryDatabase, world: World): Promise<voi
   const rows = (await Promise.all(TENANTS.map((tenant) => allRows(database, tenant)))).flat();
   const sessions = rows.filter(({ refusals }) => refusals === 0);
   const keyed = (list: unknown[]) => list.map((one) => JSON.stringify(one)).toSorted();
-  const told = sessions.map((row) => ({
+  const found = sessions.map((row) => ({
     at: [row.tenant, row.session_id, Date.parse(row.start_time), row.attempt],
     who: [row.user, row.node],
     end: row.end_time && { at: Date.parse(row.end_time), reason: row.close_reason, by: row.ended_by },
@@ -196,7 +196,7 @@ async function expectModel(database: HistoryDatabase, world: World): Promise<voi
       facts: [JSON.stringify(groups), `192.0.2.${attempt}`, '{"text":"é\\"\\n","n":1}'],
     }),
   );
-  expect(keyed(told)).toEqual(keyed(known));
+  expect(keyed(found)).toEqual(keyed(known));
 
   const refusals = rows.filter((row) => row.refusals > 0);
   const refused = refusals.map((row) => [

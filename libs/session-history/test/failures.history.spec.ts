@@ -22,7 +22,7 @@ const failing = async (work: Promise<unknown>) => {
 };
 
 describeDatabases('a database that cannot serve', ({ open, url, kind, query, server }) => {
-  it('is told by a typed error, the batch is not there at all, and the same batch works later', async () => {
+  it('is a typed error, the batch is not there at all, and the same batch works later', async () => {
     const at = await url();
     const database = await open({ url: at });
     await database.apply(admissions(2));

@@ -40,7 +40,7 @@ describeDatabases('events that history did not get', ({ open }) => {
     expect(await database.gaps('default', { sinceMs: T0 + 3 * HOUR_MS, untilMs: T0 + 10 * HOUR_MS })).toEqual([]);
   });
 
-  it('are known once, however often they are told', async () => {
+  it('are known once, however often they come', async () => {
     const database = await open();
     await database.apply([first, first]);
     await database.apply([first]);

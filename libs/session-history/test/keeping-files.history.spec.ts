@@ -231,7 +231,7 @@ describe('a history file', () => {
     user.close();
   });
 
-  it('that is damaged is said to be so, and stays where it is', async () => {
+  it('that is damaged is reported, and stays where it is', async () => {
     await damage(path);
     await expect(checkFile(path)).rejects.toEqual(refused('): restore a backup'));
     expect(await filesBeside()).toEqual(['history.db']);

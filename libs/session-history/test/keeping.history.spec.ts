@@ -53,7 +53,7 @@ describeDatabases('retention', ({ open, url, query }) => {
     expect(await database.removeOlderThan(cutoff)).toBe(0);
   });
 
-  it('stops between two batches when it is told to', async () => {
+  it('stops between two batches when it is stopped', async () => {
     const database = await open();
     await database.apply(world(2_000, 1_000).events);
     const abort = new AbortController();

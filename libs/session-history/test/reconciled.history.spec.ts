@@ -8,7 +8,7 @@ import { allRows, unnumbered } from './rows.fixture.js';
 const NOON = Date.UTC(2026, 10, 20, 12);
 
 /** As the outbox says it; `at` is the second after noon. */
-function told(n: number, at: number, fields: Record<string, string>): HistoryEvent {
+function ended(n: number, at: number, fields: Record<string, string>): HistoryEvent {
   const event = historyEvent({
     position: `${NOON + 1_000 * at}-${n}`,
     shard: 0,
@@ -19,12 +19,12 @@ function told(n: number, at: number, fields: Record<string, string>): HistoryEve
 }
 const time = (at: number) => String(NOON + 1_000 * at);
 const admitted = (n: number, at: number, attempt = 1, id = 'a') =>
-  told(n, at, {
+  ended(n, at, {
     type: 'session.admitted',
     session: JSON.stringify({ id, attempt, user: 'alice', node: 'n1', sourceIp: '192.0.2.1' }),
   });
 const reconciled = (n: number, at: number, more: Record<string, string>) =>
-  told(n, at, {
+  ended(n, at, {
     type: 'session.ended',
     sessionId: 'a',
     endedAt: time(at),
@@ -83,7 +83,7 @@ describeDatabases('a session that ended without its record', ({ open }) => {
   ])('without a start closes the one of its id that has not ended, %s', async (_, grouped) => {
     const events = [
       admitted(1, -200, 1),
-      told(2, -100, {
+      ended(2, -100, {
         type: 'session.ended',
         sessionId: 'a',
         attempt: '1',

@@ -118,13 +118,15 @@ describeDatabases('exports that follow each other', ({ kind, open, url, query })
       { what: 'lose', who: 0, which: 1, afterMs: 1_000 },
       { what: 'end', who: 0, which: 0, afterMs: 1_000 },
     ]);
-    const told: string[] = [];
+    const exportedStates: string[] = [];
     let after = 0;
     for (const event of world.events) {
       await database.apply([event]);
-      after = await exported(database, 'default', { after }, (row) => told.push(row.close_reason ?? row.status));
+      after = await exported(database, 'default', { after }, (row) =>
+        exportedStates.push(row.close_reason ?? row.status),
+      );
     }
-    expect(told).toEqual(['node_lost', 'active', 'completed']);
+    expect(exportedStates).toEqual(['node_lost', 'active', 'completed']);
   });
 
   it('hold what was over before there were revisions', async () => {

@@ -144,13 +144,13 @@ describeDatabases('statistics', ({ open, kind }) => {
         await database.apply(new World(START).run(list).events);
         const rows = await allRows(database, 'default', { sinceMs: START + ms });
         for (const user of [undefined, 'alice']) {
-          const told = await database.traffic('default', { sinceMs: START + ms, user });
+          const hoursFound = await database.traffic('default', { sinceMs: START + ms, user });
           const mine = rows.filter((row) => user === undefined || row.user === user);
-          expect(sum(told, ({ sessions }) => sessions)).toBe(mine.filter(isSession).length);
-          expect(sum(told, ({ bytesSent }) => bytesSent)).toBe(sum(mine, (row) => row.bytes_sent));
-          expect(sum(told, ({ refusals }) => refusals)).toBe(sum(mine, (row) => row.refusals));
+          expect(sum(hoursFound, ({ sessions }) => sessions)).toBe(mine.filter(isSession).length);
+          expect(sum(hoursFound, ({ bytesSent }) => bytesSent)).toBe(sum(mine, (row) => row.bytes_sent));
+          expect(sum(hoursFound, ({ refusals }) => refusals)).toBe(sum(mine, (row) => row.refusals));
           const hours = new Set(mine.map(({ start_time }) => Date.parse(`${start_time.slice(0, 13)}:00:00Z`)));
-          expect(told.map(({ atMs }) => atMs)).toEqual([...hours].toSorted((a, b) => a - b));
+          expect(hoursFound.map(({ atMs }) => atMs)).toEqual([...hours].toSorted((a, b) => a - b));
         }
         await database.close();
       }),

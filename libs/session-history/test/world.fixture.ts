@@ -350,16 +350,16 @@ export function deliveries(
 ): HistoryEvent[][] {
   let at = 0;
   const choose = (below: number) => (choices[at++ % Math.max(1, choices.length)] ?? 0) % below;
-  const told = events.flatMap((event) => Array.from({ length: 1 + (choose(4) === 0 ? 1 : 0) }, () => event));
-  for (let i = shuffled ? told.length - 1 : 0; i > 0; i -= 1) {
+  const delivered = events.flatMap((event) => Array.from({ length: 1 + (choose(4) === 0 ? 1 : 0) }, () => event));
+  for (let i = shuffled ? delivered.length - 1 : 0; i > 0; i -= 1) {
     const j = choose(i + 1);
-    [told[i], told[j]] = [told[j] as HistoryEvent, told[i] as HistoryEvent];
+    [delivered[i], delivered[j]] = [delivered[j] as HistoryEvent, delivered[i] as HistoryEvent];
   }
   const batches: HistoryEvent[][] = [];
-  for (let from = 0; from < told.length;) {
+  for (let from = 0; from < delivered.length;) {
     const size = 1 + choose(20);
-    batches.push(told.slice(from, from + size));
-    if (choose(5) === 0) batches.push(told.slice(Math.max(0, from - 3), from + size)); // a whole batch again, and some before it
+    batches.push(delivered.slice(from, from + size));
+    if (choose(5) === 0) batches.push(delivered.slice(Math.max(0, from - 3), from + size)); // a whole batch again, and some before it
     from += size;
   }
   return batches;

@@ -12,38 +12,40 @@ const NOW_MS = 1_800_000_000_000;
 const SESSIONS = ['a', 'b', 'c d/%'];
 const NODE = 'b2bua-1';
 
-interface Said {
+interface Published {
   type: string;
   sessionId: string;
   [field: string]: unknown;
 }
 
-/** What the servers said in all, of one session: its attempts are numbered, or none is; and each is said once or more. */
+/** All events of one session: its attempts are numbered, or none is; and each comes once or more. */
 const ofSession = (sessionId: string) => {
   const attempt = fc.integer({ min: 1, max: 3 });
   const totals = fc.record({ bytesSent: fc.nat(100), bytesReceived: fc.nat(100) });
-  const said = fc.array(
+  const published = fc.array(
     fc.oneof(
-      attempt.map((number): Said => ({
+      attempt.map((number): Published => ({
         type: 'session.started',
         sessionId,
         attempt: number,
         user: 'alice',
         node: NODE,
       })),
-      fc.record({ attempt, totals }).map(({ attempt: number, totals: sums }): Said => ({
+      fc.record({ attempt, totals }).map(({ attempt: number, totals: sums }): Published => ({
         type: 'session.activity',
         sessionId,
         attempt: number,
         ...sums,
       })),
-      attempt.map((number): Said => ({ type: 'session.ended', sessionId, attempt: number })),
+      attempt.map((number): Published => ({ type: 'session.ended', sessionId, attempt: number })),
     ),
     { maxLength: 8 },
   );
   return fc
-    .tuple(said, fc.boolean())
-    .map(([events, numbered]) => (numbered ? events : events.map((event): Said => ({ ...event, attempt: undefined }))));
+    .tuple(published, fc.boolean())
+    .map(([events, numbered]) =>
+      numbered ? events : events.map((event): Published => ({ ...event, attempt: undefined })),
+    );
 };
 
 const history = fc.tuple(...SESSIONS.map(ofSession)).map((lists) => lists.flat());
@@ -55,12 +57,12 @@ async function liveOf(outcome: ReturnType<SessionStore['get']>) {
 }
 
 const FIRST = 1; // who numbers nothing has one attempt
-const numberOf = ({ attempt = FIRST }: Said) => Number(attempt);
+const numberOf = ({ attempt = FIRST }: Published) => Number(attempt);
 
-/** The books as they must be in the end, from what was said alone: no order, no count of deliveries. */
-function expected(said: readonly Said[]) {
+/** The books as they must be in the end, from the events alone: no order, no count of deliveries. */
+function expected(published: readonly Published[]) {
   return SESSIONS.map((sessionId) => {
-    const own = said.filter((event) => event.sessionId === sessionId);
+    const own = published.filter((event) => event.sessionId === sessionId);
     const attempts = (type: string) => own.filter((event) => event.type === type).map(numberOf);
     const started = Math.max(0, ...attempts('session.started'));
     const ended = Math.max(0, ...attempts('session.ended'));
@@ -103,17 +105,22 @@ describeWith(['redis-server'], 'what servers publish', () => {
   it('comes to the same in every order, however often each event is delivered', async () => {
     const { inbox, store, ref } = books();
     const client = redis.client();
-    const orders = history.chain((said) =>
+    const orders = history.chain((published) =>
       fc.tuple(
-        fc.constant(said),
-        fc.shuffledSubarray(said, { minLength: said.length }),
-        fc.array(said.length === 0 ? fc.constant<Said>({ type: 'none', sessionId: '' }) : fc.constantFrom(...said), {
-          maxLength: 6,
-        }),
+        fc.constant(published),
+        fc.shuffledSubarray(published, { minLength: published.length }),
+        fc.array(
+          published.length === 0
+            ? fc.constant<Published>({ type: 'none', sessionId: '' })
+            : fc.constantFrom(...published),
+          {
+            maxLength: 6,
+          },
+        ),
       ),
     );
     await fc.assert(
-      fc.asyncProperty(orders, async ([said, order, again]) => {
+      fc.asyncProperty(orders, async ([published, order, again]) => {
         await client.flushall();
         await store.limits.publishFile(ref, { maxSessionsPerUser: 2 }, 'test');
         const repeats = again.filter(({ type }) => type !== 'none');
@@ -127,8 +134,8 @@ describeWith(['redis-server'], 'what servers publish', () => {
             return { sessionId, kind: outcome.kind, ...(outcome.kind === 'unknown' ? {} : outcome.session) };
           }),
         );
-        expect(found).toMatchObject(expected(said));
-        const live = expected(said).filter(({ kind }) => kind === 'live').length;
+        expect(found).toMatchObject(expected(published));
+        const live = expected(published).filter(({ kind }) => kind === 'live').length;
         expect(await client.zcard('berth:{default/0}:user_sessions:alice')).toBe(live);
       }),
       { numRuns: inForm({ short: 100, long: 300 }) },
@@ -208,13 +215,13 @@ describeWith(['redis-server'], 'what servers publish', () => {
 
   it('totals find their session in a tenant of several shards, in every order, where only the start names the user', async () => {
     const { inbox, store, ref } = books({ shards: 4 });
-    const said = [
+    const published = [
       { type: 'session.started', user: 'alice' },
       { type: 'session.activity', bytesSent: 70 },
       { type: 'session.ended', bytesReceived: 9 },
     ];
     await fc.assert(
-      fc.asyncProperty(fc.shuffledSubarray(said, { minLength: 3 }), async (order) => {
+      fc.asyncProperty(fc.shuffledSubarray(published, { minLength: 3 }), async (order) => {
         await redis.client().flushall();
         await store.limits.publishFile(ref, { maxSessionsPerUser: 2 }, 'test');
         for (const [index, event] of order.entries()) {

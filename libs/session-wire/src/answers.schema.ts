@@ -97,7 +97,7 @@ export const admittedAnswer = z
     limits: z.array(limitStateAnswer),
     terminated: z
       .array(z.strictObject({ id: z.string(), node: textOrNull(), startedAt: time() }))
-      .describe('Sessions that were ended to make room; their nodes are told'),
+      .describe('Sessions that were ended to make room; their nodes get commands to hang up'),
     policyVersion: count().describe('Of the limits that decided'),
     ...warned,
   })

@@ -95,7 +95,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Dead, and not yet collected by whoever inherited it. */
+/** Dead, and not yet collected by the process that inherited it. */
 async function isZombie(pid: number): Promise<boolean> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ') Z');
   return stat.includes(') Z');

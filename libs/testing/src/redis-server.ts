@@ -62,7 +62,7 @@ async function listen(program: string, dir: string, options: RedisServerOptions)
     const port = options.port ?? (await freePort());
     const base = ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', '', '--appendonly', 'no'];
     try {
-      // Its own word that it listens: a PING might be answered by whoever else won the port.
+      // Its own word that it listens: a PING might be answered by another server that won the port.
       const ready = { line: /Ready to accept connections/ };
       const server = await startProcess(program, [...base, ...(options.args ?? [])], { ready });
       return { port, server };

@@ -53,19 +53,23 @@ async function filled(): Promise<void> {
 }
 
 async function run(...words: string[]) {
-  const [said, complained]: [string[], string[]] = [[], []];
+  const [printed, complained]: [string[], string[]] = [[], []];
   const code = await historyCommand({
     words,
     folder: dir,
-    say: (line) => said.push(line),
+    say: (line) => printed.push(line),
     complain: (line) => complained.push(line),
   });
-  return { code, said: said.join('\n'), complained };
+  return { code, printed: printed.join('\n'), complained };
 }
 
-/** Not done, for this reason, and said in one line. */
-function expectNotDone({ code, said, complained }: Awaited<ReturnType<typeof run>>, reason: string): void {
-  expect({ code, said, complained }).toEqual({ code: 1, said: '', complained: [expect.stringMatching(/^[^\n]+$/)] });
+/** Not done, for this reason, in one line. */
+function expectNotDone({ code, printed, complained }: Awaited<ReturnType<typeof run>>, reason: string): void {
+  expect({ code, printed, complained }).toEqual({
+    code: 1,
+    printed: '',
+    complained: [expect.stringMatching(/^[^\n]+$/)],
+  });
   expect(complained[0]).toContain(reason);
   expect(complained[0]).not.toContain('hunter2');
 }
@@ -81,13 +85,17 @@ describe('npm run history', () => {
     [['backup', '--force'], 'Found "--force" in place of a file'],
     [['backup', ''], 'Found "" in place of a file'],
     [['backup', 'a\nb', 'c'], 'backup takes one file, found 2'],
-  ])('%j is not understood, and said in one line', async (words, message) => {
-    expect(await run(...words)).toEqual({ code: 2, said: '', complained: [expect.stringMatching(/^[^\n]+--help\)$/)] });
+  ])('%j is refused in one line', async (words, message) => {
+    expect(await run(...words)).toEqual({
+      code: 2,
+      printed: '',
+      complained: [expect.stringMatching(/^[^\n]+--help\)$/)],
+    });
     expect((await run(...words)).complained[0]).toContain(message);
   });
 
   it.each([[['--help']], [['-h']], [['backup', '--help']]])('%j explains it', async (words) => {
-    expect(await run(...words)).toEqual({ code: 0, said: expect.stringContaining('Usage'), complained: [] });
+    expect(await run(...words)).toEqual({ code: 0, printed: expect.stringContaining('Usage'), complained: [] });
   });
 });
 
@@ -96,21 +104,21 @@ describe('npm run history -- backup, restore, check', () => {
 
   it('say what they do, with how many rows and bytes, and how long it took', async () => {
     await filled();
-    const told = async (...words: string[]) => {
-      const { code, said, complained } = await run(...words);
+    const output = async (...words: string[]) => {
+      const { code, printed, complained } = await run(...words);
       expect({ code, complained }).toEqual({ code: 0, complained: [] });
-      return said
+      return printed
         .replaceAll(dir, '')
         .replaceAll(/\d[\d.]* [kM]B/g, '<size>')
         .replaceAll(/\d+\.\d s/g, '<time>');
     };
-    expect(await told('backup', 'copy.db')).toBe(
+    expect(await output('backup', 'copy.db')).toBe(
       'Backing up /data/history.db (<size>) …\nBackup written and looked through: /copy.db, 300 rows, <size>, in <time>.',
     );
-    expect(await told('restore', 'copy.db')).toMatch(
+    expect(await output('restore', 'copy.db')).toMatch(
       /^Restoring \/data\/history\.db from \/copy\.db \(<size>\) …\nRestored: 300 rows, <size>, in <time>\.\nWhat was there before is kept: \/data\/history\.db\.replaced-\S+$/,
     );
-    expect(await told('check')).toBe(
+    expect(await output('check')).toBe(
       'Looking /data/history.db (<size>) through …\nIt is whole: 300 rows, <size>, in <time>.',
     );
   });
@@ -125,9 +133,9 @@ describe('npm run history -- backup, restore, check', () => {
   it('say what is damaged', async () => {
     await filled();
     await truncate(path, 8_192);
-    const { said, ...rest } = await run('check');
-    expect(said).toMatch(/^Looking .* through …$/);
-    expectNotDone({ ...rest, said: '' }, 'is no whole history database');
+    const { printed, ...rest } = await run('check');
+    expect(printed).toMatch(/^Looking .* through …$/);
+    expectNotDone({ ...rest, printed: '' }, 'is no whole history database');
   });
 
   it.each([
@@ -148,8 +156,8 @@ describe('npm run history -- backup, restore, check', () => {
 
   it('say what is wrong with the configuration, and make nothing', async () => {
     await configure('', { BERTH_DATABASE_URL: 'mysql://u:hunter2@db/x' });
-    const { code, said, complained } = await run('backup', 'copy.db');
-    expect({ code, said, complained }).toEqual({ code: 1, said: '', complained: [expect.any(String)] });
+    const { code, printed, complained } = await run('backup', 'copy.db');
+    expect({ code, printed, complained }).toEqual({ code: 1, printed: '', complained: [expect.any(String)] });
     expect(complained[0]).toContain('BERTH_DATABASE_URL: found mysql:');
     expect(complained[0]).not.toContain('hunter2');
     expect(await readdir(dir)).toEqual(['berth.yaml']);

@@ -30,11 +30,11 @@ const removal = { cutoffMs: START + DAY_MS, signal: new AbortController().signal
 
 describe('removing what is old', () => {
   it('says in between how far it is, and goes on to the end of rows and sums', async () => {
-    const said: number[] = [];
-    const onProgress = (rows: number) => said.push(rows) > 0;
+    const reported: number[] = [];
+    const onProgress = (rows: number) => reported.push(rows) > 0;
     expect(await removeOld(database, { ...removal, onProgress })).toEqual({ done: true });
-    expect(said.length).toBeGreaterThan(1);
-    expect(said.reduce((sum, rows) => sum + rows, 0)).toBe(ROWS);
+    expect(reported.length).toBeGreaterThan(1);
+    expect(reported.reduce((sum, rows) => sum + rows, 0)).toBe(ROWS);
     expect(await left()).toBe(0);
     expect(await removeOld(database, { ...removal, onProgress: () => true })).toEqual({ done: true });
   });
@@ -44,7 +44,7 @@ describe('removing what is old', () => {
     expect(await left()).toBeGreaterThan(0);
   });
 
-  it('ends after the batch at hand when it is told to', async () => {
+  it('ends after the batch at hand when it is stopped', async () => {
     const stop = new AbortController();
     const removing = removeOld(database, {
       ...removal,

@@ -1,4 +1,4 @@
-// Has a history file open in a process of its own until it is told to end: `node writer.fixture.mjs <url> [rows]`. Says `open`, writes that many
+// Has a history file open in a process of its own until it has to end: `node writer.fixture.mjs <url> [rows]`. Says `open`, writes that many
 // rows, says `written`; without a number it goes on writing, and says how far it is.
 import { setImmediate } from 'node:timers/promises';
 

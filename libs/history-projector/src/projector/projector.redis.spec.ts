@@ -71,7 +71,7 @@ afterEach(async () => {
 });
 
 describe('the projector', () => {
-  it('shows who is aboard, and afterwards when and why it ended', async () => {
+  it('shows live sessions, and afterwards when and why it ended', async () => {
     const app = await start();
     await fleet.admit('alice', 'call-1');
     await eventually(async () => expect(await rowsOf(app)).toMatchObject([{ session_id: 'call-1', status: 'active' }]));

@@ -216,7 +216,7 @@ describeWith(['redis-server', 'openssl'], 'HTTP with TLS', () => {
       expect((await httpsRequest(`${url}/v1/hello`, { ...as, headers })).status).toBe(200);
     });
 
-    it('refuses whoever shows none, whatever the key, and says so', async () => {
+    it('refuses a caller without one, whatever the key, and says so', async () => {
       const url = await start(mutual() + AUTH);
       const headers = { authorization: `Bearer ${key}` };
       for (const path of ['/v1/hello', '/metrics', '/no-such-path', '/%zz']) {

@@ -78,10 +78,10 @@ describeOnLinux('a port that is taken names its holder', () => {
     await once(socket, 'connect');
     const port = socket.localPort!;
     const error = await listenError('127.0.0.1', port);
-    const said = portTaken({ address: '127.0.0.1', port, variable: VARIABLE });
+    const sentence = portTaken({ address: '127.0.0.1', port, variable: VARIABLE });
     socket.destroy();
     expect(error?.code).toBe('EADDRINUSE');
-    expect(said).toMatch(new RegExp(`^is taken by another process: ${process.pid} \\(node\\)`));
+    expect(sentence).toMatch(new RegExp(`^is taken by another process: ${process.pid} \\(node\\)`));
   });
 
   it('without its arguments, which may be secrets', async () => {
@@ -107,9 +107,9 @@ describe('a port whose holder cannot be seen', () => {
     const row =
       '  0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000   104        0 31337 1 0 100 0 0 10 0';
     writeFileSync(join(proc, 'net', 'tcp'), `  sl  local_address rem_address   st …\n${row}\n`);
-    const said = portTaken({ address: '127.0.0.1', port: 8080, variable: VARIABLE }, proc);
+    const sentence = portTaken({ address: '127.0.0.1', port: 8080, variable: VARIABLE }, proc);
     rmSync(proc, { recursive: true });
-    expect(said).toBe(
+    expect(sentence).toBe(
       "is taken by another process, of the user with id 104; as root, ss -ltnp 'sport = :8080' names it. Stop it, or set BERTH_ADMIN_PORT.",
     );
   });

@@ -10,7 +10,7 @@ import { LOGGER, REDIS, runApp } from '#service-kit';
 let finishSlow = () => {};
 
 class TestController {
-  /** Answers some time after the process has been told to stop. */
+  /** Answers some time after the process was asked to stop. */
   async slow() {
     process.stdout.write('slow request has begun\n');
     await new Promise((resolve) => (finishSlow = resolve));

@@ -9,7 +9,7 @@ afterEach(() => {
   jest.restoreAllMocks();
 });
 
-it('a metric that cannot be read takes no other along, is counted, warned of once a minute, and said when it can be read', async () => {
+it('a metric that cannot be read takes no other along, is counted, warned of once a minute, and logged when it can be read', async () => {
   let nowMs = 1_000_000;
   jest.spyOn(performance, 'now').mockImplementation(() => nowMs);
   const lines: { level: string; metric: string; message: string }[] = [];

@@ -17,7 +17,7 @@ export const limitStateAnswer = z
     observed: z.literal(true).optional().describe('It is only measured: it was full and refused nobody'),
     retryAfterMs: count().optional().describe('Of a rate: after so long there is room again'),
   })
-  .meta({ id: 'LimitState', description: 'What one limit said at the moment of the decision' });
+  .meta({ id: 'LimitState', description: 'One limit at the moment of the decision' });
 
 /** Problem details (RFC 9457) with all members that any code has; strict, as the schemas of answers are. */
 export const problemSchema = z

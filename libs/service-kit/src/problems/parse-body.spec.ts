@@ -47,7 +47,7 @@ describe('a body', () => {
     expect(unknownFields(schema, 'text')).toEqual([]);
   });
 
-  it('is not repeated at length to whoever sends nonsense', () => {
+  it('is not repeated at length to a caller that sends nonsense', () => {
     const body = Object.fromEntries(
       Array.from({ length: 5_000 }, (_, index) => [`field-${index}-${'x'.repeat(500)}`, index]),
     );

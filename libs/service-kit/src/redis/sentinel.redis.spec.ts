@@ -89,7 +89,7 @@ describeWith(['redis-server', 'openssl'], 'sentinels with a password, a user or 
     expect(await redis.set('found', 1)).toBe('OK');
   }
 
-  /** What is said of the connection that does not come about. */
+  /** The error and the log line of a connection that does not come about. */
   async function fails(...list: Parameters<typeof connect>) {
     const { errors, log } = await connect(...list);
     await eventually(() => expect(errors.length).toBeGreaterThan(0));
@@ -138,26 +138,26 @@ describeWith(['redis-server', 'openssl'], 'sentinels with a password, a user or 
     const untrusted = await fails(of, 'redis: { sentinel: { tls: true, password: of-sentinels } }');
     const plain = await fails(of, 'redis: { sentinel: { password: of-sentinels } }');
     const [setPassword, setTls] = ['redis.sentinel.password (BERTH_SENTINEL_PASSWORD)', 'redis.sentinel.tls'];
-    for (const [said, sentence] of [
+    for (const [failure, sentence] of [
       [missing, setPassword],
       [wrong, setPassword],
       [untrusted, setTls],
       [plain, setTls],
     ] as const) {
-      expect(said.sentence).toContain(sentence);
-      expect(said.sentence).not.toMatch(/localhost|127\.0\.0\.1/);
-      expect(said.line).toMatchObject({
+      expect(failure.sentence).toContain(sentence);
+      expect(failure.sentence).not.toMatch(/localhost|127\.0\.0\.1/);
+      expect(failure.line).toMatchObject({
         message: 'Redis connection lost',
         configured: [`localhost:${of.port}`],
-        cause: said.sentence,
+        cause: failure.sentence,
       });
-      expect(JSON.stringify(said.line)).not.toMatch(/wrong-one|of-sentinels|of-redis/);
+      expect(JSON.stringify(failure.line)).not.toMatch(/wrong-one|of-sentinels|of-redis/);
     }
   });
 
   it('that speak no TLS say so', async () => {
-    const said = await fails(await sentinel(), 'redis: { sentinel: { tls: true } }');
-    expect(said.sentence).toContain('whether they speak TLS (redis.sentinel.tls)');
+    const failure = await fails(await sentinel(), 'redis: { sentinel: { tls: true } }');
+    expect(failure.sentence).toContain('whether they speak TLS (redis.sentinel.tls)');
   });
 
   it('with a user but no password are refused at start', async () => {

@@ -223,7 +223,7 @@ describe('the settings that changed', () => {
     expect([changed, changed.every(isTakenOver)]).toEqual([paths, takenOver]);
   });
 
-  it('of a tenant that is there are told apart', async () => {
+  it('of a tenant that is there are distinguished', async () => {
     const before = await settingsOf({ tenants: { one: { shards: 1 } } });
     const now = await settingsOf({ tenants: { one: { shards: 2, limits: { max_sessions_per_user: 3 } } } });
     const changed = changedSettings(before, now);

@@ -74,9 +74,9 @@ describe('an entry of the outbox', () => {
 
   it('says what a limit does, where the event does', () => {
     const limits = (more: object) => JSON.stringify([{ scope: 'user', key: 'al', max: 1, active: 1, ...more }]);
-    const told = (more: object) => historyEvent(entry({ type: 'session.rejected', limits: limits(more) }));
-    expect(told({ action: 'terminate_oldest' })).toMatchObject({ limits: [{ action: 'terminate_oldest' }] });
-    expect(told({})).toHaveProperty('limits', [{ scope: 'user', key: 'al', max: 1, active: 1 }]);
+    const refused = (more: object) => historyEvent(entry({ type: 'session.rejected', limits: limits(more) }));
+    expect(refused({ action: 'terminate_oldest' })).toMatchObject({ limits: [{ action: 'terminate_oldest' }] });
+    expect(refused({})).toHaveProperty('limits', [{ scope: 'user', key: 'al', max: 1, active: 1 }]);
   });
 
   it.each(['node.lost', 'fuse.tripped', 'creation.alert', ''])('of type %j is nothing to history', (type) => {
