@@ -48,6 +48,15 @@ export class FleetNode {
     await Promise.all(this.tasks);
   }
 
+  /** Goes for good: is silent, and says so until a gateway has answered 204. */
+  async leave(): Promise<void> {
+    await this.kill();
+    for (let status = 0; status !== 204;) {
+      ({ status } = await this.ask('POST', `/v1/nodes/${this.name}/leave`, { epoch: this.epoch }));
+    }
+    this.calls.clear();
+  }
+
   /** As when the network between it and Berth is gone: its calls go on. */
   setCut(cut: boolean): void {
     this.cut = cut;

@@ -171,6 +171,25 @@ describeWith(['redis-server'], 'a fleet of nodes', () => {
     expect(three.flatMap(({ hungUp }) => hungUp)).toEqual([]);
   });
 
+  it('survives a scale-down: five of seven pods leave together, a gateway is killed meanwhile, and nothing is lost or trips', async () => {
+    const fleet = await start({ gateways: 2 });
+    const pods = Array.from({ length: 7 }, (_, i) => fleet.node(`pod-${i}`));
+    await Promise.all(pods.map((pod) => callMany(pod, 300)));
+    const [stays, leaves] = [pods.slice(0, 2), pods.slice(2)];
+    const leaving = Promise.all(leaves.map((pod) => pod.leave()));
+    await eventually(async () => expect(await fleet.endings()).not.toEqual([]));
+    await fleet.berth.gateways[0]!.process.kill();
+    await leaving;
+    await eventually(async () => expect(await fleet.aboard()).toEqual(heldBy(...stays)));
+    await delay(2 * LEASE_S * 1_000); // whoever would be lost is lost by then
+    expect(await fleet.aboard()).toEqual(heldBy(...stays));
+    expect(await fleet.endings()).toEqual(Array<string>(1_500).fill('completed'));
+    const admin = fleet.berth.app('limits-admin').url;
+    const listed = async (what: string) => (await (await fetch(`${admin}/api/sessions/${what}`)).json()) as object;
+    expect(await listed('fuses')).toMatchObject({ total: 0 });
+    expect(await listed('nodes')).toMatchObject({ nodes: stays.map(({ name: node }) => ({ node, state: 'live' })) });
+  }, 60_000);
+
   it('really ends what an operator ends', async () => {
     const fleet = await start();
     const node = fleet.node('b2bua-1');
