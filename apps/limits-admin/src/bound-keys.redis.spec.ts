@@ -137,6 +137,7 @@ describe("Keys bound to nodes read only their nodes' sessions", () => {
       expect((await admin.call('POST', `/${id}/terminate`, {}, boundAdmin)).status).toBe(403);
     }
     expect((await admin.call('DELETE', '/nodes/proxy-1', undefined, boundAdmin)).status).toBe(403);
+    expect((await admin.call('PUT', '/nodes/proxy-1', { draining: true }, boundAdmin)).status).toBe(403);
     expect(await live()).toEqual(['foreign', 'loose', 'own']);
     await fleet.admit('alice', 'own-2');
     expect((await admin.call('DELETE', '/own', undefined, boundAdmin)).status).toBe(200);

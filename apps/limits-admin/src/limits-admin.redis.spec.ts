@@ -43,6 +43,7 @@ const CHANGED = [
   ['DELETE', '/groups/trunk/west', undefined],
   ['DELETE', '/groups/trunk', undefined],
   ['DELETE', '/limits', undefined],
+  ['PUT', '/nodes/b2bua-1', { draining: true }],
 ] as const;
 
 /** The rest. */

@@ -117,6 +117,8 @@ export function shardKeys(tenant: TenantRef, shard: number) {
      * Ends: its fields with took-run, within a second or so while a reaper runs.
      */
     begun: `${prefix}begun`,
+    /** set of nodes, written by `NodeDrains` and by close-run and expel-node. Those that take no new sessions. Ends: its members when that is taken back, or the node leaves or is forgotten. */
+    draining: `${prefix}draining`,
     /**
      * zset `<reason>:<node>:<epoch>`, or `<reason>=<by>:…` with the key or person that had it end -> since (ms). Nodes of which runs are
      * over, this one the newest of them, and whose sessions are still to be ended. Ends: when empty.
@@ -214,6 +216,8 @@ export function tenantKeys(tenant: string) {
      * does not bring it back. Ends: settle-node, a day later, or when it beats with a larger epoch.
      */
     leftNodes: `${prefix}left_nodes`,
+    /** set of nodes, written by `NodeDrains`, leave-node and erase-node. What operators said; the shards have what it comes to. Ends: as those of the shards. */
+    draining: `${prefix}draining`,
     /** hash node -> `<epoch> <change>`, written by watch-nodes. Lost nodes that not every shard knows of. Ends: settle-node. */
     losing: `${prefix}losing`,
     /** zset node -> when an older run of it last spoke (ms), written by heartbeat and contest-node. Ends: watch-nodes, a minute later. */

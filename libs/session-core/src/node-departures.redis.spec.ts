@@ -73,7 +73,7 @@ describe('a node that leaves', () => {
     }
     expect(await books.redis.pttl(keys.session('c1'))).toBeLessThanOrEqual(60_000);
     expect((await r.nodes.list(tenant)).nodes.map(({ node }) => node)).toEqual(['other']);
-    expect(await r.nodes.counts(tenant)).toEqual({ live: 1, lost: 0, contested: 0 });
+    expect(await r.nodes.counts(tenant)).toEqual({ live: 1, lost: 0, contested: 0, draining: 0 });
     const { node, leftNodes } = tenantKeys('default');
     expect(await books.redis.hkeys(node(NODE))).toEqual(['epoch', 'state', 'beaten', 'since']);
     expect(await books.redis.zscore(leftNodes, NODE)).toBe(`${books.clock.nowMs}`);
@@ -486,7 +486,7 @@ describe('the fuse on nodes', () => {
     await Promise.all(pods.slice(0, 10).map((node) => leave(1, node)));
     await living(2 * LEASE_MS, stays);
     expect(await r.nodes.fuses(tenant)).toEqual([]);
-    expect(await r.nodes.counts(tenant)).toEqual({ live: 2, lost: 0, contested: 0 });
+    expect(await r.nodes.counts(tenant)).toEqual({ live: 2, lost: 0, contested: 0, draining: 0 });
     expect(await stillLive()).toEqual(stays.map((node) => `call of ${node}`));
     expect(new Set(Object.values(await endings()))).toEqual(new Set(['completed']));
   });

@@ -6,8 +6,9 @@ import { shardNumbers, tenantKeys, type TenantRef } from './keys.js';
 import type { Beat, Contest, Fuse, Heartbeat, NodeCounts, NodePolicy, NodeView } from './model/node.js';
 import type { EndedSession } from './model/session.js';
 import { NodeDepartures } from './node-departures.js';
-import { NodeRuns, pairs } from './node-runs.js';
-import { countsOf, viewOf } from './node-view.js';
+import { NodeDrains } from './node-drains.js';
+import { NodeRuns } from './node-runs.js';
+import { countsOf, listedNodes, viewOf } from './node-view.js';
 import { drainRun, type Drain } from './scripts/drain-run.script.js';
 import { allowFuse } from './scripts/allow-fuse.script.js';
 import { contestNode, heartbeat, wantSnapshot, type BeatReply, type SaidRun } from './scripts/heartbeat.script.js';
@@ -57,11 +58,13 @@ type ContestReply = Extract<BeatReply, { kind: 'stale' }>;
 /** The nodes of a tenant: which run of each is present, which are lost. See "Time" in docs/architecture.md. */
 export class NodesStore {
   readonly departures: NodeDepartures;
+  readonly drains: NodeDrains;
   private readonly runs: NodeRuns;
 
   constructor(private readonly options: NodesStoreOptions) {
     this.runs = new NodeRuns(options);
     this.departures = new NodeDepartures(options, this.runs);
+    this.drains = new NodeDrains(options);
   }
 
   /**
@@ -99,7 +102,8 @@ export class NodesStore {
 
   /**
    * Finds nodes that have not beaten for a lease although they could have; from then on nothing is admitted for them, and
-   * `drain` ends what they held. Takes the runs that have begun without a beat from the shards. What a crash left half-told is told again.
+   * `drain` ends what they held. Takes the runs that have begun without a beat from the shards. What a crash left half-told, of nodes that were lost,
+   * have left or drain, is told again.
    *
    * `inboxBehindMs`: how old the events are that are read from the inbox now.
    */
@@ -107,7 +111,10 @@ export class NodesStore {
     const { leaseMs, missedBeats, fuseNodes } = this.options.policy;
     const beatMs = leaseMs / missedBeats;
     const silentAfterMs = Math.max(leaseMs - beatMs, 1.2 * beatMs);
-    const taken = await Promise.allSettled(shardNumbers(tenant).map((shard) => this.takeBegun(tenant, shard)));
+    const taken = await Promise.allSettled([
+      ...shardNumbers(tenant).map((shard) => this.takeBegun(tenant, shard)),
+      this.drains.repair(tenant),
+    ]);
     const holders = await this.holders(tenant, Math.min(leaseMs, silentAfterMs));
     const watch = await watchNodes(this.ofTenant(tenant), {
       leaseMs,
@@ -158,34 +165,31 @@ export class NodesStore {
     }
   }
 
-  /** The nodes that beat, or are lost and not forgotten, by name: how many are wanted, and at most `limit` of those from `offset` on. */
+  /** The nodes that beat, are lost and not forgotten, or drain, by name: how many are wanted, and at most `limit` of those from `offset` on. */
   async list(
     tenant: TenantRef,
     { offset = 0, limit = 50, isWanted = (_node: string): boolean => true } = {},
   ): Promise<{ nodes: NodeView[]; total: number }> {
     const { client } = this.options;
-    const keys = tenantKeys(tenant.name);
-    const [beats, lost] = await this.call(
-      async () =>
-        await Promise.all([
-          client.zrange(keys.heartbeats, '0', '-1', 'WITHSCORES'),
-          client.zrange(keys.lostNodes, '0', '-1'),
-        ]),
-    );
-    const lastBeats = new Map(pairs(beats).map(([node, at]) => [node, Number(at)]));
-    const names = [...new Set([...lastBeats.keys(), ...lost])].filter(isWanted).toSorted();
+    const listed = (await this.call(() => listedNodes(client, tenant))).filter(({ node }) => isWanted(node));
+    const page = listed.slice(offset, offset + limit);
     const nodes: NodeView[] = [];
-    for (let at = offset; at < Math.min(offset + limit, names.length); at += VIEWED_AT_ONCE) {
-      const some = names.slice(at, Math.min(at + VIEWED_AT_ONCE, offset + limit));
-      const views = some.map((node) =>
-        this.call(() => viewOf({ client, runs: this.runs }, tenant, node, lastBeats.get(node) ?? null)),
+    for (let at = 0; at < page.length; at += VIEWED_AT_ONCE) {
+      const some = page.slice(at, at + VIEWED_AT_ONCE);
+      nodes.push(
+        ...(await Promise.all(some.map((one) => this.call(() => viewOf({ client, runs: this.runs }, tenant, one))))),
       );
-      nodes.push(...(await Promise.all(views)));
     }
-    return { nodes, total: names.length };
+    return { nodes, total: listed.length };
   }
 
-  /** How many nodes are live, how many lost and not forgotten, and of how many an older run spoke within the last minute. */
+  /** How many sessions a node holds by the books, of all its runs. */
+  async held(tenant: TenantRef, node: string): Promise<number> {
+    const [held] = await this.runs.held(tenant, [node]);
+    return (held?.watched ?? 0) + (held?.unwatched ?? 0);
+  }
+
+  /** How many nodes are live, lost and not forgotten, or drain, and of how many an older run spoke within the last minute. */
   async counts(tenant: TenantRef): Promise<NodeCounts> {
     return await this.call(() => countsOf(this.options.client, tenant));
   }

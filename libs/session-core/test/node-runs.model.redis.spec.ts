@@ -26,7 +26,7 @@ describe('nothing of a name that has beaten outlives the loss of its last speake
     [1, 80],
     [4, 60],
   ])(
-    'and nothing ends before, whatever admits, transfers, lists, beats, falls silent, restarts, leaves and is forgotten, over %d shards',
+    'and nothing ends before, whatever admits, transfers, lists, beats, falls silent, restarts, drains, leaves and is forgotten, over %d shards',
     async (shards, numRuns) => {
       await fc.assert(
         fc.asyncProperty(fc.array(runStep, { minLength: 1, maxLength: 20, size: 'max' }), async (steps) => {

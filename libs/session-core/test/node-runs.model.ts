@@ -1,6 +1,7 @@
 import { expect } from '@jest/globals';
 import fc from 'fast-check';
 import { shardKeys, shardNumbers, type TenantRef } from '../src/keys.js';
+import type { NodeView } from '../src/model/node.js';
 import { list } from '../src/scripts/list.script.js';
 import type { Books } from './fixture.js';
 import { request } from './fixture.js';
@@ -19,7 +20,8 @@ export type RunStep =
   | { do: 'end'; which: number; burst: boolean }
   | { do: 'time'; seconds: number; alive: number }
   | { do: 'forget'; node: number }
-  | { do: 'leave'; node: number; run: number; burst: boolean };
+  | { do: 'leave'; node: number; run: number; burst: boolean }
+  | { do: 'drain'; node: number; draining: boolean; burst: boolean };
 
 const said = {
   node: fc.nat({ max: NAMES.length - 1 }),
@@ -37,6 +39,7 @@ export const runStep: fc.Arbitrary<RunStep> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: of('end'), which: fc.nat({ max: 9 }), burst: fc.boolean() }) },
   { weight: 4, arbitrary: fc.record({ do: of('time'), seconds: fc.integer({ min: 1, max: 24 }), alive: fc.nat(3) }) },
   { weight: 1, arbitrary: fc.record({ do: of('forget'), node: said.node }) },
+  { weight: 2, arbitrary: fc.record({ do: of('drain'), node: said.node, draining: fc.boolean(), burst: said.burst }) },
   { weight: 2, arbitrary: fc.record({ do: of('leave'), node: said.node, run: said.run, burst: said.burst }) },
 );
 
@@ -48,6 +51,7 @@ interface Name {
   returning: boolean;
   /** The run that has left, and that nothing brings back; 0 once a larger one is the present one. */
   left: number;
+  draining: boolean;
   spokeMs: number;
 }
 
@@ -73,7 +77,7 @@ export class RunsWorld {
     private readonly tenant: TenantRef,
   ) {
     this.r = new Reconciling(books, tenant);
-    for (const name of NAMES) this.names.set(name, { ...FORGOTTEN, spokeMs: 0 });
+    for (const name of NAMES) this.names.set(name, { ...FORGOTTEN, draining: false, spokeMs: 0 });
   }
 
   async run(step: RunStep): Promise<void> {
@@ -102,10 +106,14 @@ export class RunsWorld {
       case 'forget': {
         const node = NAMES[step.node]!;
         await this.r.nodes.forget(this.tenant, node, 'ops');
-        Object.assign(this.of(node), FORGOTTEN);
+        Object.assign(this.of(node), FORGOTTEN, { draining: false });
         for (const { id, ...session } of this.held.values()) if (session.node === node) this.held.delete(id);
         break;
       }
+      case 'drain':
+        this.of(NAMES[step.node]!).draining = step.draining;
+        await this.r.nodes.drains.set(this.tenant, NAMES[step.node]!, step.draining);
+        break;
       case 'leave':
         await this.leave(step);
         break;
@@ -148,9 +156,14 @@ export class RunsWorld {
     }
     const refused = this.isRefused(node, run);
     const decision = await ask();
+    const drains = how === 'admit' && this.of(node).draining;
     // A shard that has not heard of a newer run yet takes a session of the old one, which is over with the next look; where the old one was
     // lost, it refuses until then what names no run.
     if (refused && decision.kind === 'stale-epoch') return;
+    if (drains) {
+      expect(decision).toEqual({ kind: 'node-draining' });
+      return;
+    }
     if (decision.kind !== 'admitted') throw new Error(`${id} of ${node} on ${run} was ${decision.kind}`);
     this.hold({ id, node, epoch: decision.session.epoch, user });
   }
@@ -174,8 +187,11 @@ export class RunsWorld {
     }
     const outcome = await ask();
     if (outcome.kind === 'live') {
+      expect(this.of(node).draining && session.node !== node).toBe(false);
       this.held.delete(session.id);
       this.hold({ id: session.id, node, epoch: outcome.session.epoch, user: outcome.session.user });
+    } else if (outcome.kind === 'node-draining') {
+      expect([this.of(node).draining, session.node]).toEqual([true, NAMES[1 - index]]);
     } else if (outcome.kind !== 'stale-epoch' || !this.isRefused(node, run)) {
       throw new Error(`${session.id} to ${node} on ${run} was ${outcome.kind}`);
     }
@@ -219,7 +235,7 @@ export class RunsWorld {
       return;
     }
     expect(await leave()).toEqual({ kind: 'left' });
-    Object.assign(name, { left: run }, name.beaten && { present: run, lost: true, returning: false });
+    Object.assign(name, { left: run, draining: false }, name.beaten && { present: run, lost: true, returning: false });
     for (const { id, ...session } of this.held.values()) {
       const stays = !name.beaten && session.epoch !== null && session.epoch > run && session.epoch !== FUTURE;
       if (session.node === node && !stays) this.held.delete(id);
@@ -251,7 +267,7 @@ export class RunsWorld {
     for (const [node, name] of this.names)
       this.followTime(
         name,
-        nodes.find((view) => view.node === node),
+        nodes.find((view) => view.node === node && view.state !== 'unwatched'),
       );
     for (const session of this.held.values()) if (this.isOver(session)) this.held.delete(session.id);
     const onBooks = (await Promise.all(shardNumbers(this.tenant).map((shard) => this.onBooks(shard)))).flat();
@@ -260,7 +276,7 @@ export class RunsWorld {
   }
 
   /** When exactly within a sweep a node is lost, and one that held nothing forgotten, is not what is tried here. */
-  private followTime(name: Name, view: { state: 'live' | 'lost'; epoch: number } | undefined): void {
+  private followTime(name: Name, view: Pick<NodeView, 'state' | 'epoch'> | undefined): void {
     if (!name.beaten || name.left > 0) {
       expect(view).toBeUndefined();
       return;

@@ -98,6 +98,9 @@ export class AdmissionService implements OnModuleDestroy {
       case 'stale-epoch':
         this.metrics.admission('stale-epoch', 'stale-epoch');
         break;
+      case 'node-draining':
+        this.metrics.admission('node-draining', 'node-draining');
+        break;
       case 'withdrawn':
         this.metrics.admission('withdrawn', 'store-unavailable');
         break;

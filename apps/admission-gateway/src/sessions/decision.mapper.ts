@@ -19,6 +19,7 @@ const UNDECIDED: Record<Undecided, [ProblemCode, number, string, keyof SipAnswer
     'The node has a newer epoch, has left, or is lost until it beats again',
     'unavailable',
   ],
+  'node-draining': ['node-draining', 409, 'The node takes no new sessions: an operator drains it', 'unavailable'],
   // Its own caller had hung up while Redis was slow; a retry is judged anew.
   withdrawn: ['store-unavailable', 503, 'This admission was given up before it was decided; try again', 'unavailable'],
 };

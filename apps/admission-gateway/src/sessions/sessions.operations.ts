@@ -93,7 +93,7 @@ export const SESSIONS = {
       'Repeatable: the same id and attempt get the same answer, with status 200. The user is taken from `from`, `assertedIdentity` or `user`, as `identity.user_from` says.',
     body: admissionBody,
     answers: { 200: admittedAnswer, 201: admittedAnswer },
-    problems: [...LIMITS_FULL, 'session-id-conflict', ['session-ended', 409], 'stale-epoch', ...STORE],
+    problems: [...LIMITS_FULL, 'session-id-conflict', ['session-ended', 409], 'stale-epoch', 'node-draining', ...STORE],
     example: { body: ASKED, answer: ADMITTED },
   },
   check: {
@@ -167,7 +167,7 @@ export const SESSIONS = {
     query: hintQuery,
     body: transferBody,
     answers: { 200: liveAnswer },
-    problems: [...LIMITS_FULL, 'session-id-conflict', ['session-ended', 409], 'stale-epoch', ...ONE],
+    problems: [...LIMITS_FULL, 'session-id-conflict', ['session-ended', 409], 'stale-epoch', 'node-draining', ...ONE],
     example: { body: { node: 'b2bua-2', epoch: 1_763_700_100_000 }, answer: SESSION },
   },
 } as const satisfies Record<string, OperationSpec>;

@@ -17,6 +17,7 @@ export function handedOver(outcome: TransferOutcome, sip: BerthConfig['sip']): S
   switch (outcome.kind) {
     case 'rejected':
     case 'stale-epoch':
+    case 'node-draining':
       throw problemOfDecision(outcome, sip);
     case 'id-conflict':
       throw new ProblemException('session-id-conflict', 'This session has authenticated as another user');

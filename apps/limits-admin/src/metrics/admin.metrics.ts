@@ -54,7 +54,7 @@ export class AdminMetrics {
     });
     metrics.gauge({
       name: 'berth_nodes',
-      help: 'Nodes of a tenant that beat, those that are lost and not forgotten, and those of which an older run still speaks, by state.',
+      help: 'Nodes of a tenant by state: those that beat, that are lost and not forgotten, of which an older run still speaks, and that drain.',
       labelNames: ['tenant', 'state'],
       async collect() {
         const all = await read();

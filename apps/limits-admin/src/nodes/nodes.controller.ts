@@ -1,4 +1,4 @@
-import { Body, Controller, Delete, Get, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Param, Post, Put, Query } from '@nestjs/common';
 
 import {
   assertMaySpeakForNode,
@@ -15,10 +15,11 @@ import {
 import { NodesStore, SnapshotsStore } from '#session-core';
 
 import { Tenants } from '../tenants.service.js';
+import { DrainNodeService } from './drain-node.service.js';
 import { FuseService } from './fuse.service.js';
 import { ForgetNodeService } from './forget-node.service.js';
 import { NODES } from './nodes.operations.js';
-import { forgetBody, nodePath, nodesQuery } from './nodes.schema.js';
+import { drainBody, forgetBody, nodePath, nodesQuery } from './nodes.schema.js';
 import { fuseView, nodeView } from './nodes.view.js';
 
 /** Which nodes there are, and what was stopped because it would have ended too many sessions. */
@@ -30,6 +31,7 @@ export class NodesController {
     private readonly snapshots: SnapshotsStore,
     private readonly fuses: FuseService,
     private readonly forgetting: ForgetNodeService,
+    private readonly draining: DrainNodeService,
     private readonly tenants: Tenants,
   ) {}
 
@@ -44,6 +46,19 @@ export class NodesController {
     const views = [];
     for (const node of nodes) views.push(nodeView(node, await this.snapshots.progress(tenant, node.node)));
     return { nodes: views, total, page, limit };
+  }
+
+  /** A node takes no new sessions, or takes them again. */
+  @Put('nodes/:node')
+  @Operation(NODES.drain)
+  @Needs('nodes.drain')
+  async drain(@Caller() caller: Principal, @Param() path: unknown, @Body() body: unknown) {
+    const { node } = parseQuery(nodePath, path);
+    assertMaySpeakForNode(caller, node);
+    const { draining } = parseBody(drainBody, body);
+    const sessions = await this.draining.drain(this.tenants.of(caller), node, draining, caller);
+    const takes = draining ? 'takes no new sessions' : 'takes new sessions again';
+    return { success: true, node, draining, sessions, message: `Node ${node} ${takes}; it holds ${sessions}` };
   }
 
   /** Forgets a node and ends what it holds; needs the role that may end sessions. */

@@ -4,6 +4,7 @@ import { BooksModule } from '#service-kit';
 
 import { TenantsModule } from '../tenants.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
+import { DrainNodeService } from './drain-node.service.js';
 import { ForgetNodeService } from './forget-node.service.js';
 import { FuseService } from './fuse.service.js';
 import { NodesController } from './nodes.controller.js';
@@ -12,6 +13,6 @@ import { NodesController } from './nodes.controller.js';
 @Module({
   imports: [BooksModule, TenantsModule, SessionsModule],
   controllers: [NodesController],
-  providers: [ForgetNodeService, FuseService],
+  providers: [DrainNodeService, ForgetNodeService, FuseService],
 })
 export class NodesModule {}

@@ -3,8 +3,8 @@ import { z } from 'zod';
 import type { OperationSpec } from '#service-kit';
 import { time } from '#session-wire';
 
-import { count, doneAnswer, pageFields, terminatedAnswer } from '../answers.schema.js';
-import { forgetBody, nodePath, nodesQuery } from './nodes.schema.js';
+import { count, doneAnswer, message, pageFields, success, terminatedAnswer } from '../answers.schema.js';
+import { drainBody, forgetBody, nodePath, nodesQuery } from './nodes.schema.js';
 
 const progress = z.strictObject({
   state: z.enum(['collecting', 'comparing', 'done']),
@@ -18,11 +18,14 @@ const progress = z.strictObject({
 const nodeAnswer = z
   .strictObject({
     node: z.string(),
-    epoch: z.int().describe('Its present start'),
-    state: z.enum(['live', 'lost']),
-    since: time().describe('When it came into this state'),
+    epoch: z.int().nullable().describe('Its present start'),
+    state: z
+      .enum(['live', 'lost', 'unwatched'])
+      .describe('unwatched: it has not beaten, and is listed because it drains'),
+    draining: z.boolean().describe('It takes no new sessions'),
+    since: time().nullable().describe('When it came into this state'),
     lastBeat: time().nullable(),
-    via: z.enum(['http', 'inbox']).describe('How it beats'),
+    via: z.enum(['http', 'inbox']).nullable().describe('How it beats'),
     claimedSessions: count().nullable().describe('By its own count, with its last beat'),
     sessions: count().describe('By the books'),
     pendingCommands: count(),
@@ -54,7 +57,7 @@ const fuseAnswer = z
 /** Which nodes there are, and what was stopped. */
 export const NODES = {
   list: {
-    summary: 'Lists the nodes, live and lost',
+    summary: 'Lists the nodes: live, lost and draining',
     query: nodesQuery,
     answers: { 200: z.strictObject({ nodes: z.array(nodeAnswer), ...pageFields }) },
     problems: ['store-unavailable'],
@@ -65,6 +68,7 @@ export const NODES = {
             node: 'b2bua-1',
             epoch: 1_763_700_000_000,
             state: 'live',
+            draining: false,
             since: '2026-11-21T04:40:00.000Z',
             lastBeat: '2026-11-21T04:45:00.000Z',
             via: 'http',
@@ -78,6 +82,35 @@ export const NODES = {
         total: 1,
         page: 1,
         limit: 50,
+      },
+    },
+  },
+  drain: {
+    summary: 'Has a node take no new sessions, or take them again; it keeps those that it has',
+    description:
+      'Repeatable. In force for the next decision of every gateway, and for every start of the node, until it is taken back or the node leaves or is forgotten. `sessions` is what it holds now.',
+    params: nodePath,
+    body: drainBody,
+    answers: {
+      200: z
+        .strictObject({
+          success: success(),
+          node: z.string(),
+          draining: z.boolean(),
+          sessions: count().describe('By the books'),
+          message: message(),
+        })
+        .meta({ id: 'Drained', description: 'Whether the node takes new sessions now' }),
+    },
+    problems: ['store-unavailable'],
+    example: {
+      body: { draining: true },
+      answer: {
+        success: true,
+        node: 'b2bua-1',
+        draining: true,
+        sessions: 12,
+        message: 'Node b2bua-1 takes no new sessions; it holds 12',
       },
     },
   },

@@ -5,7 +5,7 @@ import { loadConfig } from '#config';
 import { NodesStore } from '#session-core';
 import { describeWith } from '#testing';
 
-import { forEachTest } from '../admin-suite.fixture.js';
+import { forEachTest, type AdminSuite } from '../admin-suite.fixture.js';
 import { Admin, DEFAULT_TENANT, Fleet } from '../limits-admin.fixture.js';
 
 const { nodes: POLICY } = loadConfig({ env: {}, cwd: '/' });
@@ -16,10 +16,11 @@ describeWith(['redis-server'], 'nodes over the admin API', () => {
   let nodes: NodesStore;
   let nowMs: number;
   let log: string[];
+  let start: AdminSuite['start'];
 
   forEachTest(async (suite) => {
-    ({ client, log } = suite);
-    admin = await suite.start();
+    ({ client, log, start } = suite);
+    admin = await start();
     nowMs = Date.now();
     nodes = new NodesStore({
       client,
@@ -110,6 +111,50 @@ describeWith(['redis-server'], 'nodes over the admin API', () => {
     expect((await admin.call('DELETE', '/nodes/nobody')).body).toMatchObject({ code: 'not-found' });
     expect((await admin.call('DELETE', `/nodes/${'n'.repeat(129)}`)).status).toBe(400);
   });
+
+  it('drains a node and takes it back: at once, in the list and the metrics, over restarts, with its caller in the log', async () => {
+    await beat('b2bua-1');
+    const fleet = new Fleet(client);
+    await fleet.admitAll('alice', 2);
+    const drained = await admin.call('PUT', '/nodes/b2bua-1', { draining: true });
+    expect(drained).toMatchObject({
+      status: 200,
+      body: { success: true, node: 'b2bua-1', draining: true, sessions: 2 },
+    });
+    expect(await fleet.admit('alice')).toEqual({ kind: 'node-draining' });
+    expect((await admin.call('PUT', '/nodes/never-beat', { draining: true })).body).toMatchObject({ sessions: 0 });
+
+    const restarted = await start();
+    const { body } = await restarted.call('GET', '/nodes');
+    expect(body).toMatchObject({
+      nodes: [
+        { node: 'b2bua-1', state: 'live', draining: true, sessions: 2 },
+        { node: 'never-beat', state: 'unwatched', draining: true, epoch: null, since: null, via: null },
+      ],
+      total: 2,
+    });
+    const metrics = (await restarted.app.inject('/metrics')).payload;
+    expect(metrics).toContain('berth_nodes{tenant="default",state="draining"} 2');
+
+    for (let i = 0; i < 2; i += 1) {
+      const taken = await restarted.call('PUT', '/nodes/b2bua-1', { draining: false });
+      expect(taken.body).toMatchObject({ draining: false, message: expect.stringContaining('holds 2') });
+    }
+    expect(await fleet.admit('alice')).toMatchObject({ kind: 'admitted' });
+    const lines = log.map((line) => JSON.parse(line) as Record<string, unknown>);
+    const said = lines.filter(({ message }) => String(message).startsWith('Node'));
+    expect(said[0]).toMatchObject({ message: 'Node drained by admin', node: 'b2bua-1', sessions: 2, by: 'local' });
+    expect(said.at(-1)).toMatchObject({ message: 'Node taken back into service by admin', node: 'b2bua-1' });
+  });
+
+  it.each([[{}], [{ draining: null }], [{ draining: 'true' }], [{ draining: 1 }], [[]], ['true']])(
+    'drains nothing for a body of %j',
+    async (body) => {
+      const answer = await admin.call('PUT', '/nodes/b2bua-1', body);
+      expect([answer.status, answer.body['code']]).toEqual([400, 'invalid-request']);
+      expect((await admin.call('GET', '/nodes')).body).toMatchObject({ total: 0 });
+    },
+  );
 
   it('counts nodes of which an older run still speaks', async () => {
     await nodes.beat(DEFAULT_TENANT, { node: 'b2bua-1', epoch: 2, via: 'http' });

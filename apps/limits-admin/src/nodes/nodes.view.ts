@@ -8,7 +8,7 @@ export function nodeView(
 ) {
   return {
     ...node,
-    since: rfc3339(sinceMs),
+    since: rfc3339OrNull(sinceMs),
     lastBeat: rfc3339OrNull(lastBeatMs),
     lastSnapshot: rfc3339OrNull(lastSnapshotMs),
     snapshot: progress === null ? null : snapshotView(progress),

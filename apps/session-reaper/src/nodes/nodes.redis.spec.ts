@@ -146,7 +146,7 @@ describeWith(['redis-server'], 'the reaper and nodes', () => {
     redis.resume();
     silent.stop();
     await eventually(async () => {
-      expect(await nodes.counts(TENANT)).toEqual({ live: 1, lost: 1, contested: 0 });
+      expect(await nodes.counts(TENANT)).toEqual({ live: 1, lost: 1, contested: 0, draining: 0 });
     });
     expect((await nodes.list(TENANT)).nodes.map(({ node, state }) => [node, state])).toEqual([
       ['b2bua-1', 'live'],

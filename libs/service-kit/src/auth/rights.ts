@@ -34,6 +34,7 @@ export const RIGHTS = {
   'limits.read': right(WATCHERS, 'all', 'see limits'),
   'limits.change': right(['operator'], 'nothing', 'change limits, classes and groups'),
   'fleet.mend': right(['operator'], 'nothing', 'let fuses through; replay and discard dead letters'),
+  'nodes.drain': right(['operator'], 'their nodes', 'have nodes take no new sessions, or take them again'),
   'sessions.end': right([], 'their nodes', 'end sessions and forget nodes'),
   'history.erase': right([], 'nothing', 'erase a person'),
 } as const satisfies Record<string, RightKind>;

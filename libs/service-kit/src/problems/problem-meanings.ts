@@ -19,6 +19,8 @@ export const PROBLEM_MEANINGS: Readonly<Record<ProblemCode, string>> = {
   'user-has-sessions': 'a user with live sessions is not erased: end them, and repeat the call',
   'session-id-conflict': 'a session of another user has this id',
   'stale-epoch': 'the node has a newer run, has left, or is lost: send a beat with the new epoch',
+  'node-draining':
+    'an operator drains the node: it keeps its sessions and takes no new ones. Let another node take the call; `sip` is what to answer the caller with',
   'session-ended':
     'the session is over: hang up. 410 to confirm, authenticate, transfer and activity; 409 to an admission (a new attempt needs a larger `attempt` or another id) and to a transfer whose `newId` has ended',
   'payload-too-large': 'a body may have 64 KiB; a batch of events or a part of a snapshot 1 MiB',

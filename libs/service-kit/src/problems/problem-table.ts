@@ -32,6 +32,7 @@ export const PROBLEMS = {
   'user-has-sessions': kind(409, 'The user has live sessions', false, 'debug'),
   'session-id-conflict': kind(409, 'This id belongs to a session of another user', false, 'debug'),
   'stale-epoch': kind(409, 'The node has a newer epoch, has left, or is lost', false, 'debug'),
+  'node-draining': kind(409, 'The node takes no new sessions', true, 'debug'),
   'session-ended': kind(410, 'The session has ended', false, 'debug'),
   'payload-too-large': kind(413, 'The body is too large', false, 'debug'),
   'unsupported-media-type': kind(415, 'The body is not JSON', false, 'debug'),

@@ -79,7 +79,12 @@ export interface StaleEpoch {
   currentEpoch: number;
 }
 
-export type Decision = Admitted | Rejected | AlreadyEnded | IdConflict | Withdrawn | StaleEpoch;
+/** The node takes no new sessions, because an operator drains it. */
+export interface NodeDraining {
+  kind: 'node-draining';
+}
+
+export type Decision = Admitted | Rejected | AlreadyEnded | IdConflict | Withdrawn | StaleEpoch | NodeDraining;
 
 /**
  * What became of a verb on one session. `ended`: it is over, hang up (the session is null where a later attempt lives).

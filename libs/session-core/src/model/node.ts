@@ -45,8 +45,8 @@ export interface Contest {
   currentEpoch: number;
 }
 
-/** Nodes of a tenant by state; `contested`: an older run of the node spoke within the last minute. */
-export type NodeCounts = Record<NodeView['state'] | 'contested', number>;
+/** Nodes of a tenant by state; `contested`: an older run of the node spoke within the last minute; `draining`: it takes no new sessions. */
+export type NodeCounts = Record<'live' | 'lost' | 'contested' | 'draining', number>;
 
 /** What tripped a fuse: a pass that stopped before it ended too many. */
 export type Fuse =
@@ -63,14 +63,16 @@ export type Fuse =
       allowedUntil: number | null;
     };
 
-/** A node as the tenant knows it. */
+/** A node as the tenant knows it. Of one that is `unwatched` (it has not beaten, and is listed because it drains) no run is known. */
 export interface NodeView {
   node: string;
-  epoch: number;
-  state: 'live' | 'lost';
-  sinceMs: number;
+  epoch: number | null;
+  state: 'live' | 'lost' | 'unwatched';
+  /** It takes no new sessions. */
+  draining: boolean;
+  sinceMs: number | null;
   lastBeatMs: number | null;
-  via: BeatPath;
+  via: BeatPath | null;
   /** By the node's own count, with its last beat. */
   claimedSessions: number | null;
   /** By the books, of all its runs. */

@@ -1,5 +1,5 @@
 import type { LimitState } from './limit.js';
-import type { Rejected, SessionOutcome, StaleEpoch, Victim } from './decision.js';
+import type { NodeDraining, Rejected, SessionOutcome, StaleEpoch, Victim } from './decision.js';
 import type { Session } from './session.js';
 
 /** Who takes a live session over. What is not said stays as it was. */
@@ -26,11 +26,12 @@ export interface Transferred {
 
 /**
  * What became of a handover. `id-conflict`: authenticated as somebody else. `new-id-taken`, `new-id-ended`: the new id belongs to another
- * session. `rejected`, `stale-epoch` and these change nothing.
+ * session. `rejected`, `stale-epoch`, `node-draining` and these change nothing.
  */
 export type TransferOutcome =
   | Transferred
   | Exclude<SessionOutcome, { kind: 'live' }>
   | Rejected
   | StaleEpoch
+  | NodeDraining
   | { kind: 'id-conflict' | 'new-id-taken' | 'new-id-ended' };

@@ -1,4 +1,4 @@
--- The part of `admit.lua` for an id that is known, a run of a node that is over or new, a limit that is full or has details, a rate without
+-- The part of `admit.lua` for an id that is known, a run of a node that is over or new, a node that drains, a limit that is full or has details, a rate without
 -- room, or an outbox that is too long. Decides what has to end for this admission, or answers.
 
 if run and ARGV[12] == '0' then return { 'join', string.match(run, '^%d+') } end
@@ -50,6 +50,7 @@ if session then
   end
   local due = session.live and due_of(id)
   if list[STATE] == PROVISIONAL then -- whoever still holds it asks anew, and is judged anew
+    is_draining = is_draining and list[NODE] ~= ARGV[11] -- the node keeps what it holds
   elseif not session.live then
     if list[ATTEMPT] == EVERY_ATTEMPT or attempt <= list[ATTEMPT] then -- all up to the one that ended stay refused
       if not dry and list[STATE] == ENDED then record_late_start() end
@@ -94,6 +95,7 @@ if run and run ~= ARGV[12] then
   local refused = refuse_run(ARGV[11], tonumber(ARGV[12]))
   if refused then return refused end
 end
+if is_draining and ARGV[4] ~= 'started' and not asked[EMERGENCY] then return { 'node-draining' } end
 
 -- 4. Room.
 local adopted = ARGV[4] == 'started' and 'adoption' -- a fact, which no limit can refuse

@@ -18,7 +18,7 @@
 --   rejected   limits version, the full limits as JSON
 --   regroup    for each group the one that it is within now: ask again with those
 --   join       the epoch of the run that beats: ask again with that
---   ended [record]   conflict   withdrawn   no-limits   stale-epoch, the present epoch   future-epoch, epoch, now
+--   ended [record]   conflict   withdrawn   no-limits   stale-epoch, the present epoch   future-epoch, epoch, now   node-draining
 --
 -- `counts` is max and active of the user, of the total, of each group; `observed` the limits that were full and only measured, as JSON.
 --
@@ -44,7 +44,10 @@ if limits[9] and tonumber(limits[9]) > now then
   local early = PREFIX .. 'early:' .. string.sub(KEYS[3], #PREFIX + 9) .. ':'
   is_overtaken = redis.call('EXISTS', early, early .. string.sub(ARGV[8], #id + 2, -11)) > 0 -- ARGV[8] has the attempt behind the id
 end
-local run = ARGV[11] ~= '' and redis.call('HGET', PREFIX .. 'nodes', ARGV[11])
+local run, is_draining = false, false
+if ARGV[11] ~= '' then
+  run, is_draining = redis.call('HGET', PREFIX .. 'nodes', ARGV[11]), redis.call('SISMEMBER', PREFIX .. 'draining', ARGV[11]) == 1
+end
 
 -- Max and active of each limit. A limit with details has no number in its place, and is looked at closely.
 local max, total_max = tonumber(limits[5] or limits[6] or limits[7]), tonumber(limits[4])
@@ -74,12 +77,13 @@ if limits[3] then
 end
 
 local may_refuse = enforced and (crowded or rates_full)
-if may_refuse and not detailed and not session and not emergency and ARGV[4] ~= 'started' and (not run or run == ARGV[12]) and length < EVENTS_BOUND then
+if may_refuse and not detailed and not session and not emergency and not is_draining and ARGV[4] ~= 'started' and (not run or run == ARGV[12])
+  and length < EVENTS_BOUND then
 -- @include refuse-plainly
 end
 -- Most admissions meet an id never seen, a node's present run, limits with room and an outbox that needs no trimming. The others are
 -- looked at closely.
-if session or is_overtaken or ARGV[4] == 'started' or (run and run ~= ARGV[12]) or may_refuse or length >= EVENTS_BOUND then
+if session or is_overtaken or ARGV[4] == 'started' or is_draining or (run and run ~= ARGV[12]) or may_refuse or length >= EVENTS_BOUND then
 -- @include reading
 -- @include endings
 -- @include runs

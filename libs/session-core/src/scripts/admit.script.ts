@@ -106,6 +106,8 @@ function readDecision(reply: ReplyReader, tenant: string, request: AdmissionRequ
       return { kind: 'id-conflict' };
     case 'withdrawn':
       return { kind: 'withdrawn' };
+    case 'node-draining':
+      return { kind: 'node-draining' };
     case 'no-limits':
       return { kind: 'no-limits' };
     case 'join':

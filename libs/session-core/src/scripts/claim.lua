@@ -7,7 +7,7 @@
 --   ARGV[11] tombstone (ms)   ARGV[12] record   ARGV[13] due (ms, or +inf)   ARGV[14] traffic (MessagePack)
 --
 -- Reply: moved (as authenticate.lua) | claimed (before) | declined (before) | no-limits (nothing is decided) | and for good: rejected,
--- id-taken, id-ended, stale-epoch, future-epoch
+-- id-taken, id-ended, stale-epoch, future-epoch, node-draining
 
 -- @include reading
 -- @include endings
@@ -33,6 +33,7 @@ local stays = ARGV[8] == ''
 if stays and departed_run(to.list) then return decline({ 'declined' }) end -- it has ended there, or is about to
 local refused = to.list[EPOCH] > 0 and refuse_run(to.list[NODE], to.list[EPOCH], stays)
 if refused then return decline(refused) end
+if not stays and is_kept_out(to.list[NODE], from) then return decline({ 'node-draining' }) end
 local taken = occupied(to_id, to.list[ATTEMPT])
 if taken then return decline({ taken }) end
 if not read_limit(ARGV[7]) then return { 'no-limits' } end

@@ -18,11 +18,13 @@ local runs = beaten and { ARGV[3] } or redis.call('ZRANGE', noted, '-inf', ARGV[
 local more = not beaten and #runs == MAX_RUNS
 if redis.call('SCARD', key('node_sessions:', node) .. ':0') > 0 then runs[#runs + 1] = '0' end
 for _, index in ipairs({ DEPARTED, commanded, noted }) do redis.call('ZCARD', index) end
+redis.call('SCARD', PREFIX .. 'draining')
 redis.call('HLEN', BEGUN)
 redis.call('HLEN', commands)
 
 redis.call('UNLINK', commands)
 redis.call('ZREM', commanded, node)
+redis.call('SREM', PREFIX .. 'draining', node)
 if beaten then
   redis.call('ZREM', DEPARTED, 'node_lost:' .. node .. ':' .. ARGV[3])
   redis.call('HDEL', BEGUN, node)

@@ -6,7 +6,9 @@ local function drop_node(node)
   local sorted = { HEARTBEATS, LOST_NODES, LEFT_NODES, PREFIX .. 'contested' }
   for _, set in ipairs(sorted) do redis.call('ZCARD', set) end
   for _, hash in ipairs({ node_key, LOSING, FUSES, snapshot }) do redis.call('HLEN', hash) end
+  redis.call('SCARD', PREFIX .. 'draining')
   for _, set in ipairs(sorted) do redis.call('ZREM', set, node) end
+  redis.call('SREM', PREFIX .. 'draining', node)
   redis.call('HDEL', LOSING, node)
   redis.call('HDEL', FUSES, fuse, 'allowed:' .. fuse)
   redis.call('UNLINK', node_key)

@@ -14,6 +14,7 @@ local runs, sessions = redis.call('ZRANGE', noted, 0, MOST_RUNS - 1), 0
 local more = #runs == MOST_RUNS
 redis.call('ZCARD', DEPARTED)
 redis.call('HLEN', BEGUN)
+redis.call('SCARD', PREFIX .. 'draining')
 local over, others = {}, { '0', known and run_text(known) }
 for _, list in ipairs({ runs, others }) do
   for _, epoch in ipairs(list) do
@@ -26,6 +27,7 @@ for _, list in ipairs({ runs, others }) do
 end
 redis.call('HDEL', NODES, node)
 redis.call('HDEL', BEGUN, node)
+redis.call('SREM', PREFIX .. 'draining', node)
 if known then redis.call('ZREM', DEPARTED, 'node_lost:' .. node .. ':' .. run_text(known)) end
 if #runs > 0 then redis.call('ZREM', noted, unpack(runs)) end
 for name in pairs(over) do redis.call('ZADD', DEPARTED, now_text, name) end

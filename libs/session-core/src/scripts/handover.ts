@@ -1,4 +1,4 @@
-import type { Rejected, SessionOutcome, StaleEpoch } from '../model/decision.js';
+import type { NodeDraining, Rejected, SessionOutcome, StaleEpoch } from '../model/decision.js';
 import { readEnded, readSession } from '../model/record.js';
 import type { Session } from '../model/session.js';
 import type { Transferred, TransferTarget } from '../model/transfer.js';
@@ -24,6 +24,7 @@ export type HandoverReply =
   | Rejected
   | StaleEpoch
   | FutureEpoch
+  | NodeDraining
   | Word<'conflict' | 'id-taken' | 'id-ended' | 'no-limits' | 'offered'>;
 
 /** The arguments of a handover as the scripts have them: user, node, epoch, new id. */
@@ -57,6 +58,7 @@ export function readHandover(
     case 'ended':
       return { kind: 'ended', session: reply.done() ? null : readEnded(tenant, id, reply.bytes()) };
     case 'unknown':
+    case 'node-draining':
     case 'conflict':
     case 'id-taken':
     case 'id-ended':

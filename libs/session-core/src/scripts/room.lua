@@ -83,6 +83,11 @@ local function refuse_run(node, epoch, begun)
   new_run = { node, epoch, plan_run(node, epoch, known) }
 end
 
+-- Whether a session that another node has may not go to this one, because that takes no new sessions.
+local function is_kept_out(node, list)
+  return node ~= list[NODE] and not list[EMERGENCY] and redis.call('SISMEMBER', PREFIX .. 'draining', node) == 1
+end
+
 local function apply_planned(tombstone_ms)
   if new_run then replace_run(new_run[1], new_run[2], 0, new_run[3], true) end
   for _, e in ipairs(ends) do

@@ -8,7 +8,7 @@
 --   ARGV[10] the user that the caller takes it to have, '' if not said
 --
 -- Reply: as authenticate.lua, without conflict; and id-taken, id-ended (the new id), stale-epoch with the present epoch, future-epoch with
--- epoch and now
+-- epoch and now, node-draining
 
 -- @include reading
 -- @include endings
@@ -32,6 +32,7 @@ if refused then return refused end
 if new_id == '' and to.list[USER] == list[USER] and list[NODE] == node and list[EPOCH] == epoch then
   return live_reply(session, plan.due, plan.traffic)
 end
+if is_kept_out(node, list) then return { 'node-draining' } end
 local taken = new_id ~= '' and occupied(new_id, 1)
 if taken then return { taken } end
 if to.list[USER] ~= list[USER] then
