@@ -48,7 +48,7 @@ export class FleetNode {
     await Promise.all(this.tasks);
   }
 
-  /** Goes for good: is silent, and says so until a gateway has answered 204. */
+  /** Goes for good: is silent, and asks to leave until a gateway has answered 204. */
   async leave(): Promise<void> {
     await this.kill();
     for (let status = 0; status !== 204;) {

@@ -216,7 +216,7 @@ export function tenantKeys(tenant: string) {
      * does not bring it back. Ends: settle-node, a day later, or when it beats with a larger epoch.
      */
     leftNodes: `${prefix}left_nodes`,
-    /** set of nodes, written by `NodeDrains`, leave-node and erase-node. What operators said; the shards have what it comes to. Ends: as those of the shards. */
+    /** set of nodes, written by `NodeDrains`, leave-node and erase-node. What operators want; the shards have what their decisions read. Ends: as those of the shards. */
     draining: `${prefix}draining`,
     /** hash node -> `<epoch> <change>`, written by watch-nodes. Lost nodes that not every shard knows of. Ends: settle-node. */
     losing: `${prefix}losing`,

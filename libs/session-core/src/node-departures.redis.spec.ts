@@ -23,8 +23,8 @@ beforeEach(async () => {
 
 const beat = async (epoch: number, node: string = NODE) => await r.nodes.beat(tenant, { node, epoch, via: 'http' });
 const leave = async (epoch: number, node: string = NODE) => await r.nodes.departures.leave(tenant, { node, epoch });
-const admit = async (id: string, epoch: number | null, said: Partial<AdmissionRequest> = {}) =>
-  (await books.store.admit(tenant, request(id, { node: NODE, epoch, ...said }))).decision;
+const admit = async (id: string, epoch: number | null, changes: Partial<AdmissionRequest> = {}) =>
+  (await books.store.admit(tenant, request(id, { node: NODE, epoch, ...changes }))).decision;
 const context = () => ({
   client: books.redis,
   tenant: 'default',
@@ -92,14 +92,14 @@ describe('a node that leaves', () => {
     });
   });
 
-  it('may leave again and again, also under a name that nobody knows', async () => {
+  it('may leave again and again, also under a name that is not known', async () => {
     await beat(100);
     await admit('c1', 100);
     for (let i = 0; i < 2; i += 1) expect(await leave(100)).toEqual(LEFT);
     expect(await drained()).toEqual(['c1']);
     expect(await leave(100)).toEqual(LEFT);
     expect(await drained()).toEqual([]);
-    expect(await leave(7, 'nobody')).toEqual(LEFT);
+    expect(await leave(7, 'unknown')).toEqual(LEFT);
     expect((await r.nodes.list(tenant)).total).toBe(0);
   });
 
@@ -228,8 +228,8 @@ describe('what is late of a run that has left', () => {
     [
       'a published beat',
       async () => {
-        const said = { node: NODE, epoch: 100, via: 'inbox', atMs: books.clock.nowMs } as const;
-        expect(await r.nodes.beat(tenant, said)).toEqual({ kind: 'stale', currentEpoch: 100 });
+        const late = { node: NODE, epoch: 100, via: 'inbox', atMs: books.clock.nowMs } as const;
+        expect(await r.nodes.beat(tenant, late)).toEqual({ kind: 'stale', currentEpoch: 100 });
       },
     ],
     ['an admission', async () => expect(await admit('late', 100)).toEqual(REFUSED(100))],
@@ -252,8 +252,8 @@ describe('what is late of a run that has left', () => {
     [
       'a list',
       async () => {
-        const said = { node: NODE, epoch: 100, mark: books.clock.nowMs, sessions: [entry('c1'), entry('c9')] };
-        expect(await r.part(said)).toEqual({ kind: 'stale-epoch', currentEpoch: 100 });
+        const list = { node: NODE, epoch: 100, mark: books.clock.nowMs, sessions: [entry('c1'), entry('c9')] };
+        expect(await r.part(list)).toEqual({ kind: 'stale-epoch', currentEpoch: 100 });
       },
     ],
   ])('%s does not bring it back', async (_, come) => {
@@ -276,13 +276,12 @@ describe('what is late of a run that has left', () => {
 
   it('a beat that was on its way to the shards does not bring it back', async () => {
     for (const order of ['shards after', 'shards before']) {
-      const said = { node: order, epoch: 9, via: 'http' } as const;
-      const ask = async (entered: number | null) =>
-        await heartbeat(context(), said, { entered, snapshotIntervalMs: 0 });
+      const run = { node: order, epoch: 9, via: 'http' } as const;
+      const ask = async (entered: number | null) => await heartbeat(context(), run, { entered, snapshotIntervalMs: 0 });
       expect(await ask(null)).toEqual({ kind: 'enter', change: 0 });
-      if (order === 'shards before') await enterNode(context(), { ...said, change: 0 }, true);
+      if (order === 'shards before') await enterNode(context(), { ...run, change: 0 }, true);
       await leave(9, order);
-      if (order === 'shards after') await enterNode(context(), { ...said, change: 0 }, true);
+      if (order === 'shards after') await enterNode(context(), { ...run, change: 0 }, true);
       expect(await ask(0)).toMatchObject({ kind: 'stale', currentEpoch: 9 });
       expect(await admit('late', 9, { node: order })).toEqual(REFUSED(9));
     }
@@ -308,7 +307,7 @@ describe('what is late of a run that has left', () => {
     expect(await stillLive()).toEqual(['elsewhere']);
   });
 
-  it('a loss of it that was being told to the shards changes nothing, in whichever order they come', async () => {
+  it('a loss of it that is on its way to the shards changes nothing, in whichever order they come', async () => {
     const change = { node: NODE, epoch: 100, change: 1 };
     await leave(100);
     expect(await loseNode(context(), change, true)).toEqual({ kind: 'kept', epoch: 100, change: 0, over: 'left' });
@@ -397,25 +396,28 @@ describe('over several shards', () => {
   const inShard = (shard: number) => ({ ...context(), tenant: 'acme', shards: 4, shard });
   const run = { node: NODE, epoch: 100, beaten: true };
 
-  it.each([0, 1, 3, 4])('a process that dies when %s shards know of it leaves the rest to a reaper', async (told) => {
-    await hold();
-    await leaveNode(inShard(0), run, false);
-    for (let shard = 0; shard < told; shard += 1) await closeRun(inShard(shard), run);
-    await new Reconciling(books, four).pass(1_000);
-    expect(await stillLive(four)).toEqual([]);
-    expect(new Set(Object.values(await endings(four)))).toEqual(new Set(['completed']));
-    expect(Number(await books.redis.zscore(tenantKeys('acme').leftNodes, NODE))).toBeGreaterThan(0);
-    for (const shard of shardNumbers(four)) {
-      expect(await books.redis.hget(shardKeys(four, shard).nodes, NODE)).toBe('100 0 left');
-    }
-  });
+  it.each([0, 1, 3, 4])(
+    'a process that dies when %s shards know of it leaves the rest to a reaper',
+    async (informed) => {
+      await hold();
+      await leaveNode(inShard(0), run, false);
+      for (let shard = 0; shard < informed; shard += 1) await closeRun(inShard(shard), run);
+      await new Reconciling(books, four).pass(1_000);
+      expect(await stillLive(four)).toEqual([]);
+      expect(new Set(Object.values(await endings(four)))).toEqual(new Set(['completed']));
+      expect(Number(await books.redis.zscore(tenantKeys('acme').leftNodes, NODE))).toBeGreaterThan(0);
+      for (const shard of shardNumbers(four)) {
+        expect(await books.redis.hget(shardKeys(four, shard).nodes, NODE)).toBe('100 0 left');
+      }
+    },
+  );
 
   it.each([0, 2, 4])(
     'a process that dies when %s shards know of it, and a repetition, end everything',
-    async (told) => {
+    async (informed) => {
       await hold();
       await leaveNode(inShard(0), run, false);
-      for (let shard = 0; shard < told; shard += 1) await closeRun(inShard(shard), run);
+      for (let shard = 0; shard < informed; shard += 1) await closeRun(inShard(shard), run);
       await r.nodes.drain(four, 0, 1);
       expect(await r.nodes.departures.leave(four, run)).toEqual(LEFT);
       await drained(four);
@@ -424,7 +426,7 @@ describe('over several shards', () => {
     },
   );
 
-  it('a shard that has forgotten it is told once more before the name is forgotten', async () => {
+  it('a shard that has forgotten it learns of it once more before the name is forgotten', async () => {
     await hold();
     await r.nodes.departures.leave(four, run);
     await drained(four);

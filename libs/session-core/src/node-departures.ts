@@ -37,10 +37,10 @@ export class NodeDepartures {
   async leave(tenant: TenantRef, run: NodeEpoch): Promise<Leave> {
     const begun = await this.runs.begunOf(tenant, run.node);
     if (begun !== null && begun > run.epoch) return { kind: 'stale', currentEpoch: begun };
-    let reply = await this.say(tenant, run, false);
+    let reply = await this.mark(tenant, run, false);
     if (reply.kind === 'future') {
       if (!(await this.runs.isKnown(tenant, run.node, run.epoch))) throw futureEpoch(run.epoch, reply.nowMs);
-      reply = await this.say(tenant, run, true);
+      reply = await this.mark(tenant, run, true);
     }
     if (reply.kind === 'stale') return reply;
     if (reply.kind === 'future') throw new StoreUnavailableError(`Node ${run.node} was forgotten while it left`);
@@ -54,7 +54,7 @@ export class NodeDepartures {
     await this.call(async () => await settleLeft(this.ofTenant(tenant), run));
   }
 
-  /** The tenant knows that a run is lost: so does every shard when this returns, or the next watch says it again. */
+  /** The tenant knows that a run is lost: so does every shard when this returns, or the next watch informs them. */
   async lose(tenant: TenantRef, run: NodeRun): Promise<void> {
     const inForce = await this.runs.lose(tenant, run);
     const alive = inForce.filter((known) => known.epoch === run.epoch && known.over === null);
@@ -63,8 +63,8 @@ export class NodeDepartures {
   }
 
   /**
-   * Forgets a run that was lost or has left long ago. What cannot be forgotten yet is looked at again a day later, and stands in nobody's way
-   * until then; shards that do not know that it has left are told once more.
+   * Forgets a run that was lost or has left long ago. What cannot be forgotten yet is looked at again a day later, and hinders none
+   * until then; shards that do not know that it has left learn of it once more.
    */
   async forget(tenant: TenantRef, run: NodeEpoch, nowMs: number): Promise<void> {
     const outcomes = await this.runs.forget(tenant, run);
@@ -77,7 +77,7 @@ export class NodeDepartures {
     await Promise.all([client.zadd(lostNodes, 'XX', nowMs, run.node), client.zadd(leftNodes, 'XX', 0, run.node)]);
   }
 
-  private async say(tenant: TenantRef, run: NodeEpoch, known: boolean): Promise<LeaveReply> {
+  private async mark(tenant: TenantRef, run: NodeEpoch, known: boolean): Promise<LeaveReply> {
     return await this.call(async () => await leaveNode(this.ofTenant(tenant), run, known));
   }
 

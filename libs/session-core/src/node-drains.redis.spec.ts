@@ -18,9 +18,10 @@ beforeEach(async () => {
 });
 
 const drain = async (draining = true, node = NODE) => await r.nodes.drains.set(tenant, node, draining);
-const asked = (id: string, said: Partial<AdmissionRequest> = {}) => request(id, { node: NODE, epoch: 100, ...said });
-const admit = async (id: string, said: Partial<AdmissionRequest> = {}) =>
-  (await books.store.admit(tenant, asked(id, said))).decision;
+const asked = (id: string, changes: Partial<AdmissionRequest> = {}) =>
+  request(id, { node: NODE, epoch: 100, ...changes });
+const admit = async (id: string, changes: Partial<AdmissionRequest> = {}) =>
+  (await books.store.admit(tenant, asked(id, changes))).decision;
 const stillLive = async () => await books.redis.zrange(keys.deadlines, '0', '-1');
 const listed = async () => (await r.nodes.list(tenant)).nodes;
 
@@ -40,9 +41,9 @@ describe('a node that drains', () => {
       { groups: ['trunk:west'] },
       { user: 'bob' },
     ];
-    for (const said of ways) {
-      expect(await admit('new', said)).toEqual(DRAINING);
-      expect(await books.store.check(tenant, asked('new', said))).toEqual(DRAINING);
+    for (const way of ways) {
+      expect(await admit('new', way)).toEqual(DRAINING);
+      expect(await books.store.check(tenant, asked('new', way))).toEqual(DRAINING);
     }
     expect(await stillLive()).toEqual(['before']);
     expect(await books.redis.dbsize()).toBe(before);
@@ -77,7 +78,7 @@ describe('a node that drains', () => {
     expect(await transfer('before', 'other')).toMatchObject({ kind: 'live', session: { node: 'other' } });
   });
 
-  it('says so where a limit is full as well, so that another node is tried', async () => {
+  it('is the reason also where a limit is full, so that another node is tried', async () => {
     await books.store.limits.change(tenant, () => ({ maxSessionsPerUser: 1 }));
     expect(await admit('new')).toEqual(DRAINING);
     await books.store.limits.change(tenant, () => ({ maxSessionsPerUser: 1, sessionLimitAction: 'terminate_oldest' }));
@@ -163,7 +164,7 @@ describe('over several shards', () => {
     expect(await decisions('second')).toEqual(new Set(['admitted']));
   });
 
-  it('what a process that died had told some of them, the watch tells the others', async () => {
+  it('what a process that died had written to some of them, the watch writes to the others', async () => {
     const { draining } = tenantKeys('acme');
     await books.redis.sadd(draining, NODE);
     await books.redis.sadd(shardKeys(four, 1).draining, NODE);
@@ -176,7 +177,7 @@ describe('over several shards', () => {
     for (const shard of shardNumbers(four)) expect(await books.redis.exists(shardKeys(four, shard).draining)).toBe(0);
   });
 
-  it('a watch takes back nothing that is said while it looks', async () => {
+  it('a watch takes back nothing that an operator changes while it looks', async () => {
     const { drains } = r.nodes;
     const smembers = books.redis.smembers.bind(books.redis);
     let looks = 0;

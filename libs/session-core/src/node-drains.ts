@@ -10,13 +10,13 @@ export interface NodeDrainsOptions {
 
 /**
  * Which nodes take no new sessions. It is a matter of the name, whatever run has it, and ends when it is taken back, or when the node leaves or is
- * forgotten. The tenant has what operators said, each shard what its decisions read in their own step.
+ * forgotten. The tenant's set is what operators want, each shard's set what its decisions read in their own step.
  */
 export class NodeDrains {
   constructor(private readonly options: NodeDrainsOptions) {}
 
   /**
-   * From now on no decision admits a session for the node, or one does again. Repeatable; of any name, also one that nobody knows.
+   * From now on no decision admits a session for the node, or one does again. Repeatable; of any name, also one that is not known.
    *
    * Throws StoreUnavailableError when Redis gives no answer in time; the next watch brings what has begun to its end.
    */
@@ -26,24 +26,23 @@ export class NodeDrains {
   }
 
   /**
-   * Brings shards that a crash left behind to what was said. They are read before the tenant is, so that what is said meanwhile is not taken
-   * back.
+   * Brings shards that a crash left behind up to date. They are read before the tenant is, so that a change of that moment is not taken back.
    */
   async repair(tenant: TenantRef): Promise<void> {
     const keys = this.shards(tenant);
     const known = await Promise.all(keys.map(async (key) => await this.read(key)));
-    const said = new Set(await this.read(tenantKeys(tenant.name).draining));
+    const wanted = new Set(await this.read(tenantKeys(tenant.name).draining));
     await Promise.all(
       keys.map(async (key, i) => {
         const here = new Set(known[i]);
         await this.write(
           key,
-          [...said].filter((node) => !here.has(node)),
+          [...wanted].filter((node) => !here.has(node)),
           true,
         );
         await this.write(
           key,
-          [...here].filter((node) => !said.has(node)),
+          [...here].filter((node) => !wanted.has(node)),
           false,
         );
       }),

@@ -67,7 +67,7 @@ export class NodeRuns {
     return await settledAll(this.shards(tenant).map((shard) => loseNode(shard, run, shard.shard === 0)));
   }
 
-  /** Tells every shard that a node has left with this run; no shard waits for one that fails. */
+  /** Closes the run with which a node has left in every shard; no shard waits for one that fails. */
   async close(tenant: TenantRef, run: LeftRun): Promise<void> {
     const closing = this.shards(tenant).map(async (shard) => {
       while (await this.call(async () => await closeRun(shard, run)));

@@ -102,8 +102,8 @@ export class NodesStore {
 
   /**
    * Finds nodes that have not beaten for a lease although they could have; from then on nothing is admitted for them, and
-   * `drain` ends what they held. Takes the runs that have begun without a beat from the shards. What a crash left half-told, of nodes that were lost,
-   * have left or drain, is told again.
+   * `drain` ends what they held. Takes the runs that have begun without a beat from the shards. What a crash left undone, of nodes that were lost,
+   * have left or drain, is done.
    *
    * `inboxBehindMs`: how old the events are that are read from the inbox now.
    */

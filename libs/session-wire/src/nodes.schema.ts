@@ -18,7 +18,7 @@ export const epoch = () => wholeNumber(1);
 export const heartbeatBody = z.object({ epoch: epoch(), activeSessions: wholeNumber(0, MAX_CLAIMED).optional() });
 export type HeartbeatBody = z.output<typeof heartbeatBody>;
 
-/** A node that leaves says with which run: the body of `POST /v1/nodes/{node}/leave`. */
+/** With which run a node leaves: the body of `POST /v1/nodes/{node}/leave`. */
 export const leaveBody = z.object({ epoch: epoch() });
 export type LeaveBody = z.output<typeof leaveBody>;
 

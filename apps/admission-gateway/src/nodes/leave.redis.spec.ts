@@ -27,7 +27,7 @@ describeWith(['redis-server'], 'a node that leaves over HTTP', () => {
   });
 
   const beat = async (epoch: number, node = 'b2bua-1') => await gateway.post(`/v1/nodes/${node}/heartbeat`, { epoch });
-  const said = (message: string) => gateway.log.filter((line) => line['message'] === message);
+  const logged = (message: string) => gateway.log.filter((line) => line['message'] === message);
 
   it('is answered 204, and 204 again, when what it holds has ended in every shard', async () => {
     await beat(5);
@@ -42,8 +42,8 @@ describeWith(['redis-server'], 'a node that leaves over HTTP', () => {
     expect((await gateway.get('/v1/sessions/other')).body).toMatchObject({ state: 'active' });
     expect((await gateway.post(LEAVE, { epoch: 5 })).status).toBe(204);
     expect(await gateway.metric('berth_sessions_ended_total{reason="completed"}')).toBe(60);
-    expect(said('Session removed')).toHaveLength(60);
-    expect(said('Node left')[0]).toMatchObject({ tenant: 'default', node: 'b2bua-1', epoch: 5 });
+    expect(logged('Session removed')).toHaveLength(60);
+    expect(logged('Node left')[0]).toMatchObject({ tenant: 'default', node: 'b2bua-1', epoch: 5 });
     expect(await books.keys('*departed*')).toEqual([]);
   });
 

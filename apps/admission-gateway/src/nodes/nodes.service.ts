@@ -77,7 +77,7 @@ export class NodesService {
 
   /**
    * The node goes for good: what it held has ended when this returns, and its name is forgotten; only a larger epoch begins anew. Leaving again,
-   * or under a name that nobody knows, changes nothing. Throws `stale-epoch` if a newer run of it is present, `invalid-request` for an epoch of
+   * or under a name that is not known, changes nothing. Throws `stale-epoch` if a newer run of it is present, `invalid-request` for an epoch of
    * the future, and StoreUnavailableError: a reaper then goes on with what has begun.
    */
   async leave(caller: Principal, node: string, { epoch }: LeaveBody): Promise<void> {

@@ -3,7 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { LOGGER, type Logger, type Principal } from '#service-kit';
 import { NodesStore, type TenantRef } from '#session-core';
 
-/** Has nodes take no new sessions because an operator says so, or take them again. */
+/** Has nodes take no new sessions because an operator wants it so, or take them again. */
 @Injectable()
 export class DrainNodeService {
   constructor(

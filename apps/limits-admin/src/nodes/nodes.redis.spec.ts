@@ -142,9 +142,9 @@ describeWith(['redis-server'], 'nodes over the admin API', () => {
     }
     expect(await fleet.admit('alice')).toMatchObject({ kind: 'admitted' });
     const lines = log.map((line) => JSON.parse(line) as Record<string, unknown>);
-    const said = lines.filter(({ message }) => String(message).startsWith('Node'));
-    expect(said[0]).toMatchObject({ message: 'Node drained by admin', node: 'b2bua-1', sessions: 2, by: 'local' });
-    expect(said.at(-1)).toMatchObject({ message: 'Node taken back into service by admin', node: 'b2bua-1' });
+    const ofNodes = lines.filter(({ message }) => String(message).startsWith('Node'));
+    expect(ofNodes[0]).toMatchObject({ message: 'Node drained by admin', node: 'b2bua-1', sessions: 2, by: 'local' });
+    expect(ofNodes.at(-1)).toMatchObject({ message: 'Node taken back into service by admin', node: 'b2bua-1' });
   });
 
   it.each([[{}], [{ draining: null }], [{ draining: 'true' }], [{ draining: 1 }], [[]], ['true']])(

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- A node leaves for good: nothing is known of it any more but which run has left, so that what is late of it does not bring it back. The shards are
--- told afterwards, which can be repeated: `left_nodes` has 0 for it until they all know.
+-- A node leaves for good: nothing is known of it any more but which run has left, so that what is late of it does not bring it back. The shards learn
+-- of it afterwards, which can be repeated: `left_nodes` has 0 for it until they all know.
 --
 --   ARGV[2] node   ARGV[3] epoch   ARGV[4] 1: a shard knows the run, so that it is not judged by the clock
 --
