@@ -1,10 +1,8 @@
-import { Body, Controller, Inject, Param, Post, Put } from '@nestjs/common';
+import { Body, Controller, Param, Post, Put } from '@nestjs/common';
 
-import type { BerthConfig } from '#config';
 import {
   BodyLimit,
   Caller,
-  CONFIG,
   Needs,
   Operation,
   parseBody,
@@ -13,7 +11,7 @@ import {
   unknownFields,
   type Principal,
 } from '#service-kit';
-import { heartbeatBody, leaveBody, rfc3339, snapshotBody } from '#session-wire';
+import { heartbeatBody, leaveBody, snapshotBody } from '#session-wire';
 
 import { warningsOf } from '../sessions/warnings.js';
 import { NODES } from './nodes.operations.js';
@@ -28,26 +26,15 @@ export const BATCH_BYTES = 1024 * 1024;
 @Needs('node.speak')
 @Tag('nodes')
 export class NodesController {
-  constructor(
-    private readonly nodes: NodesService,
-    @Inject(CONFIG) private readonly config: BerthConfig,
-  ) {}
+  constructor(private readonly nodes: NodesService) {}
 
   /** The answer says how often to beat, and whether a snapshot is wanted; `mark` goes into that snapshot. */
   @Post(':node/heartbeat')
   @Operation(NODES.heartbeat)
   async heartbeat(@Caller() caller: Principal, @Param() path: unknown, @Body() body: unknown) {
     const { node } = parseQuery(nodePath, path);
-    const { mark, snapshotWanted } = await this.nodes.beat(caller, node, parseBody(heartbeatBody, body));
-    const { leaseMs, missedBeats } = this.config.nodes;
-    return {
-      leaseSeconds: leaseMs / 1_000,
-      beatSeconds: leaseMs / missedBeats / 1_000,
-      snapshotWanted,
-      mark: String(mark),
-      now: rfc3339(mark),
-      ...warningsOf(unknownFields(heartbeatBody, body)),
-    };
+    const answer = await this.nodes.beat(caller, node, parseBody(heartbeatBody, body));
+    return { ...answer, ...warningsOf(unknownFields(heartbeatBody, body)) };
   }
 
   /** The node goes for good; what it holds has ended when this is answered. */

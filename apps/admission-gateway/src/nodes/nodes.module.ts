@@ -6,5 +6,10 @@ import { NodesController } from './nodes.controller.js';
 import { NodesService } from './nodes.service.js';
 
 /** Beats of servers, the lists of what they hold, and their leaving. */
-@Module({ imports: [SessionsModule, TenantsModule], controllers: [NodesController], providers: [NodesService] })
+@Module({
+  imports: [SessionsModule, TenantsModule],
+  controllers: [NodesController],
+  providers: [NodesService],
+  exports: [NodesService],
+})
 export class NodesModule {}

@@ -1,17 +1,18 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { assertMaySpeakForNode, LOGGER, ProblemException, type Logger, type Principal } from '#service-kit';
+import type { BerthConfig } from '#config';
+import { assertMaySpeakForNode, CONFIG, LOGGER, ProblemException, type Logger, type Principal } from '#service-kit';
 import {
   InvalidInputError,
   shardNumbers,
   StoreUnavailableError,
-  type Beat,
   type SnapshotOutcome,
   type TenantRef,
 } from '#session-core';
 import {
   logSessionRemoved,
   peerOf,
+  rfc3339,
   snapshotPart,
   type HeartbeatBody,
   type LeaveBody,
@@ -20,6 +21,15 @@ import {
 
 import { GatewayMetrics } from '../sessions/gateway.metrics.js';
 import { TenantsRepository } from '../tenants/tenants.repository.js';
+
+/** What a beat is answered: how often to beat, and whether a snapshot is wanted, into which `mark` goes. */
+export interface BeatAnswer {
+  leaseSeconds: number;
+  beatSeconds: number;
+  snapshotWanted: boolean;
+  mark: string;
+  now: string;
+}
 
 /** What a part of a snapshot is answered; the figures are those of the complete one. */
 export interface SnapshotAnswer {
@@ -40,17 +50,26 @@ export class NodesService {
   constructor(
     private readonly tenants: TenantsRepository,
     private readonly metrics: GatewayMetrics,
+    @Inject(CONFIG) private readonly config: BerthConfig,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   /** The node lives. Throws `stale-epoch` if a newer run of it does, `invalid-request` for an epoch of the future, and StoreUnavailableError. */
-  async beat(caller: Principal, node: string, body: HeartbeatBody): Promise<Extract<Beat, { kind: 'beat' }>> {
+  async beat(caller: Principal, node: string, body: HeartbeatBody): Promise<BeatAnswer> {
     assertMaySpeakForNode(caller, node);
     const { ref, nodes } = this.tenants.named(caller.tenant);
     const beat = await nodes.beat(ref, { node, ...body, via: 'http' });
-    if (beat.kind === 'beat') return beat;
     if (beat.kind === 'late') throw new StoreUnavailableError(`The beat of ${node} met its loss; beat again`);
-    throw staleEpoch(beat.currentEpoch);
+    if (beat.kind !== 'beat') throw staleEpoch(beat.currentEpoch);
+    const { mark, snapshotWanted } = beat;
+    const { leaseMs, missedBeats } = this.config.nodes;
+    return {
+      leaseSeconds: leaseMs / 1_000,
+      beatSeconds: leaseMs / missedBeats / 1_000,
+      snapshotWanted,
+      mark: String(mark),
+      now: rfc3339(mark),
+    };
   }
 
   /** The node holds these sessions. Throws `stale-epoch`, `invalid-request` and StoreUnavailableError. */

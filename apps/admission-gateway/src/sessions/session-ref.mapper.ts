@@ -5,7 +5,7 @@ import { sessionId } from '#session-wire';
 const idSchema = sessionId();
 
 /** In a path, stands for the id in the body. */
-const IN_BODY = '-';
+export const IN_BODY = '-';
 
 /** What a call on one session says to name it. */
 export interface Naming {

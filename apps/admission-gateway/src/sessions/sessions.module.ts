@@ -3,6 +3,7 @@ import { Module } from '@nestjs/common';
 import { TenantsModule } from '../tenants/tenants.module.js';
 import { AdmissionService } from './admission.service.js';
 import { GatewayMetrics } from './gateway.metrics.js';
+import { SessionCalls } from './session-calls.service.js';
 import { SessionsController } from './sessions.controller.js';
 import { SessionsService } from './sessions.service.js';
 import { TransferController } from './transfer.controller.js';
@@ -12,7 +13,7 @@ import { TransfersService } from './transfers.service.js';
 @Module({
   imports: [TenantsModule],
   controllers: [SessionsController, TransferController],
-  providers: [AdmissionService, GatewayMetrics, SessionsService, TransfersService],
-  exports: [GatewayMetrics],
+  providers: [AdmissionService, GatewayMetrics, SessionCalls, SessionsService, TransfersService],
+  exports: [GatewayMetrics, SessionCalls],
 })
 export class SessionsModule {}
