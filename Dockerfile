@@ -29,5 +29,5 @@ COPY --from=build /berth/scripts/tenant.mjs ./scripts/tenant.mjs
 COPY --from=build /berth/scripts/ready.mjs ./scripts/ready.mjs
 COPY --from=build /berth/scripts/lib/node-version.mjs /berth/scripts/lib/ready.mjs ./scripts/lib/
 USER node
-EXPOSE 8080 8081 8082
+EXPOSE 8080 8081 8082 50051
 CMD ["node", "--enable-source-maps", "dist/apps/admission-gateway/src/main.js"]

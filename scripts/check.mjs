@@ -20,6 +20,7 @@ const checks = {
     return problems.length === 0 ? 0 : 1;
   },
   format: () => runNode(['node_modules/prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.']),
+  'gRPC services': () => runNode(['scripts/check/protos.mjs']),
   'lengths of files': () => runNode(['scripts/check/file-lengths.mjs']),
   build: async () => {
     await build();

@@ -95,8 +95,13 @@ async function outputOf(program, args) {
 async function smoke({ version, program }) {
   const startedAt = performance.now();
   const folder = await mkdtemp(join(tmpdir(), 'berth-smoke-'));
-  const [gateway, admin, reaper] = await freePorts(3);
-  const ports = { BERTH_GATEWAY_PORT: `${gateway}`, BERTH_ADMIN_PORT: `${admin}`, BERTH_REAPER_PORT: `${reaper}` };
+  const [gateway, admin, reaper, grpc] = await freePorts(4);
+  const ports = {
+    BERTH_GATEWAY_PORT: `${gateway}`,
+    BERTH_ADMIN_PORT: `${admin}`,
+    BERTH_REAPER_PORT: `${reaper}`,
+    BERTH_GRPC_PORT: `${grpc}`,
+  };
   /** Nothing of the caller's configuration: the service as it is without any. */
   const mine = Object.entries(process.env).filter(([name]) => !name.startsWith('BERTH_') && name !== 'NODE_OPTIONS');
   const env = { ...Object.fromEntries(mine), ...ports, BERTH_DATA_DIR: join(folder, 'data') };

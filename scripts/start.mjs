@@ -66,7 +66,7 @@ async function start() {
   if (stopping) return;
   const settings = await readSettings(process.env);
   graceMs = settings.graceMs;
-  await requireFreePorts(settings.host, settings.apps);
+  await requireFreePorts(settings.host, settings.apps, settings.grpc);
   const program = settings.redis ? undefined : await findOrInstallRedis();
   if (stopping) return;
 

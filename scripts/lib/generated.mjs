@@ -3,6 +3,7 @@ import { join } from 'node:path';
 
 import { format } from 'prettier';
 
+import { buf } from './buf.mjs';
 import { root } from './paths.mjs';
 
 /** @typedef {{ path: string, text: string }} GeneratedFile */
@@ -10,11 +11,12 @@ import { root } from './paths.mjs';
 const API_PAGES = /** @type {const} */ ({ 'admission-gateway': 'servers.md', 'limits-admin': 'operators.md' });
 
 /**
- * The files that are written from the code, as they are to be, by the command that writes them. Read from the build: build first.
+ * The files that are written from the code, as they are to be, by the command that writes them. Most are read from the build: build first.
  *
  * @type {Record<string, () => Promise<GeneratedFile[]>>}
  */
 export const GENERATED = {
+  'npm run descriptor-set': descriptorSet,
   'npm run api-reference': apiReference,
   'npm run config-reference': async () => {
     const { configReference } = await import('#config');
@@ -36,6 +38,13 @@ export async function writeGenerated(command) {
 export async function builtModule(app) {
   const path = new URL(`../../dist/apps/${app}/src/app.module.js`, import.meta.url);
   return await import(path.href);
+}
+
+/** The files of protos/ as one document. */
+async function descriptorSet() {
+  const written = await buf('build', '--as-file-descriptor-set', '--exclude-source-info', '--output', '-#format=json');
+  const text = await format(written, { parser: 'json', printWidth: 120 });
+  return [{ path: 'apps/admission-gateway/src/grpc/descriptor-set.json', text }];
 }
 
 /** The OpenAPI documents, and the pages of docs/api with their tables filled. */

@@ -5,14 +5,15 @@ import { createServer } from 'node:net';
  *
  * @param {string} host
  * @param {import('./settings.mjs').AppSettings[]} apps
+ * @param {import('./settings.mjs').Settings['grpc']} grpc
  */
-export async function requireFreePorts(host, apps) {
+export async function requireFreePorts(host, apps, grpc) {
   const { portTaken } = await import('#service-kit');
   const problems = [];
   const metrics = apps.flatMap(({ name, metricsPort: port }) =>
     port === undefined ? [] : [{ name: `metrics of ${name}`, port, portVariable: 'metrics.port' }],
   );
-  for (const { name, port, portVariable: variable } of [...apps, ...metrics]) {
+  for (const { name, port, portVariable: variable } of [...apps, grpc, ...metrics]) {
     const error = await listenError(host, port);
     const where = `Port ${port} on ${host}, for the ${name},`;
     if (error?.code === 'EADDRINUSE') {

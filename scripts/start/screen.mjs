@@ -15,6 +15,7 @@ export function screen({ settings, redis, ownRedis, shownDataDir: data }) {
 Berth is running.
 
   admission-gateway  ${url['admission-gateway']}  may this session start?  /v1/sessions
+                     gRPC ${settings.grpc.address}  the same for berth.v1
   limits-admin       ${url['limits-admin']}  limits and live sessions: /api/sessions
   session-reaper     ${url['session-reaper']}  ends what is due
   Redis              ${redis}${ownRedis ? `  its own; data in ${data}/redis` : ''}

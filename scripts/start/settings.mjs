@@ -32,9 +32,11 @@ export async function readSettings(env) {
     { name: 'limits-admin', portVariable: 'BERTH_ADMIN_PORT', port: config.adminPort },
     { name: 'session-reaper', portVariable: 'BERTH_REAPER_PORT', port: config.reaperPort },
   ];
-  requireDistinct(apps);
+  const grpc = { name: 'admission-gateway (gRPC)', portVariable: 'BERTH_GRPC_PORT', port: config.grpcPort };
+  requireDistinct([...apps, grpc]);
   return {
     host: config.host,
+    grpc: { ...grpc, address: `${reachable(config.host)}:${config.grpcPort}` },
     apps: apps.map((app, index) => ({
       ...app,
       url: `${config.http.tls === null ? 'http' : 'https'}://${reachable(config.host)}:${app.port}`,

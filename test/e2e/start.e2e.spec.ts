@@ -45,6 +45,7 @@ describeWith(['redis-server', 'curl', 'openssl'], 'npm start', () => {
       BERTH_GATEWAY_PORT: String(await freePort()),
       BERTH_ADMIN_PORT: String(await freePort()),
       BERTH_REAPER_PORT: String(await freePort()),
+      BERTH_GRPC_PORT: String(await freePort()),
     };
   });
 

@@ -4,6 +4,7 @@ import { ApiModule, PulseModule, StoresModule } from '#service-kit';
 
 import { CommandsModule } from './commands/commands.module.js';
 import { EventsModule } from './events/events.module.js';
+import { GrpcModule } from './grpc/grpc.module.js';
 import { LimitsModule } from './limits/limits.module.js';
 import { NodesModule } from './nodes/nodes.module.js';
 import { SessionsModule } from './sessions/sessions.module.js';
@@ -23,6 +24,7 @@ export const API_TITLE = {
     ApiModule.of(API_TITLE),
     CommandsModule,
     EventsModule,
+    GrpcModule,
     LimitsModule,
     NodesModule,
     SessionsModule,

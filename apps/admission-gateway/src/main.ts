@@ -9,10 +9,12 @@ process.on('SIGHUP', () => {});
 
 const { runApp } = await import('#service-kit');
 const { AppModule } = await import('./app.module.js');
+const { GrpcServer } = await import('./grpc/grpc-server.service.js');
 const { sipOfProblem } = await import('./sessions/decision.mapper.js');
 
 await runApp(AppModule, {
   name: 'admission-gateway',
   port: (config) => config.gatewayPort,
+  listenBesides: async (app) => void (await app.get(GrpcServer).listen()),
   problems: ({ sip }) => ({ membersOf: (code) => sipOfProblem(code, sip) }),
 });

@@ -26,7 +26,7 @@ export const environmentSchema = z.object({
   }),
   BERTH_GATEWAY_PORT: setting(port().optional(), { text: 'HTTP port of admission-gateway.', default: 8081 }),
   BERTH_GRPC_PORT: setting(port().optional(), {
-    text: 'gRPC port of admission-gateway. Without effect in this version.',
+    text: 'gRPC port of admission-gateway.',
     default: 50051,
   }),
   BERTH_ADMIN_PORT: setting(port().optional(), { text: 'HTTP port of limits-admin.', default: 8080 }),

@@ -1,12 +1,13 @@
 export { createApp, BodyLimit, type AppOptions } from './app/create-app.js';
 export { runApp, type RunOptions } from './app/run-app.js';
 export { portTaken } from './app/port-holder.js';
-export { type EndsFirst } from './app/stop-steps.js';
+export type { EndsFirst, ServesCalls } from './app/stop-steps.js';
 export { stopGracefully } from './app/graceful-stop.js';
-export { authenticate, isStillKnown, newKey, type Credentials, type NewKey } from './auth/authenticate.js';
+export { AuthFailures } from './auth/auth-failures.service.js';
+export { authenticate, isStillKnown, KeyRefused, newKey, type Credentials, type NewKey } from './auth/authenticate.js';
 export { assertMaySpeakForNode, assertMaySpeakForSession } from './auth/node-rights.js';
 export { mayReadOf, maySpeakFor, type Principal } from './auth/principal.js';
-export { Caller, Needs, Open } from './auth/rights.guard.js';
+export { assertRight, Caller, Needs, Open } from './auth/rights.guard.js';
 export { ApiModule, ApiOperations } from './operations/api.module.js';
 export { openApiDocument, problemsOf, type ApiTitle } from './operations/openapi.js';
 export { Operation, Tag, type OperationSpec } from './operations/operation.js';
@@ -17,6 +18,7 @@ export { fillReference } from './operations/reference.js';
 export type { Operation as DeclaredOperation } from './operations/operations.js';
 export { RIGHTS, rolesWith, type BoundKeys, type Right } from './auth/rights.js';
 export { assertSafeBinding } from './auth/safe-binding.js';
+export { strangerOf } from './auth/stranger.js';
 export {
   ReadinessChecks,
   type CheckResult,
@@ -26,14 +28,27 @@ export {
 } from './health/readiness.js';
 export { RedisMemory } from './health/redis-memory.js';
 export { StoreHealth } from './health/store-health.service.js';
+export { contextOptions, tlsOptions } from './http/tls-options.js';
 export { ifUndelivered } from './http/undelivered.js';
 export { createLogger, type Logger } from './logging/logger.js';
 export { NestLogger } from './logging/nest-logger.js';
 export { Metrics } from './metrics/metrics.service.js';
 export { parseBody, parseQuery, unknownFields } from './problems/parse-body.js';
 export { ProblemFilter, type ProblemFilterOptions } from './problems/problem.filter.js';
-export { problemOf, ProblemException, type FieldError, type ProblemOptions } from './problems/problem.js';
-export { problemType, PROBLEMS, type ProblemCode, type ProblemKind } from './problems/problem-table.js';
+export {
+  problemAnswer,
+  problemOf,
+  ProblemException,
+  type FieldError,
+  type ProblemOptions,
+} from './problems/problem.js';
+export {
+  problemType,
+  PROBLEMS,
+  type GrpcStatus,
+  type ProblemCode,
+  type ProblemKind,
+} from './problems/problem-table.js';
 export { PulseModule } from './pulse/pulse.module.js';
 export { pulseTimes, watchIntervalMs } from './pulse/pulse-times.js';
 export { ConfigReload } from './reload/config-reload.service.js';

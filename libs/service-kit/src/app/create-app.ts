@@ -2,19 +2,17 @@ import { Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, RouteConfig, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { IncomingMessage } from 'node:http';
 import type { Server } from 'node:https';
 
 import type { BerthConfig } from '#config';
 
 import { AuthFailures } from '../auth/auth-failures.service.js';
 import { authenticate, KeyRefused } from '../auth/authenticate.js';
-import { uncertifiedCaller } from '../auth/client-certificate.js';
 import { foreignCaller } from '../auth/local-caller.js';
+import { strangerOf } from '../auth/stranger.js';
 import { ReadinessChecks } from '../health/readiness.js';
 import type { Logger } from '../logging/logger.js';
 import { NestLogger } from '../logging/nest-logger.js';
-import type { ProblemException } from '../problems/problem.js';
 import { ProblemFilter, type ProblemFilterOptions } from '../problems/problem.filter.js';
 import { contextOptions, tlsOptions } from '../http/tls-options.js';
 import { ConfigReload } from '../reload/config-reload.service.js';
@@ -139,9 +137,4 @@ function registerAuthentication(server: FastifyInstance, config: BerthConfig, fa
       void refuse();
     }
   });
-}
-
-/** The refusal for a caller that is not let in, whatever its key. */
-function strangerOf(config: BerthConfig, request: IncomingMessage): ProblemException | null {
-  return uncertifiedCaller(config, request) ?? foreignCaller(config, request);
 }

@@ -36,11 +36,12 @@ export async function stopGracefully(
   const drained = new Promise<void>((resolve) => {
     server.close(() => resolve());
   });
+  const besides = steps.serving.map((part) => part.stopServing(drainMs));
   // A connection becomes idle when its last request is answered, and would stay open for the next one.
   const sweep = setInterval(() => void whatArrivedIsRead().then(() => server.closeIdleConnections()), 20);
   const silent = setTimeout(() => closeSilentConnections(server), FIRST_WORD_MS);
   const cut = setTimeout(() => server.closeAllConnections(), drainMs);
-  await drained;
+  await Promise.all([drained, ...besides]);
   clearInterval(sweep);
   clearTimeout(silent);
   clearTimeout(cut);

@@ -20,6 +20,8 @@ export interface RunOptions {
   /** Of the process, in its log lines. */
   name: string;
   port: (config: BerthConfig) => number;
+  /** Listens on what the app has beside HTTP. */
+  listenBesides?: (app: NestFastifyApplication) => Promise<void>;
   /** How this app words its problems; see `ProblemFilterOptions`. */
   problems?: (config: BerthConfig) => ProblemFilterOptions;
 }
@@ -31,7 +33,7 @@ export interface RunOptions {
  * A start that fails says why on standard error, in plain words, and exits with 1; so does a process that finds out later that one of its
  * tenants is not what its configuration says.
  */
-export async function runApp(module: Type, { name, port, problems }: RunOptions): Promise<void> {
+export async function runApp(module: Type, { name, port, listenBesides, problems }: RunOptions): Promise<void> {
   let app: NestFastifyApplication | undefined;
   process.on('SIGHUP', () => app?.get(ConfigReload).reload('SIGHUP'));
   try {
@@ -43,6 +45,7 @@ export async function runApp(module: Type, { name, port, problems }: RunOptions)
     for (const warning of config.warnings) logger.warn(warning);
     app = await createApp(module, { config, logger, ...problems?.(config) });
     await app.get(MetricsPort).listen();
+    await listenBesides?.(app);
     await app.listen(port(config), config.host);
     stopOnSignals(app, logger, config.shutdown.graceMs);
     stopOnRefusal(app, name, logger);

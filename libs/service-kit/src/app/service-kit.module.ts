@@ -33,7 +33,7 @@ export class ServiceKitModule {
         TenantRegistryService,
         StoreHealth,
       ],
-      exports: [CONFIG, LOGGER, ConfigReload, TenantRegistryService, StoreHealth],
+      exports: [CONFIG, LOGGER, AuthFailures, ConfigReload, TenantRegistryService, StoreHealth],
     };
   }
 }

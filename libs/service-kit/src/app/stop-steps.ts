@@ -16,7 +16,15 @@ export interface EndsFirst {
   readonly endsFirst: true;
 }
 
-type Part = Partial<EndsFirst> & Partial<Record<(typeof HOOKS)[number], (...args: unknown[]) => unknown>> & object;
+/** A part that serves calls beside the HTTP server: it stops when that does. */
+export interface ServesCalls {
+  /** Takes no more connections and lets calls in flight finish; those that last longer than `cutAfterMs` are cut off. */
+  stopServing(cutAfterMs: number): Promise<void>;
+}
+
+type Part = Partial<EndsFirst & ServesCalls> &
+  Partial<Record<(typeof HOOKS)[number], (...args: unknown[]) => unknown>> &
+  object;
 
 /**
  * The steps of a stop: each hook by which a part of the app ends. One that does not end in its time is named in the log and left
@@ -69,6 +77,11 @@ export class StopSteps {
   async endWork(): Promise<void> {
     this.working ??= Promise.all([...this.parts].filter(({ endsFirst }) => endsFirst === true).map(endPart));
     await this.working;
+  }
+
+  /** The parts that serve calls beside the HTTP server. */
+  get serving(): ServesCalls[] {
+    return [...this.parts].filter((part): part is Part & ServesCalls => typeof part.stopServing === 'function');
   }
 
   private boundHooks(part: Part): void {

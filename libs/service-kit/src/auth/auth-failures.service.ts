@@ -39,7 +39,7 @@ export class AuthFailures implements OnApplicationShutdown {
   }
 
   /** What the caller hears: the refusal as it is, or after too many wrong keys `too-many-attempts`. Without Redis nobody is slowed. */
-  async answer(request: IncomingMessage, refused: KeyRefused): Promise<ProblemException> {
+  async answer(request: Pick<IncomingMessage, 'socket' | 'headers'>, refused: KeyRefused): Promise<ProblemException> {
     const source = this.sources.of(request);
     this.metrics.failed(refused.fault);
     this.log.failed(source);

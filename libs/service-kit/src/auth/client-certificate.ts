@@ -17,7 +17,7 @@ const faults = new WeakMap<Socket, string>();
  */
 export function uncertifiedCaller(
   { http }: Pick<BerthConfig, 'http'>,
-  { socket }: IncomingMessage,
+  { socket }: Pick<IncomingMessage, 'socket'>,
 ): ProblemException | null {
   if (http.tls === null || http.tls.clientCa === null) return null;
   const fault = faults.get(socket) ?? faultOf(socket);

@@ -12,6 +12,9 @@ const ABSOLUTE_TARGET = /^[a-z][a-z\d+.-]*:\/\/([^/?#]*)/i;
 const READING = new Set(['GET', 'HEAD', 'OPTIONS']);
 const DEFAULT_PORT: Record<string, RegExp> = { http: /:(?:80)?$/, https: /:(?:443)?$/ };
 
+/** What a request says of whom it is for, and of where it comes from. */
+export type Asked = Pick<IncomingMessage, 'method' | 'url' | 'headers' | 'rawHeaders'>;
+
 /**
  * The refusal for a caller that a service that asks for no keys must not answer: it lets programs of this machine call, and no web page that a browser of
  * this machine shows. Null for those that it lets in, and wherever there are keys.
@@ -20,7 +23,7 @@ const DEFAULT_PORT: Record<string, RegExp> = { http: /:(?:80)?$/, https: /:(?:44
  * service one origin. `forbidden` where a page of another origin would change something: browsers send such requests and keep only the answer
  * from the page.
  */
-export function foreignCaller(config: Pick<BerthConfig, 'auth'>, request: IncomingMessage): ProblemException | null {
+export function foreignCaller(config: Pick<BerthConfig, 'auth'>, request: Asked): ProblemException | null {
   if (config.auth.keys.length > 0) return null;
   const host = hostOf(request);
   if (host === null || !isLoopbackAuthority(host)) {
@@ -39,7 +42,7 @@ export function foreignCaller(config: Pick<BerthConfig, 'auth'>, request: Incomi
 }
 
 /** Whom the request is for: the target where it is a whole URL, else `Host` (RFC 9112 3.2.2). Null without one, and where there are several. */
-function hostOf({ url = '', headers, rawHeaders }: IncomingMessage): string | null {
+function hostOf({ url = '', headers, rawHeaders }: Asked): string | null {
   let hosts = 0;
   for (let index = 0; index < rawHeaders.length; index += 2) if (isHost(rawHeaders[index]!)) hosts += 1;
   if (hosts !== 1 || headers.host === undefined) return null;

@@ -39,13 +39,14 @@ export const Caller = createParamDecorator((_: unknown, context: ExecutionContex
 export class RightsGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     const right = rightOf(context.getHandler(), context.getClass());
-    if (right === 'open') return true;
-    assertHas(principalOf(context), right === undefined ? UNNAMED : NEEDED[right]);
+    if (right !== 'open') assertRight(principalOf(context), right);
     return true;
   }
 }
 
-function assertHas({ role, nodes }: Principal, { roles: allowed, bound }: Needed): void {
+/** Throws `forbidden` where the caller does not have the right; without a name, where it has not every right. */
+export function assertRight({ role, nodes }: Principal, right: Right | undefined): void {
+  const { roles: allowed, bound } = right === undefined ? UNNAMED : NEEDED[right];
   if (!allowed.includes(role)) {
     throw new ProblemException('forbidden', `This call needs the role ${allowed.join(' or ')}; the key has ${role}`);
   }

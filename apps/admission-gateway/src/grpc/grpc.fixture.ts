@@ -1,0 +1,106 @@
+import { Client, credentials, Metadata, status, type ChannelCredentials, type ServiceError } from '@grpc/grpc-js';
+import { loadFileDescriptorSetFromObject, type MessageTypeDefinition } from '@grpc/proto-loader';
+import { readFileSync } from 'node:fs';
+
+import type { Gateway } from '../gateway.fixture.js';
+import { serviceNamed } from './descriptors.js';
+import { GrpcServer } from './grpc-server.service.js';
+
+type Fields = Record<string, unknown>;
+
+/** How a call ended, with what its status says to programs. */
+export interface GrpcAnswer {
+  /** The name of the status. */
+  code: string;
+  details: string;
+  message: Fields;
+  /** Of a failure: by type, without the package. */
+  errors: Record<string, Fields>;
+}
+
+export interface CallOptions {
+  metadata?: Record<string, string>;
+  deadlineMs?: number;
+}
+
+const SET = JSON.parse(readFileSync(new URL('./descriptor-set.json', import.meta.url), 'utf8')) as object;
+const asWritten = loadFileDescriptorSetFromObject(SET, { longs: Number, enums: String });
+
+export function decode(type: string, bytes: Buffer): Fields {
+  return (asWritten[type] as MessageTypeDefinition<object, object>).deserialize(bytes) as Fields;
+}
+
+/** The details of a google.rpc.Status by their types; `limits` of the Refusal as HTTP writes them. */
+export function detailsOf(details: readonly Fields[]): Record<string, Fields> {
+  return Object.fromEntries(
+    details.map((any) => {
+      const type = String(any['type_url'] ?? any['typeUrl']).replace('type.googleapis.com/', '');
+      return [type.slice(type.lastIndexOf('.') + 1), decode(type, any['value'] as Buffer)];
+    }),
+  );
+}
+
+/** A client of one gateway. */
+export class GrpcClient {
+  readonly client: Client;
+
+  constructor(
+    readonly port: number,
+    channel: ChannelCredentials = credentials.createInsecure(),
+    host = 'localhost',
+  ) {
+    this.client = new Client(`${host}:${port}`, channel);
+  }
+
+  /** `method` of AdmissionService, or `Service/Method` of berth.v1, or the whole path. */
+  async call(method: string, message: Fields = {}, options: CallOptions = {}): Promise<GrpcAnswer> {
+    const { path, definition } = methodNamed(method);
+    return await new Promise((resolve) => {
+      this.client.makeUnaryRequest(
+        path,
+        definition.requestSerialize,
+        definition.responseDeserialize,
+        message,
+        metadataOf(options.metadata),
+        options.deadlineMs === undefined ? {} : { deadline: Date.now() + options.deadlineMs },
+        (error, answer) => resolve(answerOf(error, answer as Fields | undefined)),
+      );
+    });
+  }
+
+  close(): void {
+    this.client.close();
+  }
+}
+
+export function methodNamed(method: string) {
+  const full = method.includes('/') ? method : `AdmissionService/${method}`;
+  const [service = '', name = ''] = full.split('/');
+  const qualified = service.includes('.') ? service : `berth.v1.${service}`;
+  const definition = serviceNamed(qualified)[name];
+  if (definition === undefined) throw new Error(`no method ${qualified}/${name}`);
+  return { path: `/${qualified}/${name}`, definition };
+}
+
+export function metadataOf(values: Record<string, string> = {}): Metadata {
+  const metadata = new Metadata();
+  for (const [name, value] of Object.entries(values)) metadata.set(name, value);
+  return metadata;
+}
+
+export function answerOf(error: ServiceError | null, message: Fields = {}): GrpcAnswer {
+  if (error === null) return { code: 'OK', details: '', message, errors: {} };
+  const [bytes] = error.metadata.get('grpc-status-details-bin');
+  const decoded = bytes === undefined ? {} : decode('google.rpc.Status', bytes as Buffer);
+  return {
+    code: status[error.code] ?? String(error.code),
+    details: error.details,
+    message: {},
+    errors: detailsOf((decoded['details'] ?? []) as Fields[]),
+  };
+}
+
+/** Lets the gateway serve gRPC on a free port, and connects. */
+export async function connectGrpc(gateway: Gateway): Promise<GrpcClient> {
+  return new GrpcClient(await gateway.app.get(GrpcServer).listen(0));
+}
