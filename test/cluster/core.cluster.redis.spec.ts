@@ -1,8 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { HOUR_MS } from '#basics';
+import { loadConfig } from '#config';
 import {
   NO_FACTS,
   Books,
+  NodesStore,
   SessionStore,
   shardKeys,
   shardNumbers,
@@ -116,6 +118,28 @@ describe('the books on a Redis Cluster of three masters', () => {
     await store.admit(tenant, request('call-1', 'alice'));
     for (const { redis } of cluster.nodes) await redis.script('FLUSH');
     expect((await store.admit(tenant, request('call-2', 'alice'))).decision.kind).toBe('admitted');
+  });
+
+  it('has a node drain, and leave with all that it holds, on every master', async () => {
+    const client = cluster.client({ enableOfflineQueue: true });
+    const { nodes: policy } = loadConfig({ env: {}, cwd: '/' });
+    const nodes = new NodesStore({ client, deadlineMs: PATIENT_MS, tombstoneMs: 60_000, policy });
+    const users = Array.from({ length: 30 }, (_, i) => `user-${i}`);
+    const admit = async (attempt: string) =>
+      await Promise.all(
+        users.map(async (user) => (await store.admit(tenant, request(`${attempt}-${user}`, user))).decision.kind),
+      );
+    await nodes.beat(tenant, { node: 'b2bua-1', epoch: 1, via: 'http' });
+    expect(new Set(await admit('before'))).toEqual(new Set(['admitted']));
+    await nodes.drains.set(tenant, 'b2bua-1', true);
+    expect(new Set(await admit('draining'))).toEqual(new Set(['node-draining']));
+    expect(await nodes.departures.leave(tenant, { node: 'b2bua-1', epoch: 1 })).toEqual({ kind: 'left' });
+    for (const shard of shardNumbers(tenant)) {
+      for await (const { endReason } of nodes.drained(tenant, shard)) expect(endReason).toBe('completed');
+    }
+    expect(await books.total(tenant)).toBe(0);
+    expect(new Set(await admit('late'))).toEqual(new Set(['stale-epoch']));
+    expect((await nodes.list(tenant)).total).toBe(0);
   });
 
   it('tears nothing while a slot is on the move, and does not show that it has moved (MOVED)', async () => {

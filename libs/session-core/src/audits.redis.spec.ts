@@ -188,12 +188,20 @@ describe('the audit', () => {
     await consistentBooks(books.redis, tenant);
   });
 
-  it('sends what a run that is over held on its way again, when nobody remembers that it has departed', async () => {
-    await fill();
-    await books.redis.hset(keys.nodes, 'node 0', '2');
-    await pass();
-    expect(await books.redis.zrange(keys.departed, '0', '-1')).toEqual(['node_restarted:node 0:1']);
-  });
+  it.each([
+    ['has restarted', '2', 'node_restarted'],
+    ['is lost', '1 1 lost', 'node_lost'],
+    ['has left', '1 0 left', 'completed'],
+  ])(
+    'sends what a run that is over held on its way again, when nobody remembers that it has departed: its node %s',
+    async (_, run, reason) => {
+      await fill();
+      await books.redis.hset(keys.nodes, 'node 0', run);
+      await pass();
+      expect((await pass()).found).toEqual(NOTHING);
+      expect(await books.redis.zrange(keys.departed, '0', '-1')).toEqual([`${reason}:node 0:1`]);
+    },
+  );
 
   it('brings a handover without its moment, and a command without its node, back to those who look for them', async () => {
     await fill();
