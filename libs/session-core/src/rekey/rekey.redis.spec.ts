@@ -221,6 +221,24 @@ describe.each([1, 4])('a change of the identity rules of a tenant with %i shard(
     expect(await books.redis.hkeys(shardKeys(kept, shardOf(kept, one)).commands('b2bua-1'))).toEqual(['dup']);
   });
 
+  it.each([
+    ['was lost', '1763700000000 1 lost', 'node_lost'],
+    ['has restarted', '1763700000001', 'node_restarted'],
+    ['has left', '1763700000000 0 left', 'completed'],
+  ])(
+    'ends a session whose node %s, where that is known in the shard of its new user alone, for that reason',
+    async (_, run, reason) => {
+      const [one, other] = spellings(shards, true);
+      if (shards === 1) return;
+      await before().admit(called('s', `sip:${one}@a.example`, KEEP_DROP, { user: one }));
+      await books.redis.hset(shardKeys(kept, shardOf(kept, other)).nodes, 'b2bua-1', run);
+      expect(await rekeyed(at(), folded)).toMatchObject({ ended: { count: 1, first: ['s'] } });
+      expect(await users()).toEqual([]);
+      const events = await streamOf(books.redis, shardKeys(kept, shardOf(kept, one)).events);
+      expect(events.at(-1)).toMatchObject({ type: 'session.ended', sessionId: 's', reason });
+    },
+  );
+
   it('takes along what a straggler reports between the two steps of a move, and ends what it ends', async () => {
     const [one] = spellings(shards, true);
     for (const id of ['renewed', 'ended']) {
