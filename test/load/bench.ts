@@ -6,6 +6,7 @@ import { coreMemory } from './core-memory.js';
 import { coreRedisTime } from './core-redis-time.js';
 import { expiryMass } from './expiry-mass.js';
 import { gatewayCpu } from './gateway-cpu.js';
+import { gatewayGrpc } from './gateway-grpc.js';
 import { historyRead } from './history-read.js';
 import { historyWrite } from './history-write.js';
 import { inboxThroughput } from './inbox-throughput.js';
@@ -24,6 +25,7 @@ const BENCHES: readonly Bench[] = [
   limitsCost,
   refusalStorm,
   gatewayCpu,
+  gatewayGrpc,
   expiryMass,
   nodeLoss,
   inboxThroughput,

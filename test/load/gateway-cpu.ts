@@ -1,13 +1,9 @@
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
+import { startBerth } from '#testing';
 
-import { startBerth, startProcess } from '#testing';
-
-import type { Bench, BenchContext } from './bench-context.js';
-import { admissionBody, httpCall } from './http-admissions.js';
-import type { LoadOrder, LoadResult } from './http-load.process.js';
+import type { Bench } from './bench-context.js';
+import { httpCall } from './http-admissions.js';
 import { forEachInFlight } from './in-flight.js';
+import { anAdmission, startEcho, startLoad } from './load-processes.js';
 import { processorMicroseconds, requireLinux } from './process-cpu.js';
 import { alternate, compare } from './rounds.js';
 import { mustEnd, openStore } from './sessions.js';
@@ -29,19 +25,19 @@ export const gatewayCpu: Bench = {
     const berth = await startBerth({ redisUrl: redis.url, apps: ['admission-gateway'] });
     context.atEnd(() => berth.stop());
     const gateway = berth.app('admission-gateway');
-    const echo = await startEcho(context, await anAnswer(gateway.url));
-    const load = startLoad(context);
+    const echo = await startEcho(context, 'http-echo', await anAdmission(gateway.url));
+    const load = startLoad(context, 'http-load');
 
     let next = 1;
     const admit = async (count: number) => {
       const from = next;
       next += count;
-      await load({ url: gateway.url, from, count, connections: CONNECTIONS });
+      await load({ url: gateway.url, from, count, inFlight: CONNECTIONS });
       return from;
     };
     context.progress('warming up');
     await endAll(await admit(WARM_UP), WARM_UP);
-    await load({ url: echo.url, from: 0, count: WARM_UP, connections: CONNECTIONS });
+    await load({ url: echo.url, from: 0, count: WARM_UP, inFlight: CONNECTIONS });
 
     context.progress(`${ROUNDS} rounds of ${REQUESTS} requests over ${CONNECTIONS} connections`);
     const costs = await alternate(ROUNDS, {
@@ -54,7 +50,7 @@ export const gatewayCpu: Bench = {
       },
       async echo() {
         const before = await processorMicroseconds(echo.pid);
-        await load({ url: echo.url, from: 0, count: REQUESTS, connections: CONNECTIONS });
+        await load({ url: echo.url, from: 0, count: REQUESTS, inFlight: CONNECTIONS });
         return ((await processorMicroseconds(echo.pid)) - before) / REQUESTS;
       },
     });
@@ -73,39 +69,3 @@ export const gatewayCpu: Bench = {
     }
   },
 };
-
-async function anAnswer(url: string): Promise<string> {
-  const response = await fetch(`${url}/v1/sessions`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(admissionBody(0)),
-  });
-  const answer = await response.text();
-  if (response.status !== 201) throw new Error(`The gateway answered ${response.status}: ${answer}`);
-  return answer;
-}
-
-async function startEcho(context: BenchContext, answer: string): Promise<{ url: string; pid: number }> {
-  const program = fileURLToPath(new URL('echo-server.process.js', import.meta.url));
-  const echo = await startProcess(process.execPath, [program, answer], { ready: { line: /^http/ } });
-  context.atEnd(async () => {
-    await echo.stop();
-  });
-  return { url: echo.output().trim(), pid: echo.pid };
-}
-
-/** Starts the load generator; the function it returns fails unless every request was answered with 201. */
-function startLoad(context: BenchContext): (order: LoadOrder) => Promise<void> {
-  const child = fork(fileURLToPath(new URL('http-load.process.js', import.meta.url)));
-  context.atEnd(async () => {
-    if (child.exitCode !== null) return;
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-  });
-  return async (order) => {
-    child.send(order);
-    const [result] = (await once(child, 'message')) as [LoadResult];
-    if (result['201'] === order.count) return;
-    throw new Error(`${order.url} should have answered ${order.count} times 201: ${JSON.stringify(result)}`);
-  };
-}

@@ -3,29 +3,19 @@
 import autocannon from 'autocannon';
 
 import { admissionBody } from './http-admissions.js';
-
-/** Sends the admissions number `from` to `from + count - 1` to a server. */
-export interface LoadOrder {
-  url: string;
-  from: number;
-  count: number;
-  connections: number;
-}
-
-/** How many answers had which status; requests without an answer are under `none`. */
-export type LoadResult = Record<string, number>;
+import type { LoadOrder, LoadResult } from './load-processes.js';
 
 process.on('disconnect', () => process.exit());
 process.on('message', (order: LoadOrder) => {
   void send(order).then((result) => process.send?.(result));
 });
 
-async function send({ url, from, count, connections }: LoadOrder): Promise<LoadResult> {
+async function send({ url, from, count, inFlight }: LoadOrder): Promise<LoadResult> {
   const bodies = Array.from({ length: count }, (_, index) => JSON.stringify(admissionBody(from + index)));
   const headers = { 'content-type': 'application/json' };
   const { statusCodeStats, errors } = await autocannon({
     url,
-    connections,
+    connections: inFlight,
     amount: count,
     requests: [
       {

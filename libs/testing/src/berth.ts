@@ -26,6 +26,8 @@ export interface BerthApp {
   readonly name: BerthAppName;
   /** `http://127.0.0.1:port`, with `https` where that is served. */
   readonly url: string;
+  /** `127.0.0.1:port`: where a gateway serves gRPC. */
+  readonly grpc: string;
   readonly process: ManagedProcess;
 }
 
@@ -114,7 +116,7 @@ async function startApp(
         stopSignal: 'SIGINT',
       });
       running.set(new URL(url).host, name);
-      return { name, url, process: app };
+      return { name, url, grpc: `127.0.0.1:${grpcPort}`, process: app };
     } catch (error) {
       if (!/ is taken by /.test(String(error)) || attempt === START_ATTEMPTS) throw error;
     }
