@@ -53,7 +53,10 @@ async function newest(paths) {
   for (const path of paths) {
     latest = Math.max(latest, await modified(path));
     const entries = await readdir(path, { recursive: true }).catch(() => []);
-    for (const entry of entries) latest = Math.max(latest, await modified(join(path, entry)));
+    for (const entry of entries) {
+      // What a package was built to is newer than its sources, and no source.
+      if (!/(^|\/)dist(\/|$)/.test(entry)) latest = Math.max(latest, await modified(join(path, entry)));
+    }
   }
   return latest;
 }

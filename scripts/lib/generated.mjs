@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { format } from 'prettier';
 
 import { buf } from './buf.mjs';
+import { clientTypes } from './client-types.mjs';
 import { root } from './paths.mjs';
 
 /** @typedef {{ path: string, text: string }} GeneratedFile */
@@ -18,6 +19,10 @@ const API_PAGES = /** @type {const} */ ({ 'admission-gateway': 'servers.md', 'li
 export const GENERATED = {
   'npm run descriptor-set': descriptorSet,
   'npm run api-reference': apiReference,
+  'npm run client-types': async () => {
+    const path = 'libs/client/src/generated/operations.ts';
+    return [{ path, text: await clientTypes(await openApiOf('admission-gateway'), join(root, path)) }];
+  },
   'npm run config-reference': async () => {
     const { configReference } = await import('#config');
     return [{ path: 'docs/configuration.md', text: configReference() }];
@@ -49,16 +54,23 @@ async function descriptorSet() {
 
 /** The OpenAPI documents, and the pages of docs/api with their tables filled. */
 async function apiReference() {
-  const { fillReference, openApiDocument, operationsOfApp } = await import('#service-kit');
+  const { fillReference, operationsOfApp } = await import('#service-kit');
   const files = [];
   for (const [app, page] of Object.entries(API_PAGES)) {
-    const { AppModule, API_TITLE } = await builtModule(app);
+    const { AppModule } = await builtModule(app);
     const operations = operationsOfApp(AppModule);
-    const document = JSON.stringify(openApiDocument(API_TITLE, operations));
+    const document = JSON.stringify(await openApiOf(app));
     const text = await format(document, { parser: 'json', printWidth: 120 });
     files.push({ path: `docs/openapi/${app}.json`, text });
     const path = `docs/api/${page}`;
     files.push({ path, text: fillReference(await readFile(join(root, path), 'utf8'), operations) });
   }
   return files;
+}
+
+/** @param {string} app */
+async function openApiOf(app) {
+  const { openApiDocument, operationsOfApp } = await import('#service-kit');
+  const { AppModule, API_TITLE } = await builtModule(app);
+  return openApiDocument(API_TITLE, operationsOfApp(AppModule));
 }

@@ -3,13 +3,14 @@ import { dirname, join } from 'node:path';
 
 /**
  * Which libraries a library may import; one that stands below another may name it, never the other way. Apps import every library but
- * `testing`, and no app imports another one. Tests may import `testing` too.
+ * `testing` and `client`, and no app imports another one. Tests may import these two as well.
  *
  * @type {Record<string, readonly string[]>}
  */
 const MAY_IMPORT = {
   basics: [],
   testing: [],
+  client: [],
   'client-python': [],
   'event-streams': ['basics'],
   'session-core': ['basics'],
@@ -21,6 +22,8 @@ const MAY_IMPORT = {
   'session-inbox': ['basics', 'session-core', 'config', 'service-kit', 'session-wire'],
 };
 const LIBRARIES = Object.keys(MAY_IMPORT);
+/** What no app has a use for: what tests start, and what servers outside of Berth install. */
+const FOR_TESTS = ['testing', 'client'];
 
 const IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*'(#[\w-]+|\.{1,2}\/[^']+)'/g;
 
@@ -72,8 +75,8 @@ function byName(path, home, specifier) {
   const own = home.startsWith('libs/') ? nameOf(home) : null;
   if (library === own && !isTest(path))
     return `imports itself as ${specifier}; own files are imported by relative paths`;
-  const allowed = own === null ? LIBRARIES.filter((name) => name !== 'testing') : [own, ...importsOf(own)];
-  if (allowed.includes(library) || (isTest(path) && library === 'testing')) return null;
+  const allowed = own === null ? LIBRARIES.filter((name) => !FOR_TESTS.includes(name)) : [own, ...importsOf(own)];
+  if (allowed.includes(library) || (isTest(path) && FOR_TESTS.includes(library))) return null;
   return `imports ${specifier}; ${home} may import ${allowed.filter((name) => name !== own).join(', ') || 'no library'}`;
 }
 
