@@ -1,6 +1,7 @@
 import { startRedis, type RedisServer } from '#testing';
 
 import type { Measurement } from './measurement.js';
+import { requireLinux } from './process-cpu.js';
 
 /** What a bench is given: a Redis when it asks for one, and a place for what must be undone whatever happens. */
 export interface BenchContext {
@@ -16,11 +17,14 @@ export interface Bench {
   name: string;
   /** After so long the bench counts as failed, milliseconds. */
   timeoutMs: number;
+  /** It reads processor times, which Linux alone shows. */
+  linux?: true;
   run: (context: BenchContext) => Promise<Measurement[]>;
 }
 
 /** Runs a bench under its time limit, and undoes what it started. Throws what the bench throws. */
 export async function runBench(bench: Bench, interrupted: AbortSignal): Promise<Measurement[]> {
+  if (bench.linux) requireLinux();
   const undos: (() => Promise<void>)[] = [];
   const context: BenchContext = {
     async redis() {

@@ -16,22 +16,23 @@ import { nodeLoss } from './node-loss.js';
 import { outboxLag } from './outbox-lag.js';
 import { refusalStorm } from './refusal-storm.js';
 import { asJson, asTable } from './report.js';
+import { onBooks } from './sessions.js';
 
 const BENCHES: readonly Bench[] = [
-  coreAdmitEnd,
-  coreRedisTime,
-  coreMemory,
-  coreAudit,
-  limitsCost,
-  refusalStorm,
-  gatewayCpu,
-  gatewayGrpc,
-  expiryMass,
-  nodeLoss,
-  inboxThroughput,
-  outboxLag,
-  historyWrite,
-  historyRead,
+  { name: 'core.admit-end', timeoutMs: 120_000, run: coreAdmitEnd },
+  { name: 'core.redis-time', timeoutMs: 90_000, linux: true, run: onBooks(coreRedisTime) },
+  { name: 'core.memory', timeoutMs: 120_000, run: onBooks(coreMemory) },
+  { name: 'core.audit', timeoutMs: 180_000, linux: true, run: onBooks(coreAudit) },
+  { name: 'limits.cost', timeoutMs: 120_000, run: limitsCost },
+  { name: 'limits.storm', timeoutMs: 120_000, run: onBooks(refusalStorm) },
+  { name: 'gateway.cpu', timeoutMs: 120_000, linux: true, run: gatewayCpu },
+  { name: 'gateway.grpc', timeoutMs: 240_000, linux: true, run: gatewayGrpc },
+  { name: 'expiry.mass', timeoutMs: 240_000, linux: true, run: onBooks(expiryMass) },
+  { name: 'node.loss', timeoutMs: 240_000, run: onBooks(nodeLoss) },
+  { name: 'inbox.throughput', timeoutMs: 300_000, linux: true, run: onBooks(inboxThroughput) },
+  { name: 'outbox.lag', timeoutMs: 120_000, run: onBooks(outboxLag) },
+  { name: 'history.write', timeoutMs: 120_000, run: historyWrite },
+  { name: 'history.read', timeoutMs: 1_800_000, run: historyRead },
 ];
 
 const args = process.argv.slice(2);

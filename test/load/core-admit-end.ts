@@ -5,9 +5,9 @@ import { Semaphore } from 'redis-semaphore';
 
 import type { RedisServer } from '#testing';
 
-import type { Bench } from './bench-context.js';
+import type { BenchContext } from './bench-context.js';
 import { ratePerSecond } from './in-flight.js';
-import type { Target } from './measurement.js';
+import type { Measurement, Target } from './measurement.js';
 import { alternate, compare } from './rounds.js';
 import { mustAdmit, mustEnd, openStore, sipCall, userName } from './sessions.js';
 
@@ -28,31 +28,27 @@ const TARGETS: Record<string, Target> = {
 };
 
 /** Admissions with their ends per second of one process, next to what the peers call a pair. */
-export const coreAdmitEnd: Bench = {
-  name: 'core.admit-end',
-  timeoutMs: 120_000,
-  async run(context) {
-    const server = await context.redis();
-    const berth = await berthPairs(server);
-    const semaphore = semaphorePairs(server);
-    const limiter = limiterConsumes(server);
-    const bottleneck = await bottleneckJobs(server);
-    context.atEnd(bottleneck.close);
+export async function coreAdmitEnd(context: BenchContext): Promise<Measurement[]> {
+  const server = await context.redis();
+  const berth = await berthPairs(server);
+  const semaphore = semaphorePairs(server);
+  const limiter = limiterConsumes(server);
+  const bottleneck = await bottleneckJobs(server);
+  context.atEnd(bottleneck.close);
 
-    context.progress(`${ROUNDS} rounds at ${IN_FLIGHT} in flight`);
-    const { berth: own, ...peers } = await alternate(ROUNDS, {
-      berth,
-      'redis-semaphore': semaphore,
-      'rate-limiter-flexible': limiter,
-      bottleneck: bottleneck.jobs,
-    });
-    return Object.entries(peers).map(([name, figures]) => {
-      const target = TARGETS[name];
-      const line = { name: `core.admit-end/${name}`, unit: 'pairs/s', ...compare(own, figures) };
-      return target === undefined ? line : { ...line, target };
-    });
-  },
-};
+  context.progress(`${ROUNDS} rounds at ${IN_FLIGHT} in flight`);
+  const { berth: own, ...peers } = await alternate(ROUNDS, {
+    berth,
+    'redis-semaphore': semaphore,
+    'rate-limiter-flexible': limiter,
+    bottleneck: bottleneck.jobs,
+  });
+  return Object.entries(peers).map(([name, figures]) => {
+    const target = TARGETS[name];
+    const line = { name: `core.admit-end/${name}`, unit: 'pairs/s', ...compare(own, figures) };
+    return target === undefined ? line : { ...line, target };
+  });
+}
 
 /** A pair: the session is admitted, then its node ends it. */
 async function berthPairs(server: RedisServer) {

@@ -2,56 +2,51 @@ import type { Redis } from 'ioredis';
 
 import { shardKeys } from '#session-core';
 
-import type { Bench, BenchContext } from './bench-context.js';
+import type { BenchContext } from './bench-context.js';
 import { forEachInFlight } from './in-flight.js';
 import type { Measurement } from './measurement.js';
 import { memoryOf, settledMemory } from './redis-figures.js';
 import { plainRecord } from './plain-record.js';
-import { mustAdmit, sipCall, TENANT, openBooks } from './sessions.js';
+import { mustAdmit, sipCall, TENANT, type BenchBooks } from './sessions.js';
 
 const SESSIONS = 100_000;
 const USERS = 50_000;
 const SAMPLE = 2_000;
 
 /** Bytes of Redis per live session, streams apart, and which keys they are in. */
-export const coreMemory: Bench = {
-  name: 'core.memory',
-  timeoutMs: 120_000,
-  async run(context) {
-    const { client, store } = await openBooks(context);
-    // The first admission loads the script and makes the keys that are there once per shard.
-    await mustAdmit(store, sipCall(0, 0));
-    const before = await settledMemory(client);
-    context.progress(`${SESSIONS} sessions of ${USERS} users`);
-    await forEachInFlight(SESSIONS, 256, (index) => mustAdmit(store, sipCall(index + 1, (index + 1) % USERS)));
-    const withStreams = await settledMemory(client);
-    const { events, rejections } = shardKeys(TENANT, 0);
-    const entries = await client.xlen(events);
-    await client.del(events, rejections);
-    const after = await settledMemory(client);
+export async function coreMemory(context: BenchContext, { client, store }: BenchBooks): Promise<Measurement[]> {
+  // The first admission loads the script and makes the keys that are there once per shard.
+  await mustAdmit(store, sipCall(0, 0));
+  const before = await settledMemory(client);
+  context.progress(`${SESSIONS} sessions of ${USERS} users`);
+  await forEachInFlight(SESSIONS, 256, (index) => mustAdmit(store, sipCall(index + 1, (index + 1) % USERS)));
+  const withStreams = await settledMemory(client);
+  const { events, rejections } = shardKeys(TENANT, 0);
+  const entries = await client.xlen(events);
+  await client.del(events, rejections);
+  const after = await settledMemory(client);
 
-    const perSession = (after - before) / SESSIONS;
-    const plain = await plainMemory(context);
-    const shares = await sharesOf(client);
-    const named = Object.values(shares).reduce((sum, bytes) => sum + bytes, 0);
-    const line = (name: string, value: number, unit = 'bytes'): Measurement => {
-      return { name: `core.memory/${name}`, value, unit, baseline: null, ratio: null };
-    };
-    return [
-      {
-        name: 'core.memory',
-        value: perSession,
-        unit: 'bytes per live session',
-        baseline: plain,
-        ratio: perSession / plain,
-        target: { of: 'value', is: 'at most', bound: 700 },
-      },
-      ...Object.entries(shares).map(([kind, bytes]) => line(kind, bytes)),
-      line('tables of keys and the rest', perSession - named),
-      line('events, apart', (withStreams - after) / entries, 'bytes per event'),
-    ];
-  },
-};
+  const perSession = (after - before) / SESSIONS;
+  const plain = await plainMemory(context);
+  const shares = await sharesOf(client);
+  const named = Object.values(shares).reduce((sum, bytes) => sum + bytes, 0);
+  const line = (name: string, value: number, unit = 'bytes'): Measurement => {
+    return { name: `core.memory/${name}`, value, unit, baseline: null, ratio: null };
+  };
+  return [
+    {
+      name: 'core.memory',
+      value: perSession,
+      unit: 'bytes per live session',
+      baseline: plain,
+      ratio: perSession / plain,
+      target: { of: 'value', is: 'at most', bound: 700 },
+    },
+    ...Object.entries(shares).map(([kind, bytes]) => line(kind, bytes)),
+    line('tables of keys and the rest', perSession - named),
+    line('events, apart', (withStreams - after) / entries, 'bytes per event'),
+  ];
+}
 
 /** The same sessions kept the plain way: the record as JSON, the same three indices, no list of users. */
 async function plainMemory(context: BenchContext): Promise<number> {

@@ -5,14 +5,13 @@ import type { Redis } from 'ioredis';
 import { QUEUE_PREFIX, shardKeys, type SessionStore } from '#session-core';
 import { startBerth } from '#testing';
 
-import type { Bench, BenchContext } from './bench-context.js';
+import type { BenchContext } from './bench-context.js';
 import { ExpiryWatch } from './expiry-watch.js';
 import { forEachInFlight } from './in-flight.js';
 import type { Measurement } from './measurement.js';
 import { preferRedis } from './prefer-redis.js';
-import { requireLinux } from './process-cpu.js';
 import { percentile } from './rounds.js';
-import { mustAdmit, mustEnd, sipCall, TENANT, openBooks } from './sessions.js';
+import { mustAdmit, mustEnd, sipCall, TENANT, type BenchBooks } from './sessions.js';
 import { longestSweepMs } from './sweep-cpu.js';
 
 const SESSIONS = 100_000;
@@ -24,55 +23,49 @@ const TRIAL = 5_000;
 const GRACE_MS = 30_000;
 
 /** How late the reaper ends 100,000 sessions that are due within one minute, and what that costs everybody else. */
-export const expiryMass: Bench = {
-  name: 'expiry.mass',
-  timeoutMs: 240_000,
-  async run(context) {
-    requireLinux();
-    const { server, client, store } = await openBooks(context);
-    preferRedis(context, server.pid);
-    const berth = await startBerth({ redisUrl: server.url, apps: ['session-reaper'] });
-    context.atEnd(() => berth.stop());
+export async function expiryMass(context: BenchContext, { server, client, store }: BenchBooks): Promise<Measurement[]> {
+  preferRedis(context, server.pid);
+  const berth = await startBerth({ redisUrl: server.url, apps: ['session-reaper'] });
+  context.atEnd(() => berth.stop());
 
-    const { due, firstDueMs, admissionMs } = await board(context, store);
-    const watch = await ExpiryWatch.start(client, firstDueMs);
-    await delay(Math.max(0, firstDueMs + SPREAD_MS - Date.now()));
-    const left = await waitForTheLast(client);
-    const { mostJobs, callsMs } = await watch.stop();
-    if (left > 0) throw new Error(`${left} sessions were still live ${GRACE_MS / 1000} s after the last was due`);
+  const { due, firstDueMs, admissionMs } = await board(context, store);
+  const watch = await ExpiryWatch.start(client, firstDueMs);
+  await delay(Math.max(0, firstDueMs + SPREAD_MS - Date.now()));
+  const left = await waitForTheLast(client);
+  const { mostJobs, callsMs } = await watch.stop();
+  if (left > 0) throw new Error(`${left} sessions were still live ${GRACE_MS / 1000} s after the last was due`);
 
-    const { lateness, batch } = await endings(client, due);
-    if (lateness.length !== SESSIONS)
-      throw new Error(`${lateness.length} of ${SESSIONS} sessions ended by their deadline`);
-    await berth.stop();
-    const first = SESSIONS + TRIAL;
-    const longestMs = await longestSweepMs(store, server.pid, { batch, first, admissionMs });
-    return [
-      {
-        ...line('', percentile(lateness, 0.99), 'ms late, p99'),
-        target: { of: 'value', is: 'at most', bound: 1_000 },
-      },
-      line('/p50', percentile(lateness, 0.5), 'ms late'),
-      line('/max', percentile(lateness, 1), 'ms late'),
-      {
-        ...line('/longest call', percentile(callsMs, 1), 'ms in one script, by the clock'),
-        target: { of: 'value', is: 'at most', bound: 5 },
-      },
-      {
-        ...line('/longest call, CPU', longestMs, `ms of CPU to end ${batch}`),
-        target: { of: 'value', is: 'at most', bound: 5 },
-      },
-      line('/p50 call', percentile(callsMs, 0.5), 'ms of Redis'),
-      line('/p99 call', percentile(callsMs, 0.99), `ms of Redis, of ${callsMs.length} calls above 0.2 ms`),
-      {
-        ...line('/jobs', mostJobs, 'BullMQ jobs at the peak'),
-        // Of each shard and of the sweep: the one that is being worked on, and its successor.
-        target: { of: 'value', is: 'at most', bound: 2 * (TENANT.shards + 1) },
-      },
-      line('/queue keys', await queueKeys(client), 'keys of BullMQ'),
-    ];
-  },
-};
+  const { lateness, batch } = await endings(client, due);
+  if (lateness.length !== SESSIONS)
+    throw new Error(`${lateness.length} of ${SESSIONS} sessions ended by their deadline`);
+  await berth.stop();
+  const first = SESSIONS + TRIAL;
+  const longestMs = await longestSweepMs(store, server.pid, { batch, first, admissionMs });
+  return [
+    {
+      ...line('', percentile(lateness, 0.99), 'ms late, p99'),
+      target: { of: 'value', is: 'at most', bound: 1_000 },
+    },
+    line('/p50', percentile(lateness, 0.5), 'ms late'),
+    line('/max', percentile(lateness, 1), 'ms late'),
+    {
+      ...line('/longest call', percentile(callsMs, 1), 'ms in one script, by the clock'),
+      target: { of: 'value', is: 'at most', bound: 5 },
+    },
+    {
+      ...line('/longest call, CPU', longestMs, `ms of CPU to end ${batch}`),
+      target: { of: 'value', is: 'at most', bound: 5 },
+    },
+    line('/p50 call', percentile(callsMs, 0.5), 'ms of Redis'),
+    line('/p99 call', percentile(callsMs, 0.99), `ms of Redis, of ${callsMs.length} calls above 0.2 ms`),
+    {
+      ...line('/jobs', mostJobs, 'BullMQ jobs at the peak'),
+      // Of each shard and of the sweep: the one that is being worked on, and its successor.
+      target: { of: 'value', is: 'at most', bound: 2 * (TENANT.shards + 1) },
+    },
+    line('/queue keys', await queueKeys(client), 'keys of BullMQ'),
+  ];
+}
 
 function line(part: string, value: number, unit: string): Measurement {
   return { name: `expiry.mass${part}`, value, unit, baseline: null, ratio: null };

@@ -4,7 +4,7 @@ import { HOUR_MS } from '#basics';
 import { HistoryDatabase, type ExportFormat, type HistoryQuery } from '#session-history';
 import { startProcess } from '#testing';
 
-import type { Bench } from './bench-context.js';
+import type { BenchContext } from './bench-context.js';
 import { emptyFile } from './history-events.js';
 import type { Exported } from './history-export.process.js';
 import { fillHistory } from './history-rows.js';
@@ -16,20 +16,16 @@ const ROUNDS = 15;
 const EXPORTED_ROWS = 500_000;
 
 /** Statistics, pages and export over 5,000,000 rows of 90 days in one SQLite file, about 5 GB that are removed afterwards. */
-export const historyRead: Bench = {
-  name: 'history.read',
-  timeoutMs: 1_800_000,
-  async run(context) {
-    const url = await emptyFile(context);
-    await (await HistoryDatabase.open({ url })).close();
-    context.progress(`${ROWS} rows, some minutes`);
-    fillHistory(url.replace('sqlite://', ''), ROWS);
-    const database = await HistoryDatabase.open({ url });
-    context.atEnd(() => database.close());
-    context.progress('statistics, pages, export');
-    return [...(await stats(database)), ...(await pages(database)), ...(await exported(url))];
-  },
-};
+export async function historyRead(context: BenchContext): Promise<Measurement[]> {
+  const url = await emptyFile(context);
+  await (await HistoryDatabase.open({ url })).close();
+  context.progress(`${ROWS} rows, some minutes`);
+  fillHistory(url.replace('sqlite://', ''), ROWS);
+  const database = await HistoryDatabase.open({ url });
+  context.atEnd(() => database.close());
+  context.progress('statistics, pages, export');
+  return [...(await stats(database)), ...(await pages(database)), ...(await exported(url))];
+}
 
 async function stats(database: HistoryDatabase): Promise<Measurement[]> {
   const measured = [];

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 
 import { HistoryDatabase, type HistoryEvent } from '#session-history';
 
-import type { Bench } from './bench-context.js';
+import type { BenchContext } from './bench-context.js';
 import { emptyFile, ended, started } from './history-events.js';
 import type { Measurement } from './measurement.js';
 import { percentile } from './rounds.js';
@@ -18,34 +18,30 @@ const LIVE = 5_000;
  * How fast history takes sessions into a SQLite file, batches of 100 sessions: short ones, whose start and end are in one batch, and
  * long ones, which are a row for their start and are changed by their end in a later batch.
  */
-export const historyWrite: Bench = {
-  name: 'history.write',
-  timeoutMs: 120_000,
-  async run(context) {
-    const database = await HistoryDatabase.open({ url: await emptyFile(context) });
-    context.atEnd(() => database.close());
-    const together = (index: number) => [started(index), ended(index)];
-    await timed(database, together, 0, WARM_UP);
-    context.progress(`${SESSIONS} sessions, start and end together`);
-    const short = await timed(database, together, WARM_UP, SESSIONS);
-    context.progress(`${SESSIONS} sessions, start and end apart`);
-    const next = WARM_UP + SESSIONS;
-    await database.apply(Array.from({ length: LIVE }, (_, index) => started(next + index)));
-    const long = await timed(database, (index) => [started(index + LIVE), ended(index)], next, SESSIONS);
-    return [
-      {
-        ...figure('history.write', short.perSecond, 'sessions/s'),
-        target: { of: 'value', is: 'at least', bound: 10_000 },
-      },
-      { ...figure('history.write/batch', short.p99Ms, 'ms, p99'), target: { of: 'value', is: 'at most', bound: 20 } },
-      figure('history.write/batch, median', short.medianMs, 'ms'),
-      figure('history.write/processor', short.cpuMicroseconds, 'µs per session'),
-      figure('history.write/apart', long.perSecond, 'sessions/s'),
-      figure('history.write/apart, batch', long.p99Ms, 'ms, p99'),
-      figure('history.write/apart, processor', long.cpuMicroseconds, 'µs per session'),
-    ];
-  },
-};
+export async function historyWrite(context: BenchContext): Promise<Measurement[]> {
+  const database = await HistoryDatabase.open({ url: await emptyFile(context) });
+  context.atEnd(() => database.close());
+  const together = (index: number) => [started(index), ended(index)];
+  await timed(database, together, 0, WARM_UP);
+  context.progress(`${SESSIONS} sessions, start and end together`);
+  const short = await timed(database, together, WARM_UP, SESSIONS);
+  context.progress(`${SESSIONS} sessions, start and end apart`);
+  const next = WARM_UP + SESSIONS;
+  await database.apply(Array.from({ length: LIVE }, (_, index) => started(next + index)));
+  const long = await timed(database, (index) => [started(index + LIVE), ended(index)], next, SESSIONS);
+  return [
+    {
+      ...figure('history.write', short.perSecond, 'sessions/s'),
+      target: { of: 'value', is: 'at least', bound: 10_000 },
+    },
+    { ...figure('history.write/batch', short.p99Ms, 'ms, p99'), target: { of: 'value', is: 'at most', bound: 20 } },
+    figure('history.write/batch, median', short.medianMs, 'ms'),
+    figure('history.write/processor', short.cpuMicroseconds, 'µs per session'),
+    figure('history.write/apart', long.perSecond, 'sessions/s'),
+    figure('history.write/apart, batch', long.p99Ms, 'ms, p99'),
+    figure('history.write/apart, processor', long.cpuMicroseconds, 'µs per session'),
+  ];
+}
 
 function figure(name: string, value: number, unit: string): Measurement {
   return { name, value, unit, baseline: null, ratio: null };

@@ -6,10 +6,11 @@ import { groupLag } from '#event-streams';
 import { INBOX_STREAMS, inboxKeys, shardKeys } from '#session-core';
 import { startBerth } from '#testing';
 
-import type { Bench } from './bench-context.js';
+import type { BenchContext } from './bench-context.js';
 import { forEachInFlight } from './in-flight.js';
-import { processorMicroseconds, requireLinux } from './process-cpu.js';
-import { mustAdmit, sipCall, TENANT, openBooks } from './sessions.js';
+import type { Measurement } from './measurement.js';
+import { processorMicroseconds } from './process-cpu.js';
+import { mustAdmit, sipCall, TENANT, type BenchBooks } from './sessions.js';
 
 const SESSIONS = 50_000;
 const USERS = 25_000;
@@ -19,57 +20,54 @@ const EVENTS = SESSIONS * (REPORTS + 1);
 const GIVE_UP_MS = 120_000;
 
 /** How many published events one reaper applies in a second: a backlog of activity and ends, from its start to the last. */
-export const inboxThroughput: Bench = {
-  name: 'inbox.throughput',
-  timeoutMs: 300_000,
-  async run(context) {
-    requireLinux();
-    const { server, client, store } = await openBooks(context);
-    context.progress(`${SESSIONS} sessions`);
-    await forEachInFlight(SESSIONS, 256, (index) => mustAdmit(store, sipCall(index, index % USERS)));
+export async function inboxThroughput(
+  context: BenchContext,
+  { server, client, store }: BenchBooks,
+): Promise<Measurement[]> {
+  context.progress(`${SESSIONS} sessions`);
+  await forEachInFlight(SESSIONS, 256, (index) => mustAdmit(store, sipCall(index, index % USERS)));
 
-    const berth = await startBerth({ redisUrl: server.url, apps: ['session-reaper'] });
-    context.atEnd(() => berth.stop());
-    for (let number = 0; number < INBOX_STREAMS; number += 1) {
-      const stream = inboxKeys.events(number);
-      while ((await groupLag(client, stream, inboxKeys.group)) === null) await delay(50);
-    }
-    context.progress(`${EVENTS} events`);
-    const startedAt = performance.now();
-    const before = await processorMicroseconds(server.pid);
-    await publish(server.client());
-    const publishedMs = performance.now() - startedAt;
-    await allApplied(client);
-    const tookMs = performance.now() - startedAt;
-    const redisUs = (await processorMicroseconds(server.pid)) - before;
-    const left = await client.zcard(shardKeys(TENANT, 0).deadlines);
-    if (left > 0) throw new Error(`${left} sessions were still live when every event was applied`);
-    return [
-      {
-        name: 'inbox.throughput',
-        value: (EVENTS / tookMs) * 1_000,
-        unit: 'events/s, from the first published to the last applied',
-        baseline: null,
-        ratio: null,
-        target: { of: 'value', is: 'at least', bound: 20_000 },
-      },
-      {
-        name: 'inbox.throughput/published',
-        value: (EVENTS / publishedMs) * 1_000,
-        unit: 'events/s that were published meanwhile',
-        baseline: null,
-        ratio: null,
-      },
-      {
-        name: 'inbox.throughput/redis',
-        value: redisUs / EVENTS,
-        unit: 'µs of processor of Redis per event, publishing included',
-        baseline: null,
-        ratio: null,
-      },
-    ];
-  },
-};
+  const berth = await startBerth({ redisUrl: server.url, apps: ['session-reaper'] });
+  context.atEnd(() => berth.stop());
+  for (let number = 0; number < INBOX_STREAMS; number += 1) {
+    const stream = inboxKeys.events(number);
+    while ((await groupLag(client, stream, inboxKeys.group)) === null) await delay(50);
+  }
+  context.progress(`${EVENTS} events`);
+  const startedAt = performance.now();
+  const before = await processorMicroseconds(server.pid);
+  await publish(server.client());
+  const publishedMs = performance.now() - startedAt;
+  await allApplied(client);
+  const tookMs = performance.now() - startedAt;
+  const redisUs = (await processorMicroseconds(server.pid)) - before;
+  const left = await client.zcard(shardKeys(TENANT, 0).deadlines);
+  if (left > 0) throw new Error(`${left} sessions were still live when every event was applied`);
+  return [
+    {
+      name: 'inbox.throughput',
+      value: (EVENTS / tookMs) * 1_000,
+      unit: 'events/s, from the first published to the last applied',
+      baseline: null,
+      ratio: null,
+      target: { of: 'value', is: 'at least', bound: 20_000 },
+    },
+    {
+      name: 'inbox.throughput/published',
+      value: (EVENTS / publishedMs) * 1_000,
+      unit: 'events/s that were published meanwhile',
+      baseline: null,
+      ratio: null,
+    },
+    {
+      name: 'inbox.throughput/redis',
+      value: redisUs / EVENTS,
+      unit: 'µs of processor of Redis per event, publishing included',
+      baseline: null,
+      ratio: null,
+    },
+  ];
+}
 
 /** As B2BUAs do: flat text into any of the streams. Ends come after the activity of all, as they do in a fleet. */
 async function publish(client: Redis): Promise<void> {

@@ -1,7 +1,8 @@
 import type { AdmissionRequest, SessionStore } from '#session-core';
 
-import type { Bench } from './bench-context.js';
+import type { BenchContext } from './bench-context.js';
 import { forEachInFlight } from './in-flight.js';
+import type { Measurement } from './measurement.js';
 import { preferRedis } from './prefer-redis.js';
 import { scriptMicroseconds } from './redis-figures.js';
 import { alternate, compare } from './rounds.js';
@@ -13,40 +14,36 @@ const ROUNDS = 61;
 const CALLS = 256;
 
 /** Redis time of an admission under three limits (user, group, total) and of a refusal, next to an admission under one. */
-export const limitsCost: Bench = {
-  name: 'limits.cost',
-  timeoutMs: 120_000,
-  async run(context) {
-    const one = await booksWithLimits(context, {});
-    const three = await booksWithLimits(context, {
-      maxTotalSessions: 1_000_000,
-      groups: { trunk: { default: 500_000 } },
-    });
-    const full = await booksWithLimits(context, { maxTotalSessions: 1_000_000, groups: { trunk: { default: 1 } } });
-    await mustAdmit(full.store, withTrunk(sipCall(LIVE * 10, 0)));
+export async function limitsCost(context: BenchContext): Promise<Measurement[]> {
+  const one = await booksWithLimits(context, {});
+  const three = await booksWithLimits(context, {
+    maxTotalSessions: 1_000_000,
+    groups: { trunk: { default: 500_000 } },
+  });
+  const full = await booksWithLimits(context, { maxTotalSessions: 1_000_000, groups: { trunk: { default: 1 } } });
+  await mustAdmit(full.store, withTrunk(sipCall(LIVE * 10, 0)));
 
-    context.progress(`${ROUNDS} rounds of ${CALLS} calls`);
-    const times = await alternate(ROUNDS, {
-      one: async (round) => await admitAll(one, requestsOf(round)),
-      three: async (round) => await admitAll(three, requestsOf(round).map(withTrunk)),
-      refused: async (round) => await refuseAll(full, requestsOf(round).map(withTrunk)),
-    });
-    return [
-      {
-        name: 'limits.cost/three',
-        unit: 'µs of Redis per admission under three limits',
-        ...compare(times.three, times.one),
-        target: { of: 'ratio', is: 'at most', bound: 1.5 },
-      },
-      {
-        name: 'limits.cost/refusal',
-        unit: 'µs of Redis per refusal',
-        ...compare(times.refused, times.three),
-        target: { of: 'ratio', is: 'at most', bound: 1 },
-      },
-    ];
-  },
-};
+  context.progress(`${ROUNDS} rounds of ${CALLS} calls`);
+  const times = await alternate(ROUNDS, {
+    one: async (round) => await admitAll(one, requestsOf(round)),
+    three: async (round) => await admitAll(three, requestsOf(round).map(withTrunk)),
+    refused: async (round) => await refuseAll(full, requestsOf(round).map(withTrunk)),
+  });
+  return [
+    {
+      name: 'limits.cost/three',
+      unit: 'µs of Redis per admission under three limits',
+      ...compare(times.three, times.one),
+      target: { of: 'ratio', is: 'at most', bound: 1.5 },
+    },
+    {
+      name: 'limits.cost/refusal',
+      unit: 'µs of Redis per refusal',
+      ...compare(times.refused, times.three),
+      target: { of: 'ratio', is: 'at most', bound: 1 },
+    },
+  ];
+}
 
 interface LimitedBooks {
   store: SessionStore;
@@ -54,7 +51,7 @@ interface LimitedBooks {
 }
 
 async function booksWithLimits(
-  context: Parameters<Bench['run']>[0],
+  context: BenchContext,
   limits: Parameters<Parameters<SessionStore['limits']['change']>[1]>[0],
 ): Promise<LimitedBooks> {
   const { server, client, store } = await openBooks(context);

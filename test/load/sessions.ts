@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { SessionStore, type AdmissionRequest, type Session, type TenantRef } from '#session-core';
 import type { RedisServer } from '#testing';
 
-import type { BenchContext } from './bench-context.js';
+import type { Bench, BenchContext } from './bench-context.js';
+import type { Measurement } from './measurement.js';
 
 export const TENANT: TenantRef = { name: 'default', shards: 1 };
 
@@ -33,9 +34,20 @@ export async function openStore(server: RedisServer): Promise<SessionStore> {
 }
 
 /** A Redis of the bench alone, a connection to it, and a store on another one. */
-export async function openBooks(context: BenchContext) {
+export interface BenchBooks {
+  server: RedisServer;
+  client: ReturnType<RedisServer['client']>;
+  store: SessionStore;
+}
+
+export async function openBooks(context: BenchContext): Promise<BenchBooks> {
   const server = await context.redis();
   return { server, client: server.client(), store: await openStore(server) };
+}
+
+/** A bench that measures on books of its own. */
+export function onBooks(measure: (context: BenchContext, books: BenchBooks) => Promise<Measurement[]>): Bench['run'] {
+  return async (context) => await measure(context, await openBooks(context));
 }
 
 /** The SIP call number `index`, of user number `user`, with every field of an admission filled as a B2BUA fills them. */
