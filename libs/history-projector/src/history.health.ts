@@ -27,26 +27,15 @@ export class HistoryHealth {
     this.streams = Object.values(tenants).flatMap(outboxOf);
     if (settings === null) return;
     readiness.watch({ name: 'history', run: () => this.check() });
-    const behindMs = () => this.behindMs();
-    metrics.gauge({
-      name: 'berth_history_behind_seconds',
-      help: 'The age of the oldest event that is not in history.',
-      async collect() {
-        const ms = await behindMs();
-        if (ms === null) this.remove();
-        else this.set(ms / 1_000);
-      },
+    metrics.gauge('berth_history_behind_seconds', 'The age of the oldest event that is not in history.', async () => {
+      const ms = await this.behindMs();
+      return ms === null ? null : ms / 1_000;
     });
-    const fill = () => this.fill();
-    metrics.gauge({
-      name: 'berth_outbox_fill_ratio',
-      help: 'How full the fullest stream of the outbox is; at 1 the oldest events are lost.',
-      async collect() {
-        const share = await fill();
-        if (share === null) this.remove();
-        else this.set(share);
-      },
-    });
+    metrics.gauge(
+      'berth_outbox_fill_ratio',
+      'How full the fullest stream of the outbox is; at 1 the oldest events are lost.',
+      () => this.fill(),
+    );
   }
 
   private async check(): Promise<CheckResult> {

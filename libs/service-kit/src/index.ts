@@ -32,7 +32,8 @@ export { contextOptions, tlsOptions } from './http/tls-options.js';
 export { ifUndelivered } from './http/undelivered.js';
 export { createLogger, type Logger } from './logging/logger.js';
 export { NestLogger } from './logging/nest-logger.js';
-export { Metrics } from './metrics/metrics.service.js';
+export { ConsumerMetrics } from './metrics/consumer.metrics.js';
+export { Metrics, type Sample } from './metrics/metrics.service.js';
 export { parseBody, parseQuery, unknownFields } from './problems/parse-body.js';
 export { ProblemFilter, type ProblemFilterOptions } from './problems/problem.filter.js';
 export {

@@ -22,42 +22,34 @@ export class GatewayMetrics {
   private readonly observed;
 
   constructor(metrics: Metrics, tenants: TenantsRepository) {
-    this.duration = metrics.histogram({
-      name: 'berth_admission_duration_seconds',
-      help: 'Time from a valid request to its decision, failures included',
-      buckets: DURATION_BUCKETS_S,
-    });
-    this.admissions = metrics.counter<'decision' | 'reason'>({
-      name: 'berth_admissions_total',
-      help: 'Admissions asked for, by decision and reason',
-      labelNames: ['decision', 'reason'],
-    });
-    this.rejections = metrics.counter({
-      name: 'session_limit_rejections_total',
-      help: 'Sessions refused because a limit was full',
-    });
-    this.ended = metrics.counter<'reason'>({
-      name: 'berth_sessions_ended_total',
-      help: 'Sessions that this process ended, by reason',
-      labelNames: ['reason'],
-    });
-    this.overshoots = metrics.counter<'cause'>({
-      name: 'berth_overshoot_total',
-      help: 'Sessions admitted although a limit was full, by cause',
-      labelNames: ['cause'],
-    });
-    this.observed = metrics.counter<'scope'>({
-      name: 'berth_limits_observed_total',
-      help: 'Sessions admitted although a limit was full that is only measured, by scope',
-      labelNames: ['scope'],
-    });
-    metrics.gauge({
-      name: 'berth_withdrawals_pending',
-      help: 'Admissions whose answer was lost and that are not taken back yet',
-      collect() {
-        this.set(tenants.pendingWithdrawals);
-      },
-    });
+    this.duration = metrics.histogram(
+      'berth_admission_duration_seconds',
+      'Time from a valid request to its decision, failures included',
+      DURATION_BUCKETS_S,
+    );
+    this.admissions = metrics.counter('berth_admissions_total', 'Admissions asked for, by decision and reason', [
+      'decision',
+      'reason',
+    ]);
+    this.rejections = metrics.counter('session_limit_rejections_total', 'Sessions refused because a limit was full');
+    this.ended = metrics.counter('berth_sessions_ended_total', 'Sessions that this process ended, by reason', [
+      'reason',
+    ]);
+    this.overshoots = metrics.counter(
+      'berth_overshoot_total',
+      'Sessions admitted although a limit was full, by cause',
+      ['cause'],
+    );
+    this.observed = metrics.counter(
+      'berth_limits_observed_total',
+      'Sessions admitted although a limit was full that is only measured, by scope',
+      ['scope'],
+    );
+    metrics.gauge(
+      'berth_withdrawals_pending',
+      'Admissions whose answer was lost and that are not taken back yet',
+      () => tenants.pendingWithdrawals,
+    );
   }
 
   /** Starts the clock of one admission; call the result when it is over. */

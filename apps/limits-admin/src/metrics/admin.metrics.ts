@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 
 import type { BerthConfig } from '#config';
-import { CONFIG, Metrics } from '#service-kit';
+import { CONFIG, Metrics, type Sample } from '#service-kit';
 import { Audits, Books, NodesStore, type NodeCounts, type UserCount } from '#session-core';
 
 import { Tenants } from '../tenants.service.js';
@@ -32,70 +32,49 @@ export class AdminMetrics {
     private readonly tenants: Tenants,
     @Inject(CONFIG) private readonly config: BerthConfig,
   ) {
-    const read = () => this.read();
-    metrics.gauge({
-      name: 'active_sessions_total',
-      help: 'Live sessions of all tenants.',
-      async collect() {
-        const sum = sumOf((await read()).map(({ total }) => total));
-        if (sum === null) this.remove();
-        else this.set(sum);
-      },
-    });
-    metrics.gauge({
-      name: 'berth_sessions_active',
-      help: 'Live sessions of a tenant.',
-      labelNames: ['tenant'],
-      async collect() {
-        const all = await read();
-        this.reset();
-        for (const { tenant, total } of all) if (total !== null) this.set({ tenant }, total);
-      },
-    });
-    metrics.gauge({
-      name: 'berth_nodes',
-      help: 'Nodes of a tenant by state: those that beat, that are lost and not forgotten, of which an older run still speaks, and that drain.',
-      labelNames: ['tenant', 'state'],
-      async collect() {
-        const all = await read();
-        this.reset();
-        for (const { tenant, nodes: byState } of all) {
-          for (const [state, count] of Object.entries(byState ?? {})) this.set({ tenant, state }, count);
-        }
-      },
-    });
-    metrics.gauge({
-      name: 'berth_fuses_tripped',
-      help: 'Fuses of a tenant that have tripped and hold something back.',
-      labelNames: ['tenant'],
-      async collect() {
-        const all = await read();
-        this.reset();
-        for (const { tenant, fuses } of all) if (fuses !== null) this.set({ tenant }, fuses);
-      },
-    });
-    metrics.gauge({
-      name: 'berth_drift_sessions',
-      help: 'Where indices and records did not agree, as the last audit of all shards found and mended it.',
-      async collect() {
-        const sum = sumOf((await read()).map(({ drift }) => drift));
-        if (sum === null) this.remove();
-        else this.set(sum);
-      },
-    });
-    metrics.gauge({
-      name: 'active_sessions_per_user',
-      help: 'Live sessions of the users with the most, metrics.top_users of them. Users of other tenants than default carry its name.',
-      labelNames: ['username', 'tenant'],
-      async collect() {
-        const all = await read();
-        this.reset();
-        for (const { tenant, top } of all) {
-          const label = tenant === 'default' ? {} : { tenant };
-          for (const { user, activeSessions } of top ?? []) this.set({ username: user, ...label }, activeSessions);
-        }
-      },
-    });
+    const sum = (part: (of: TenantSessions) => number | null) => async () => sumOf((await this.read()).map(part));
+    const each =
+      <L extends string>(samplesOf: (of: TenantSessions) => Sample<L>[]) =>
+      async () =>
+        (await this.read()).flatMap(samplesOf);
+
+    metrics.gauge(
+      'active_sessions_total',
+      'Live sessions of all tenants.',
+      sum(({ total }) => total),
+    );
+    metrics.gauges(
+      'berth_sessions_active',
+      'Live sessions of a tenant.',
+      ['tenant'],
+      each(({ tenant, total }) => (total === null ? [] : [[{ tenant }, total]])),
+    );
+    metrics.gauges(
+      'berth_nodes',
+      'Nodes of a tenant by state: those that beat, that are lost and not forgotten, of which an older run still speaks, and that drain.',
+      ['tenant', 'state'],
+      each(({ tenant, nodes: counts }) => Object.entries(counts ?? {}).map(([state, n]) => [{ tenant, state }, n])),
+    );
+    metrics.gauges(
+      'berth_fuses_tripped',
+      'Fuses of a tenant that have tripped and hold something back.',
+      ['tenant'],
+      each(({ tenant, fuses }) => (fuses === null ? [] : [[{ tenant }, fuses]])),
+    );
+    metrics.gauge(
+      'berth_drift_sessions',
+      'Where indices and records did not agree, as the last audit of all shards found and mended it.',
+      sum(({ drift }) => drift),
+    );
+    metrics.gauges(
+      'active_sessions_per_user',
+      'Live sessions of the users with the most, metrics.top_users of them. Users of other tenants than default carry its name.',
+      ['username', 'tenant'],
+      each(({ tenant, top }) => {
+        const label = tenant === 'default' ? {} : { tenant };
+        return (top ?? []).map(({ user, activeSessions }) => [{ username: user, ...label }, activeSessions]);
+      }),
+    );
   }
 
   /** One reading for all gauges of a scrape, and for scrapes at the same moment. */

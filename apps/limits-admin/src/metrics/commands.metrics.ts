@@ -9,13 +9,13 @@ import { Tenants } from '../tenants.service.js';
 @Injectable()
 export class CommandsMetrics {
   constructor(metrics: Metrics, tenants: Tenants, store: CommandsStore) {
-    metrics.gauge({
-      name: 'berth_commands_unacknowledged',
-      help: 'Sessions that Berth has ended and whose nodes have not said that they are hung up, of all tenants.',
-      async collect() {
+    metrics.gauge(
+      'berth_commands_unacknowledged',
+      'Sessions that Berth has ended and whose nodes have not said that they are hung up, of all tenants.',
+      async () => {
         const counts = await Promise.all(tenants.all().map(async (tenant) => await store.count(tenant)));
-        this.set(counts.reduce((sum, count) => sum + count, 0));
+        return counts.reduce((sum, count) => sum + count, 0);
       },
-    });
+    );
   }
 }

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 
 import type { BerthConfig } from '#config';
 import { groupLag, type GroupLag } from '#event-streams';
-import { CONFIG, Metrics, REDIS } from '#service-kit';
+import { CONFIG, Metrics, REDIS, type Sample } from '#service-kit';
 import { historyKeys, INBOX_STREAMS, inboxKeys, outboxOf, type StoreClient } from '#session-core';
 
 const INBOX = Array.from({ length: INBOX_STREAMS }, (_, number) => inboxKeys.events(number));
@@ -17,31 +17,25 @@ export class StreamsMetrics {
         .flatMap(outboxOf)
         .map(({ stream }) => stream);
     const names = [...new Set(['default', ...Object.keys(tenants)])];
-    metrics.gauge({
-      name: 'berth_stream_lag',
-      help: 'Events that a consumer group has not done yet, of all its streams.',
-      labelNames: ['group'],
-      async collect() {
-        this.reset();
-        // A group whose streams cannot be read is absent, the other is not.
-        const groups = Object.entries(streamsOf).map(async ([group, streams]) => {
-          try {
-            const lags = await Promise.all(streams.map((stream) => groupLag(client, stream, group)));
-            this.set({ group }, sumOf(lags));
-          } catch (error) {
-            metrics.unreadable('berth_stream_lag', error);
-          }
-        });
-        await Promise.all(groups);
-      },
-    });
-    metrics.gauge({
-      name: 'berth_dead_letters',
-      help: 'Events that were given up and wait for an operator.',
-      async collect() {
-        const lengths = await Promise.all(names.map((name) => client.xlen(inboxKeys.deadLetters(name))));
-        this.set(lengths.reduce((sum, length) => sum + length, 0));
-      },
+    // A group whose streams cannot be read is absent, the other is not.
+    const lagOf = async ([group, streams]: [string, readonly string[]]): Promise<Sample<'group'>[]> => {
+      try {
+        const lags = await Promise.all(streams.map((stream) => groupLag(client, stream, group)));
+        return [[{ group }, sumOf(lags)]];
+      } catch (error) {
+        metrics.unreadable('berth_stream_lag', error);
+        return [];
+      }
+    };
+    metrics.gauges(
+      'berth_stream_lag',
+      'Events that a consumer group has not done yet, of all its streams.',
+      ['group'],
+      async () => (await Promise.all(Object.entries(streamsOf).map(lagOf))).flat(),
+    );
+    metrics.gauge('berth_dead_letters', 'Events that were given up and wait for an operator.', async () => {
+      const lengths = await Promise.all(names.map((name) => client.xlen(inboxKeys.deadLetters(name))));
+      return lengths.reduce((sum, length) => sum + length, 0);
     });
   }
 }

@@ -40,11 +40,9 @@ export class TerminationService {
     @Inject(LOGGER) private readonly logger: Logger,
     metrics: Metrics,
   ) {
-    this.ended = metrics.counter<'reason'>({
-      name: 'berth_sessions_ended_total',
-      help: 'Sessions that this process ended, by reason',
-      labelNames: ['reason'],
-    });
+    this.ended = metrics.counter('berth_sessions_ended_total', 'Sessions that this process ended, by reason', [
+      'reason',
+    ]);
   }
 
   /** Ends one session. Returns false if it is not live. Throws `forbidden` where it is on none of the nodes that the caller is bound to. */

@@ -9,15 +9,15 @@ export class CommandsMetrics {
   private readonly requests: Counter<'outcome'>;
 
   constructor(metrics: Metrics) {
-    this.abandoned = metrics.counter({
-      name: 'berth_commands_given_up_total',
-      help: 'Commands that their nodes did not acknowledge in a day.',
-    });
-    this.requests = metrics.counter({
-      name: 'berth_webhook_requests_total',
-      help: 'Requests to webhooks, by outcome: accepted (a 2xx answer) or failed.',
-      labelNames: ['outcome'],
-    });
+    this.abandoned = metrics.counter(
+      'berth_commands_given_up_total',
+      'Commands that their nodes did not acknowledge in a day.',
+    );
+    this.requests = metrics.counter(
+      'berth_webhook_requests_total',
+      'Requests to webhooks, by outcome: accepted (a 2xx answer) or failed.',
+      ['outcome'],
+    );
   }
 
   givenUp(count: number): void {

@@ -17,35 +17,30 @@ export class ReaperMetrics {
   private readonly creationAlerts: Counter;
 
   constructor(metrics: Metrics) {
-    this.ended = metrics.counter({
-      name: 'berth_sessions_ended_total',
-      help: 'Sessions that this process ended, by reason.',
-      labelNames: ['reason'],
-    });
-    this.lateness = metrics.histogram({
-      name: 'berth_expiry_lateness_seconds',
-      help: 'How long after its due moment a session was ended.',
-      buckets: [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600],
-    });
-    this.nodesLost = metrics.counter({
-      name: 'berth_nodes_lost_total',
-      help: 'Nodes that did not beat for their lease.',
-    });
-    this.fuses = metrics.counter({
-      name: 'berth_fuses_tripped_total',
-      help: 'Passes that were stopped before they ended too many, by kind of fuse.',
-      labelNames: ['kind'],
-    });
-    this.creationAlerts = metrics.counter({
-      name: 'berth_creation_alerts_total',
-      help: 'Times that more sessions were created within an hour than the alert threshold.',
-    });
-    this.passes = metrics.histogram({
-      name: 'berth_sweep_duration_seconds',
-      help: 'Duration of a pass over all shards, by what set it off: the queue or the own timer.',
-      labelNames: ['trigger'],
-      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
-    });
+    this.ended = metrics.counter('berth_sessions_ended_total', 'Sessions that this process ended, by reason.', [
+      'reason',
+    ]);
+    this.lateness = metrics.histogram(
+      'berth_expiry_lateness_seconds',
+      'How long after its due moment a session was ended.',
+      [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600],
+    );
+    this.nodesLost = metrics.counter('berth_nodes_lost_total', 'Nodes that did not beat for their lease.');
+    this.fuses = metrics.counter(
+      'berth_fuses_tripped_total',
+      'Passes that were stopped before they ended too many, by kind of fuse.',
+      ['kind'],
+    );
+    this.creationAlerts = metrics.counter(
+      'berth_creation_alerts_total',
+      'Times that more sessions were created within an hour than the alert threshold.',
+    );
+    this.passes = metrics.histogram(
+      'berth_sweep_duration_seconds',
+      'Duration of a pass over all shards, by what set it off: the queue or the own timer.',
+      [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+      ['trigger'],
+    );
   }
 
   sessionEnded(reason: EndReason): void {

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { Counter, Gauge } from 'prom-client';
+import type { Counter } from 'prom-client';
 
 import { Metrics } from '#service-kit';
 
@@ -7,18 +7,18 @@ import { Metrics } from '#service-kit';
 @Injectable()
 export class RetentionMetrics {
   private readonly rows: Counter;
-  private readonly last: Gauge;
+  private doneAtMs: number | null = null;
 
   constructor(metrics: Metrics) {
-    this.rows = metrics.counter({
-      name: 'berth_history_rows_removed_total',
-      help: 'Rows of history that were removed because they are older than history.retention_days.',
-    });
-    this.last = metrics.gauge({
-      name: 'berth_history_last_cleanup_timestamp_seconds',
-      help: 'When this process last removed all that is too old; absent before.',
-    });
-    this.last.remove();
+    this.rows = metrics.counter(
+      'berth_history_rows_removed_total',
+      'Rows of history that were removed because they are older than history.retention_days.',
+    );
+    metrics.gauge(
+      'berth_history_last_cleanup_timestamp_seconds',
+      'When this process last removed all that is too old; absent before.',
+      () => (this.doneAtMs === null ? null : this.doneAtMs / 1_000),
+    );
   }
 
   removed(rows: number): void {
@@ -26,6 +26,6 @@ export class RetentionMetrics {
   }
 
   done(): void {
-    this.last.setToCurrentTime();
+    this.doneAtMs = Date.now();
   }
 }

@@ -14,16 +14,12 @@ export class HistoryCountsMetrics {
   private readonly growing = new Growing();
 
   constructor(metrics: Metrics) {
-    this.durations = metrics.histogram({
-      name: 'berth_session_duration_seconds',
-      help: 'How long sessions lasted that ended.',
-      buckets: [1, 5, 10, 30, 60, 300, 900, 3_600, 14_400, 86_400],
-    });
-    this.bytes = metrics.counter({
-      name: 'berth_session_bytes_total',
-      help: 'Bytes that sessions reported.',
-      labelNames: ['direction'],
-    });
+    this.durations = metrics.histogram(
+      'berth_session_duration_seconds',
+      'How long sessions lasted that ended.',
+      [1, 5, 10, 30, 60, 300, 900, 3_600, 14_400, 86_400],
+    );
+    this.bytes = metrics.counter('berth_session_bytes_total', 'Bytes that sessions reported.', ['direction']);
     for (const direction of ['sent', 'received']) this.bytes.inc({ direction }, 0);
   }
 

@@ -24,13 +24,9 @@ export class RustsocksMetrics {
     const { compat, topUsers } = config.metrics;
     this.counters = compat === 'rustsocks' ? new Counters(metrics, topUsers) : null;
     if (this.counters === null) return;
-    metrics.gauge({
-      name: 'rustsocks_active_sessions',
-      help: 'Live sessions.',
-      async collect() {
-        const totals = await Promise.all(Object.values(config.tenants).map((tenant) => books.total(tenant)));
-        this.set(totals.reduce((sum, total) => sum + total, 0));
-      },
+    metrics.gauge('rustsocks_active_sessions', 'Live sessions.', async () => {
+      const totals = await Promise.all(Object.values(config.tenants).map((tenant) => books.total(tenant)));
+      return totals.reduce((sum, total) => sum + total, 0);
     });
   }
 
@@ -51,41 +47,36 @@ class Counters {
   private readonly growing = new Growing();
 
   constructor(metrics: Metrics, topUsers: number) {
-    this.sessions = metrics.counter({ name: 'rustsocks_sessions_total', help: 'Sessions that began.' });
-    this.rejected = metrics.counter({
-      name: 'rustsocks_sessions_rejected_total',
-      help: 'Sessions that were refused, by a limit or by a rule of a server.',
-    });
-    this.durations = metrics.histogram({
-      name: 'rustsocks_session_duration_seconds',
-      help: 'How long sessions lasted that ended.',
-      buckets: [0.1, 0.5, 1, 5, 10, 30, 60, 300],
-    });
-    this.sent = metrics.counter({ name: 'rustsocks_bytes_sent_total', help: 'Bytes sent.' });
-    this.received = metrics.counter({ name: 'rustsocks_bytes_received_total', help: 'Bytes received.' });
-    const bySessions = (this.bySessions = new TopUsers(topUsers));
-    metrics.counter({
-      name: 'rustsocks_user_sessions_total',
-      help: 'Sessions that began, of the users with the most, metrics.top_users of them.',
-      labelNames: ['user', 'tenant'],
-      collect() {
-        this.reset();
-        for (const [key, [sessions = 0]] of bySessions.top()) this.inc(labelsOf(key), sessions);
-      },
-    });
-    const byBytes = (this.byBytes = new TopUsers(topUsers));
-    metrics.counter({
-      name: 'rustsocks_user_bandwidth_bytes_total',
-      help: 'Bytes of the users with the most, metrics.top_users of them.',
-      labelNames: ['user', 'direction', 'tenant'],
-      collect() {
-        this.reset();
-        for (const [key, [sent = 0, received = 0]] of byBytes.top()) {
-          this.inc({ ...labelsOf(key), direction: 'sent' }, sent);
-          this.inc({ ...labelsOf(key), direction: 'received' }, received);
-        }
-      },
-    });
+    this.sessions = metrics.counter('rustsocks_sessions_total', 'Sessions that began.');
+    this.rejected = metrics.counter(
+      'rustsocks_sessions_rejected_total',
+      'Sessions that were refused, by a limit or by a rule of a server.',
+    );
+    this.durations = metrics.histogram(
+      'rustsocks_session_duration_seconds',
+      'How long sessions lasted that ended.',
+      [0.1, 0.5, 1, 5, 10, 30, 60, 300],
+    );
+    this.sent = metrics.counter('rustsocks_bytes_sent_total', 'Bytes sent.');
+    this.received = metrics.counter('rustsocks_bytes_received_total', 'Bytes received.');
+    this.bySessions = new TopUsers(topUsers);
+    metrics.countersRead(
+      'rustsocks_user_sessions_total',
+      'Sessions that began, of the users with the most, metrics.top_users of them.',
+      ['user', 'tenant'],
+      () => this.bySessions.top().map(([key, [sessions = 0]]) => [labelsOf(key), sessions]),
+    );
+    this.byBytes = new TopUsers(topUsers);
+    metrics.countersRead(
+      'rustsocks_user_bandwidth_bytes_total',
+      'Bytes of the users with the most, metrics.top_users of them.',
+      ['user', 'direction', 'tenant'],
+      () =>
+        this.byBytes.top().flatMap(([key, [sent = 0, received = 0]]) => [
+          [{ ...labelsOf(key), direction: 'sent' }, sent],
+          [{ ...labelsOf(key), direction: 'received' }, received],
+        ]),
+    );
   }
 
   count(changes: readonly RowChange[]): void {

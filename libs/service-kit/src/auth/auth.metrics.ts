@@ -9,11 +9,11 @@ export class AuthMetrics {
   private readonly failures: Counter<'reason'>;
 
   constructor(metrics: Metrics) {
-    this.failures = metrics.counter({
-      name: 'berth_auth_failures_total',
-      help: 'Calls without a known key: it was missing, malformed or unknown.',
-      labelNames: ['reason'],
-    });
+    this.failures = metrics.counter(
+      'berth_auth_failures_total',
+      'Calls without a known key: it was missing, malformed or unknown.',
+      ['reason'],
+    );
     for (const reason of KEY_FAULTS) this.failures.inc({ reason }, 0);
   }
 

@@ -17,20 +17,10 @@ it('a metric that cannot be read takes no other along, is counted, warned of onc
   const write = (line: string) => void lines.push(JSON.parse(line) as (typeof lines)[number]);
   const metrics = new Metrics(createLogger(config, 'test', { write }));
   let isBroken = true;
-  metrics.gauge({
-    name: 'well',
-    help: 'Can be read.',
-    collect() {
-      this.set(7);
-    },
-  });
-  metrics.gauge({
-    name: 'broken',
-    help: 'Cannot be read.',
-    collect() {
-      if (isBroken) throw new TypeError('no');
-      this.set(1);
-    },
+  metrics.gauge('well', 'Can be read.', () => 7);
+  metrics.gauge('broken', 'Cannot be read.', () => {
+    if (isBroken) throw new TypeError('no');
+    return 1;
   });
   const scrape = async () => {
     const text = await metrics.registry.metrics();

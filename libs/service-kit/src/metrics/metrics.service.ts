@@ -1,21 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
-import {
-  collectDefaultMetrics,
-  Counter,
-  Gauge,
-  Histogram,
-  Registry,
-  type CounterConfiguration,
-  type GaugeConfiguration,
-  type HistogramConfiguration,
-} from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 import { asStoreError, refusedKey, StoreUnavailableError } from '#session-core';
 
 import type { Logger } from '../logging/logger.js';
 import { LOGGER } from '../tokens.js';
 
-type Declaration<C> = Omit<C, 'registers'>;
+/** A value of a metric with labels, under these ones; a label that is left out is not shown. */
+export type Sample<L extends string> = readonly [labels: Partial<Record<L, string>>, value: number];
 
 const WARN_EVERY_MS = 60_000;
 
@@ -31,44 +23,95 @@ export class Metrics {
 
   constructor(@Inject(LOGGER) private readonly logger: Logger) {
     collectDefaultMetrics({ register: this.registry });
-    this.failures = this.counter({
-      name: 'berth_metric_read_failures_total',
-      help: 'Readings of a metric, or of what one tenant adds to it, that failed and left it absent.',
-      labelNames: ['metric'],
-    });
+    this.failures = this.counter(
+      'berth_metric_read_failures_total',
+      'Readings of a metric, or of what one tenant adds to it, that failed and left it absent.',
+      ['metric'],
+    );
   }
 
-  counter<L extends string>(declaration: Declaration<CounterConfiguration<L>>): Counter<L> {
-    return new Counter({ ...declaration, registers: [this.registry] });
+  counter<L extends string = never>(name: string, help: string, labelNames: readonly L[] = []): Counter<L> {
+    return new Counter({ name, help, labelNames, registers: [this.registry] });
   }
 
-  /** One whose `collect` fails is absent from that scrape, and the others are there: no number is better than a wrong one. */
-  gauge<L extends string>(declaration: Declaration<GaugeConfiguration<L>>): Gauge<L> {
-    const { name, collect } = declaration;
-    if (collect === undefined) return new Gauge({ ...declaration, registers: [this.registry] });
-    const read = async (gauge: Gauge<L>) => {
-      const before = this.failed.get(name);
-      try {
-        await collect.call(gauge);
-        if (this.failed.get(name) === before) this.readable(name);
-      } catch (error) {
-        gauge.reset();
-        // Of a gauge without labels `reset` makes a 0.
-        if ((declaration.labelNames ?? []).length === 0) gauge.remove();
-        this.unreadable(name, error);
-      }
+  /** A counter that is read at each scrape, with all its labels. */
+  countersRead<L extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly L[],
+    read: () => Iterable<Sample<L>>,
+  ): void {
+    const collect = (counter: Counter<L>) => {
+      counter.reset();
+      for (const [labels, value] of read()) counter.inc(labels, value);
     };
-    return new Gauge({
-      ...declaration,
-      registers: [this.registry],
-      async collect() {
-        await read(this);
-      },
-    });
+    this.registry.registerMetric(
+      new Counter({
+        name,
+        help,
+        labelNames,
+        registers: [],
+        collect() {
+          collect(this);
+        },
+      }),
+    );
   }
 
-  histogram<L extends string>(declaration: Declaration<HistogramConfiguration<L>>): Histogram<L> {
-    return new Histogram({ ...declaration, registers: [this.registry] });
+  histogram<L extends string = never>(
+    name: string,
+    help: string,
+    buckets: number[],
+    labelNames: readonly L[] = [],
+  ): Histogram<L> {
+    return new Histogram({ name, help, buckets, labelNames, registers: [this.registry] });
+  }
+
+  /**
+   * A gauge that is read at each scrape; it is absent where that says null. One whose reading fails is absent from that scrape, and the others are
+   * there: no number is better than a wrong one.
+   */
+  gauge(name: string, help: string, read: () => Promise<number | null> | number | null): void {
+    const collect = async (gauge: Gauge) => {
+      const value = await this.reading(name, async () => await read());
+      if (value === null) gauge.remove();
+      else gauge.set(value);
+    };
+    this.registry.registerMetric(
+      new Gauge({
+        name,
+        help,
+        registers: [],
+        async collect() {
+          await collect(this);
+        },
+      }),
+    );
+  }
+
+  /** As `gauge`, with all its labels. */
+  gauges<L extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly L[],
+    read: () => Promise<Iterable<Sample<L>>>,
+  ): void {
+    const collect = async (gauge: Gauge<L>) => {
+      const samples = await this.reading(name, read);
+      gauge.reset();
+      for (const [labels, value] of samples ?? []) gauge.set(labels, value);
+    };
+    this.registry.registerMetric(
+      new Gauge({
+        name,
+        help,
+        labelNames,
+        registers: [],
+        async collect() {
+          await collect(this);
+        },
+      }),
+    );
   }
 
   /**
@@ -86,6 +129,19 @@ export class Metrics {
     this.warnedAtMs.set(what, now);
     const fields = { metric, ...(tenant !== undefined && { tenant }), key: refusedKey(err), err };
     this.logger.warn(fields, 'Metric cannot be read; it is absent until it can');
+  }
+
+  /** Null where it cannot be read. */
+  private async reading<T>(metric: string, read: () => Promise<T>): Promise<T | null> {
+    const before = this.failed.get(metric);
+    try {
+      const value = await read();
+      if (this.failed.get(metric) === before) this.readable(metric);
+      return value;
+    } catch (error) {
+      this.unreadable(metric, error);
+      return null;
+    }
   }
 
   private readable(metric: string): void {
