@@ -19,6 +19,7 @@ export type { Operation as DeclaredOperation } from './operations/operations.js'
 export { RIGHTS, rolesWith, type BoundKeys, type Right } from './auth/rights.js';
 export { assertSafeBinding } from './auth/safe-binding.js';
 export { strangerOf } from './auth/stranger.js';
+export { runCommand, type CommandLine } from './command/run-command.js';
 export {
   ReadinessChecks,
   type CheckResult,

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 
 import { loadConfig, type BerthConfig, type TenantConfig } from '#config';
-import { closeRedis, connectRedis, whenReady } from '#service-kit';
+import { closeRedis, connectRedis, runCommand, whenReady, type CommandLine } from '#service-kit';
 import { identityText, isSameIdentity, Rekey, TenantsStore, type Registration, type StoreClient } from '#session-core';
 
 import { reportLines } from './rekey-report.js';
@@ -25,39 +25,23 @@ const CONNECT_MS = 5_000;
 const NOTICE_MS = 2_500;
 const PROGRESS_MS = 1_000;
 
-export interface TenantCommandOptions {
-  words: readonly string[];
-  say: (line: string) => void;
-  complain: (line: string) => void;
+/** Shows or changes how the books of a tenant are kept: see `USAGE`. Resolves with the exit code; it prints what went wrong. */
+export async function tenantCommand(line: CommandLine): Promise<number> {
+  return await runCommand(line, { name: 'tenant', usage: USAGE, misunderstanding, run: () => inTurn(line) });
 }
 
-/** Shows or changes how the books of a tenant are kept: see `USAGE`. Resolves with the exit code; it prints what went wrong. */
-export async function tenantCommand({ words, say, complain }: TenantCommandOptions): Promise<number> {
-  if (words.some((word) => word === '--help' || word === '-h')) {
-    say(USAGE);
-    return 0;
-  }
-  const wrong = misunderstanding(words);
-  if (wrong !== null) {
-    complain(`${wrong} (npm run tenant -- --help)`);
-    return 2;
-  }
-  try {
-    const [word, name] = words as [Word, string?];
-    const config = loadConfig();
-    const tenants = chosen(config, name);
-    return await withRedis(config, async (client) => {
-      let code = 0;
-      for (const tenant of tenants) {
-        const done = word === 'show' ? await show(tenant, client, say) : await rekey(tenant, client, say, complain);
-        if (!done) code = 1;
-      }
-      return code;
-    });
-  } catch (error) {
-    complain(error instanceof Error ? error.message : String(error));
-    return 1;
-  }
+async function inTurn({ words, say, complain }: CommandLine): Promise<number> {
+  const [word, name] = words as [Word, string?];
+  const config = loadConfig();
+  const tenants = chosen(config, name);
+  return await withRedis(config, async (client) => {
+    let code = 0;
+    for (const tenant of tenants) {
+      const done = word === 'show' ? await show(tenant, client, say) : await rekey(tenant, client, say, complain);
+      if (!done) code = 1;
+    }
+    return code;
+  });
 }
 
 function misunderstanding([word, name, ...more]: readonly string[]): string | null {

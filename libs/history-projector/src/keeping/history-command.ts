@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 
 import { loadConfig } from '#config';
+import { runCommand, type CommandLine } from '#service-kit';
 import { historyAddress, HistoryDatabase, type HistoryAddress } from '#session-history';
 
 import { backUp, check, restore, type Say } from './history-keeping.js';
@@ -19,36 +20,22 @@ Exit codes: 0 done, 1 not done, 2 not understood.`;
 const WORDS = { backup: 1, restore: 1, check: 0 } as const;
 type Word = keyof typeof WORDS;
 
-export interface CommandOptions {
-  words: readonly string[];
+export interface HistoryCommandLine extends CommandLine {
   /** Where files are named from. */
   folder: string;
-  say: Say;
-  complain: Say;
 }
 
 /** Not done, for a reason that the caller can mend. */
 class RefusedError extends Error {}
 
 /** Keeps the history database: see `USAGE`. Resolves with the exit code; it prints what went wrong. */
-export async function historyCommand({ words, folder, say, complain }: CommandOptions): Promise<number> {
-  if (words.some((word) => word === '--help' || word === '-h')) {
-    say(USAGE);
+export async function historyCommand({ folder, ...line }: HistoryCommandLine): Promise<number> {
+  const [word, file = ''] = line.words as [Word, string?];
+  const run = async () => {
+    await keep(word, resolve(folder, file), line.say);
     return 0;
-  }
-  const wrong = misunderstanding(words);
-  if (wrong !== null) {
-    complain(`${wrong} (npm run history -- --help)`);
-    return 2;
-  }
-  try {
-    const [word, file = ''] = words as [Word, string?];
-    await keep(word, resolve(folder, file), say);
-    return 0;
-  } catch (error) {
-    complain(error instanceof Error ? error.message : String(error));
-    return 1;
-  }
+  };
+  return await runCommand(line, { name: 'history', usage: USAGE, misunderstanding, run });
 }
 
 function misunderstanding([word, ...files]: readonly string[]): string | null {

@@ -27,7 +27,7 @@ export interface Contribution {
   measures: Measures;
 }
 
-const NOTHING: Measures = {
+export const NOTHING: Measures = {
   entries: 0,
   sessions: 0,
   ended: 0,

@@ -3,6 +3,7 @@ import { sql, type RawBuilder } from 'kysely';
 import { DAY_MS } from '#basics';
 
 import { dayOf, hourOf, type Window } from '../model/buckets.js';
+import { NOTHING } from '../model/contributions.js';
 import { timeText } from '../model/row.js';
 import type { Database, Store } from '../store/store.js';
 import { singleRows, sumByName, tenantIs, wholeBuckets, type Sums } from './sums.js';
@@ -139,16 +140,6 @@ async function topOf(
   const ranks = new Map(rows.map(({ name, rank }) => [name, rank ?? 0]));
   return { ranks, whole, least: whole ? 0 : (rows.at(-1)?.rank ?? 0) };
 }
-
-const NOTHING = {
-  entries: 0,
-  sessions: 0,
-  ended: 0,
-  bytes_sent: 0,
-  bytes_received: 0,
-  duration_secs: 0,
-  refusals: 0,
-};
 
 const NAME: Record<RankedScope, RawBuilder<unknown>> = {
   user: sql`"user"`,

@@ -1,23 +1,17 @@
 import type { Kysely, RawBuilder } from 'kysely';
 
 import type { KeptFile } from '../file/kept-file.js';
+import type { Measures } from '../model/contributions.js';
 import type { SessionRow } from '../model/row.js';
 
 /** Sums of a bucket, and the levels seen in it; see the README. */
-export interface RollupRow {
+export interface RollupRow extends Measures {
   tenant: string;
   scope: string;
   name: string;
   /** Hours: 1, 24, or 0 for everything. */
   span: number;
   bucket: string;
-  entries: number;
-  sessions: number;
-  ended: number;
-  bytes_sent: number;
-  bytes_received: number;
-  duration_secs: number;
-  refusals: number;
   /** What the list of the most is ordered by; null where there is none. An hour has one as long as it is open. */
   rank: number | null;
   peak: number;
