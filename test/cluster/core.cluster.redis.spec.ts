@@ -2,7 +2,6 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { HOUR_MS } from '#basics';
 import { loadConfig } from '#config';
 import {
-  NO_FACTS,
   Books,
   NodesStore,
   SessionStore,
@@ -14,22 +13,14 @@ import {
 } from '#session-core';
 import { eventually, migrateSlot, startRedisCluster, type RedisCluster } from '#testing';
 
+import { admission } from '../../libs/session-core/test/fleet.fixture.js';
+
 /** These tests are about what is decided, not how fast: seven servers and a burst share two cores. */
 const PATIENT_MS = 10_000;
 
 function request(sessionId: string, user: string): AdmissionRequest {
-  return {
-    sessionId,
-    attempt: 1,
-    user,
-    node: 'b2bua-1',
-    epoch: 1,
-    state: 'active',
-    priority: 'normal',
-    groups: ['trunk:west'],
-    facts: NO_FACTS,
-    policy: { idleMs: 0, maxDurationMs: HOUR_MS, reservationMs: HOUR_MS },
-  };
+  const policy = { idleMs: 0, maxDurationMs: HOUR_MS, reservationMs: HOUR_MS };
+  return { ...admission(user, sessionId), groups: ['trunk:west'], policy };
 }
 
 describe('the books on a Redis Cluster of three masters', () => {

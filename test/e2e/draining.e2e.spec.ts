@@ -2,7 +2,15 @@ import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import type { Redis } from 'ioredis';
 
 import { auditKeys, historyKeys, inboxKeys, INBOX_STREAMS } from '#session-core';
-import { describeWith, eventually, startBerth, startRedis, type Berth, type RedisServer } from '#testing';
+import {
+  describeWith,
+  endedAfterEach,
+  eventually,
+  startBerth,
+  startRedis,
+  type Berth,
+  type RedisServer,
+} from '#testing';
 
 const EVENTS = 3_000;
 const CONFIG = 'shutdown: { grace: 10m }\nhistory: { storage: memory }\nlimits: { max_sessions_per_user: 0 }\n';
@@ -10,7 +18,7 @@ const OUTBOX = 'berth:{default/0}:events';
 
 let redis: RedisServer;
 let client: Redis;
-const fleets: Berth[] = [];
+const fleets = endedAfterEach<Berth>((fleet) => fleet.stop());
 
 beforeEach(async () => {
   redis = await startRedis();
@@ -18,7 +26,6 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await Promise.all(fleets.splice(0).map((fleet) => fleet.stop()));
   await redis.stop();
 });
 

@@ -39,27 +39,18 @@ describeWith(['redis-server'], 'history catches up, and admissions never wait,',
 
   it('when PostgreSQL takes no writes', async () => {
     const { url } = await scene.postgres();
-    const berth = await scene.start(url, 'session-reaper', 'admission-gateway');
-    const admin = berth.app('limits-admin');
-    await isWriter(admin);
-    const load = await scene.load();
-    const callers = scene.callers(berth.app('admission-gateway'), load);
+    const { admin, isRight } = await underLoad(url);
     await setReadOnly(url, true);
     await hasStatus(admin, 'degraded', 'read-only');
     await elapsed(4_000);
     await setReadOnly(url, false);
     await hasStatus(admin, 'ok');
-    expect(await callers.stop()).toEqual([]);
-    await scene.isRight(load, url);
+    await isRight();
   }, 120_000);
 
   it('when the disk is full, even to a process that begins then', async () => {
     const { disk, url } = await scene.smallDisk(() => admin.process);
-    const berth = await scene.start(url, 'session-reaper', 'admission-gateway');
-    const admin = berth.app('limits-admin');
-    await isWriter(admin);
-    const load = await scene.load();
-    const callers = scene.callers(berth.app('admission-gateway'), load);
+    const { admin, isRight } = await underLoad(url);
     await elapsed(2_000);
     await disk.fill();
     await hasStatus(admin, 'degraded', disk.trouble);
@@ -75,8 +66,7 @@ describeWith(['redis-server'], 'history catches up, and admissions never wait,',
     await elapsed(3_000);
     await disk.free();
     await hasStatus(admin, 'ok');
-    expect(await callers.stop()).toEqual([]);
-    await scene.isRight(load, url);
+    await isRight();
   }, 120_000);
 
   it('when its folder is read-only as it begins', async () => {
@@ -96,6 +86,20 @@ describeWith(['redis-server'], 'history catches up, and admissions never wait,',
     await scene.isRight(load, url);
   }, 120_000);
 });
+
+/** All apps, a load on them, and callers of the gateway; `isRight` ends those, whom nothing failed, and holds history against what was done. */
+async function underLoad(url: string) {
+  const berth = await scene.start(url, 'session-reaper', 'admission-gateway');
+  const admin = berth.app('limits-admin');
+  await isWriter(admin);
+  const load = await scene.load();
+  const callers = scene.callers(berth.app('admission-gateway'), load);
+  const isRight = async () => {
+    expect(await callers.stop()).toEqual([]);
+    await scene.isRight(load, url);
+  };
+  return { admin, isRight };
+}
 
 /** From now on, and on connections that are there too. */
 async function setReadOnly(url: string, readOnly: boolean): Promise<void> {

@@ -25,6 +25,7 @@ import { Callers } from './history-callers.js';
 import { caughtUp, wrongIn } from './history-check.js';
 import { smallDisk, type SmallDisk } from './history-disk.js';
 import { Load, type LoadOptions } from './history-load.js';
+import { randomOf, type Random } from './history-requests.js';
 
 const CONFIG = `
 store: { decision_deadline_ms: 3000 }
@@ -47,6 +48,7 @@ interface HistoryHealth {
 /** A Redis, a folder, and what a test starts with them; `close` leaves nothing of it. */
 export class Scene {
   readonly seed = Number(process.env['BERTH_TEST_SEED'] ?? Date.now() % 1_000_000);
+  readonly random: Random = randomOf(this.seed);
   private readonly berths: Berth[] = [];
   private readonly cleanups: (() => Promise<void>)[] = [];
   /** What has to end before the processes that it talks to. */

@@ -5,16 +5,11 @@ import { expect, it } from '@jest/globals';
 import { describeWith } from '#testing';
 
 import { pendingOf } from './history-check.js';
-import { randomOf, type Random } from './history-requests.js';
 import { isWriter, type Scene, onScenes } from './history-scene.js';
 
 let scene: Scene;
-let random: Random;
 
-onScenes((opened) => {
-  scene = opened;
-  random = randomOf(scene.seed);
-});
+onScenes((opened) => (scene = opened));
 
 describeWith(['redis-server'], 'history equals what callers were answered', () => {
   it('while two processes write it at once', async () => {
@@ -29,7 +24,7 @@ describeWith(['redis-server'], 'history equals what callers were answered', () =
       [writer, other] = [other, writer];
     }
     for (let round = 0; round < 12; round += 1) {
-      await elapsed(random(600));
+      await elapsed(scene.random(600));
       await scene.expireLease();
     }
     await scene.isRight(load, url);
@@ -40,7 +35,7 @@ describeWith(['redis-server'], 'history equals what callers were answered', () =
     const load = await scene.load();
     for (let round = 0; round < 3; round += 1) {
       await isWriter(admin);
-      await elapsed(random(1_500));
+      await elapsed(scene.random(1_500));
       expect(await admin.process.stop()).toEqual({ code: 0, signal: null });
       expect(await pendingOf(scene.client)).toBe(0);
       await admin.process.restart();
@@ -54,9 +49,9 @@ describeWith(['redis-server'], 'history equals what callers were answered', () =
     const load = await scene.load();
     for (const trouble of [() => postgres.kill(), () => scene.hang(postgres)]) {
       await isWriter(admin);
-      await elapsed(500 + random(1_000));
+      await elapsed(500 + scene.random(1_000));
       const resume = await trouble();
-      await elapsed(1_000 + random(500));
+      await elapsed(1_000 + scene.random(500));
       expect(await admin.process.stop()).toEqual({ code: 0, signal: null });
       resume?.();
       await postgres.restart();

@@ -6,17 +6,12 @@ import { historyKeys, shardKeys } from '#session-core';
 import { describeWith, eventually } from '#testing';
 
 import { caughtUp, DEFAULT_TENANT, rowsIn, setBack, streamsOf } from './history-check.js';
-import { randomOf, type Random } from './history-requests.js';
 import { readOutbox, unlike } from './history-outbox.js';
 import { healthOf, isWriter, PATIENT, type Scene, onScenes } from './history-scene.js';
 
 let scene: Scene;
-let random: Random;
 
-onScenes((opened) => {
-  scene = opened;
-  random = randomOf(scene.seed);
-});
+onScenes((opened) => (scene = opened));
 
 describeWith(['redis-server'], 'history equals what callers were answered', () => {
   it('while its projector is killed again and again, and another one takes over', async () => {
@@ -25,7 +20,7 @@ describeWith(['redis-server'], 'history equals what callers were answered', () =
     const load = await scene.load();
     for (let round = 0; round < 6; round += 1) {
       await isWriter(one);
-      await elapsed(random(1_500));
+      await elapsed(scene.random(1_500));
       await one.process.kill();
       if (round % 3 > 0) await scene.expireLease();
       await one.process.restart();
@@ -43,10 +38,10 @@ describeWith(['redis-server'], 'history equals what callers were answered', () =
     const tenant = { name: 'acme', shards: 3 };
     const load = await scene.load({ tenant });
     for (let round = 0; round < 9; round += 1) {
-      await elapsed(random(1_200));
+      await elapsed(scene.random(1_200));
       for (const stream of streamsOf(tenant)) {
         if (round % 3 === 0) await scene.client.xgroup('DESTROY', stream, historyKeys.group);
-        else await setBack(scene.client, stream, round % 3 === 1 ? Infinity : random(3_000));
+        else await setBack(scene.client, stream, round % 3 === 1 ? Infinity : scene.random(3_000));
       }
     }
     await scene.isRight(load, scene.file);

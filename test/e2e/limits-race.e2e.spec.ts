@@ -1,108 +1,32 @@
-import { execFile } from 'node:child_process';
-import { resolve } from 'node:path';
-import { promisify } from 'node:util';
-
-import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import { Cluster } from 'ioredis';
 
-import { SessionStore, shardKeys, type LimitsLayer, type StoreClient } from '#session-core';
-import { describeWith, startBerth, startRedis, startRedisCluster, type Berth } from '#testing';
+import { SessionStore, shardKeys, type LimitsLayer } from '#session-core';
+import { describeWith } from '#testing';
 
-const WORKER = resolve('test/e2e/limits-race-worker.mjs');
-const WORKERS = 8;
+import { onRaces, oneRedis, PATIENT, race, threeMasters, timesOf } from './racers.js';
+
 const tenant = { name: 'default', shards: 1 };
 const keys = shardKeys(tenant, 0);
 
-/** Far beyond what a busy machine needs: here a 503 would only hide what is counted. */
-const PATIENT = 'store: { decision_deadline_ms: 20000 }';
-
-interface Told {
-  status: number;
-  policyVersion: number;
-  limits: [scope: string, key: string, max: number][];
-  times: number;
-}
-
-interface Report {
-  answers: Told[];
-  aboard: string[];
-}
-
-interface Race {
-  /** Begins every session id. */
-  prefix?: string;
-  bodies: object[];
-  requests: number;
-  churn?: number;
-}
-
-const run = promisify(execFile);
-
-/** Lets all workers ask at the same moment, each its own share; returns what they were told. */
-async function race(urls: string[], { prefix = 'racer', bodies, requests, churn = 0 }: Race): Promise<Report> {
-  const startAt = Date.now() + 1_000;
-  const reports = await Promise.all(
-    Array.from({ length: WORKERS }, async (_, worker) => {
-      const own = { requests: requests / WORKERS, prefix: `${prefix}-${worker}` };
-      const share = { startAt, urls, bodies, inFlight: 16, churn, ...own };
-      const { stdout } = await run(process.execPath, [WORKER, JSON.stringify(share)], {
-        env: { ...process.env, NODE_OPTIONS: '' },
-        maxBuffer: 16 * 1024 * 1024,
-      });
-      return JSON.parse(stdout) as Report;
-    }),
-  );
-  return { answers: reports.flatMap(({ answers }) => answers), aboard: reports.flatMap(({ aboard }) => aboard) };
-}
-
-const timesOf = (answers: Told[], status: number) =>
-  answers.filter((answer) => answer.status === status).reduce((sum, { times }) => sum + times, 0);
-
-interface Redises {
-  url: string;
-  clients: () => StoreClient;
-  stop(): Promise<void>;
-}
-
-const KINDS: { kind: string; start: () => Promise<Redises> }[] = [
-  {
-    kind: 'one Redis',
-    start: async () => {
-      const redis = await startRedis();
-      return { url: redis.url, clients: () => redis.client() as StoreClient, stop: () => redis.stop() };
-    },
-  },
-  {
-    kind: 'a cluster of three',
-    start: async () => {
-      const nodes = await startRedisCluster();
-      return { url: nodes.url, clients: () => nodes.client(), stop: () => nodes.stop() };
-    },
-  },
+const KINDS = [
+  { kind: 'one Redis', redis: oneRedis },
+  { kind: 'a cluster of three', redis: threeMasters },
 ];
 
-let redises: Redises | undefined;
-let berth: Berth | undefined;
-
-beforeEach(() => {
-  redises = undefined;
-  berth = undefined;
-});
-
-afterEach(async () => {
-  await berth?.stop();
-  await redises?.stop();
-});
+const startRace = onRaces();
 
 async function start(kind: (typeof KINDS)[number], layer: LimitsLayer) {
-  redises = await kind.start();
-  berth = await startBerth({ redisUrl: redises.url, apps: ['admission-gateway'], gateways: 2, configYaml: PATIENT });
-  const { clients } = redises;
-  const admin = () => new SessionStore({ client: clients(), deadlineMs: 60_000, tombstoneMs: 60_000 });
+  const { redis, urls } = await startRace(kind.redis, {
+    apps: ['admission-gateway'],
+    gateways: 2,
+    configYaml: PATIENT,
+  });
+  const admin = () => new SessionStore({ client: redis.client(), deadlineMs: 60_000, tombstoneMs: 60_000 });
   const { version } = await admin().limits.change(tenant, () => layer);
-  const client = clients();
+  const client = redis.client();
   return {
-    urls: berth.gateways.map(({ url }) => url),
+    urls,
     admin,
     client,
     version,
@@ -145,7 +69,7 @@ describeWith(['redis-server'], 'processes that race at the last place', () => {
       const { urls, admin, client, version, left } = await start(kind, { ...SMALL, maxTotalSessions: 3 });
       const first = await race(urls, { prefix: 'first', bodies: [EVERYTHING], requests: 8 });
       expect(timesOf(first.answers, 201)).toBe(3);
-      const [one = ''] = first.aboard;
+      const [one = ''] = first.live;
       const books = admin();
       await books.end(tenant, { sessionId: one }, END);
       await client.zpopmin(keys.ipRate(ADDRESS));
@@ -166,11 +90,11 @@ describeWith(['redis-server'], 'processes that race at the last place', () => {
         const named = limits.map(([scope, key]) => `${scope} ${key}`);
         expect(named).toEqual(expect.arrayContaining(['group carrier:acme', 'total *']));
       }
-      const aboard = [...first.aboard.slice(1), ...told.aboard];
-      expect((await client.zrange(keys.deadlines, '0', '-1')).toSorted()).toEqual(aboard.toSorted());
-      for (const sessionId of aboard) await books.end(tenant, { sessionId }, END);
+      const live = [...first.live.slice(1), ...told.live];
+      expect((await client.zrange(keys.deadlines, '0', '-1')).toSorted()).toEqual(live.toSorted());
+      for (const sessionId of live) await books.end(tenant, { sessionId }, END);
       const { tombstones, others } = await left();
-      expect(tombstones.toSorted()).toEqual([one, ...aboard].toSorted());
+      expect(tombstones.toSorted()).toEqual([one, ...live].toSorted());
       expect(others.filter((name) => name !== keys.ipRate('192.0.2.11'))).toEqual([keys.ipRate(ADDRESS)]);
     },
     120_000,

@@ -5,6 +5,7 @@ import { afterEach, expect, it } from '@jest/globals';
 import { inboxKeys, shardKeys } from '#session-core';
 import {
   describeWith,
+  endedAfterEach,
   eventually,
   startBerth,
   startRedis,
@@ -25,10 +26,9 @@ store: { decision_deadline_ms: 2000 }
 
 let redis: RedisServer | undefined;
 let berth: Berth | undefined;
-const nodes: FleetNode[] = [];
+const nodes = endedAfterEach<FleetNode>((node) => node.kill());
 
 afterEach(async () => {
-  await Promise.all(nodes.splice(0).map((node) => node.kill()));
   await berth?.stop();
   await redis?.stop();
   [redis, berth] = [undefined, undefined];

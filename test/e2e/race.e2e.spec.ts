@@ -1,115 +1,32 @@
-import { execFile } from 'node:child_process';
-import { resolve } from 'node:path';
-import { promisify } from 'node:util';
+import { expect, it } from '@jest/globals';
 
-import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { shardKeys, shardOf } from '#session-core';
+import { describeWith, eventually, type BerthOptions } from '#testing';
 
-import { shardKeys, shardOf, type StoreClient } from '#session-core';
-import {
-  describeWith,
-  eventually,
-  startBerth,
-  startRedis,
-  startRedisCluster,
-  type Berth,
-  type BerthOptions,
-} from '#testing';
+import { onRaces, oneRedis, PATIENT, race, threeMasters, timesOf } from './racers.js';
 
-const WORKER = resolve('test/e2e/race-worker.mjs');
-const WORKERS = 8;
 const LIMIT = 100;
 
-interface Task {
-  users: string[];
-  requests: number;
-  churn?: number;
-  body?: object;
-}
-
-interface Report {
-  statuses: Record<string, number>;
-  aboard: string[];
-}
-
-interface Books {
-  url: string;
-  client: StoreClient;
-  stop(): Promise<void>;
-}
-
-const run = promisify(execFile);
-
-/** Lets all workers ask at the same moment, each its own share; returns what they were told, summed. */
-async function race(urls: string[], { users, requests, churn = 0, body = {} }: Task): Promise<Report> {
-  const startAt = Date.now() + 1_000;
-  const reports = await Promise.all(
-    Array.from({ length: WORKERS }, async (_, worker) => {
-      const share = {
-        startAt,
-        urls,
-        users,
-        requests: requests / WORKERS,
-        inFlight: 16,
-        churn,
-        body,
-        prefix: `w${worker}`,
-      };
-      const { stdout } = await run(process.execPath, [WORKER, JSON.stringify(share)], {
-        env: { ...process.env, NODE_OPTIONS: '' },
-        maxBuffer: 16 * 1024 * 1024,
-      });
-      return JSON.parse(stdout) as Report;
-    }),
-  );
-  const statuses: Record<string, number> = {};
-  for (const report of reports) {
-    for (const [status, count] of Object.entries(report.statuses)) statuses[status] = (statuses[status] ?? 0) + count;
-  }
-  return { statuses, aboard: reports.flatMap(({ aboard }) => aboard).toSorted() };
-}
-
-async function standalone(): Promise<Books> {
-  const redis = await startRedis();
-  return { url: redis.url, client: redis.client() as StoreClient, stop: () => redis.stop() };
-}
-
-async function cluster(): Promise<Books> {
-  const nodes = await startRedisCluster();
-  return { url: nodes.url, client: nodes.client() as StoreClient, stop: () => nodes.stop() };
-}
-
-/** Far beyond what a busy machine needs: here a 503 would only hide what is counted. */
-const PATIENT = 'store: { decision_deadline_ms: 20000 }';
-
 const KINDS = [
-  { kind: 'one Redis', start: standalone, shards: 1, users: ['alice'] },
-  { kind: 'a cluster of three', start: cluster, shards: 3, users: ['alice', 'bob', 'carol', 'dave', 'erin'] },
+  { kind: 'one Redis', redis: oneRedis, shards: 1, users: ['alice'] },
+  { kind: 'a cluster of three', redis: threeMasters, shards: 3, users: ['alice', 'bob', 'carol', 'dave', 'erin'] },
 ];
 
-let books: Books | undefined;
-let berth: Berth | undefined;
+const startRace = onRaces();
 
-beforeEach(() => {
-  books = undefined;
-  berth = undefined;
-});
-
-afterEach(async () => {
-  await berth?.stop();
-  await books?.stop();
-});
+/** Each user in turn. */
+const bodiesOf = (users: string[], body: object = {}) => users.map((user) => ({ ...body, user }));
 
 async function start(kind: (typeof KINDS)[number], options: Omit<BerthOptions, 'redisUrl'>) {
-  books = await kind.start();
-  berth = await startBerth({ redisUrl: books.url, ...options });
+  const { redis, berth, urls } = await startRace(kind.redis, options);
   const tenant = { name: 'default', shards: kind.shards };
-  const { client } = books;
+  const client = redis.client();
   const keysOf = (user: string) => shardKeys(tenant, shardOf(tenant, user));
   return {
-    urls: berth.gateways.map(({ url }) => url),
+    urls,
     berth,
-    /** The ids aboard. */
-    aboard: async () => {
+    /** The ids of the live sessions. */
+    live: async () => {
       const ids = await Promise.all(
         kind.users.map((user) => client.zrange(keysOf(user).userSessions(user), '0', '-1')),
       );
@@ -144,13 +61,13 @@ describeWith(['redis-server'], 'racing processes', () => {
     'get exactly as many places as the limit has, on $kind',
     async (kind) => {
       const configYaml = `${PATIENT}\nlimits: { max_sessions_per_user: ${LIMIT} }\ntenants: { default: { shards: ${kind.shards} } }`;
-      const { urls, aboard, highest } = await start(kind, { apps: ['admission-gateway'], gateways: 2, configYaml });
+      const { urls, live, highest } = await start(kind, { apps: ['admission-gateway'], gateways: 2, configYaml });
       const places = LIMIT * kind.users.length;
 
-      const told = await race(urls, { users: kind.users, requests: 10_000 });
+      const told = await race(urls, { bodies: bodiesOf(kind.users), requests: 10_000 });
 
-      expect(told.statuses).toEqual({ 201: places, 429: 10_000 - places });
-      expect(told.aboard).toEqual(await aboard());
+      expect([timesOf(told.answers, 201), timesOf(told.answers, 429)]).toEqual([places, 10_000 - places]);
+      expect(told.live).toEqual(await live());
       expect(await highest()).toBe(LIMIT);
     },
     120_000,
@@ -160,12 +77,12 @@ describeWith(['redis-server'], 'racing processes', () => {
     'never hold more than the limit while places change hands, on $kind',
     async (kind) => {
       const configYaml = `${PATIENT}\nlimits: { max_sessions_per_user: 7 }\ntenants: { default: { shards: ${kind.shards} } }`;
-      const { urls, aboard, highest } = await start(kind, { apps: ['admission-gateway'], gateways: 2, configYaml });
+      const { urls, live, highest } = await start(kind, { apps: ['admission-gateway'], gateways: 2, configYaml });
 
-      const told = await race(urls, { users: kind.users, requests: 4_000, churn: 0.99 });
+      const told = await race(urls, { bodies: bodiesOf(kind.users), requests: 4_000, churn: 0.99 });
 
-      expect(Object.keys(told.statuses).toSorted()).toEqual(['201', '429']);
-      expect(told.aboard).toEqual(await aboard());
+      expect(new Set(told.answers.map(({ status }) => status))).toEqual(new Set([201, 429]));
+      expect(told.live).toEqual(await live());
       expect(await highest()).toBe(7);
     },
     120_000,
@@ -186,17 +103,16 @@ tenants: { default: { shards: ${kind.shards} } }
       const [victim] = running.gateways;
 
       const racing = race(urls, {
-        users: kind.users,
+        bodies: bodiesOf(kind.users, { state: 'reserved', node: 'n1', epoch: 1 }),
         requests: 8_000,
         churn: 0.5,
-        body: { state: 'reserved', node: 'n1', epoch: 1 },
       });
-      await eventually(async () => !(await isEmpty()), { what: 'sessions to be aboard' });
+      await eventually(async () => !(await isEmpty()), { what: 'live sessions' });
       await victim?.process.kill();
       const told = await racing;
 
-      expect(told.statuses['201']).toBeGreaterThan(0);
-      expect(told.statuses['broken']).toBeGreaterThan(0);
+      expect(timesOf(told.answers, 201)).toBeGreaterThan(0);
+      expect(timesOf(told.answers, 'broken')).toBeGreaterThan(0);
       await eventually(isEmpty, { what: 'every place to be free' });
     },
     120_000,

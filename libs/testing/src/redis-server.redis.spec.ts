@@ -1,21 +1,18 @@
 import { existsSync } from 'node:fs';
 
-import { afterEach, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 
 import { startRedis, type RedisServer } from './redis-server.js';
+import { endedAfterEach } from './suites.js';
 import { describeWith } from './tools.js';
 
 describeWith(['redis-server'], 'startRedis', () => {
-  const servers: RedisServer[] = [];
+  const servers = endedAfterEach<RedisServer>((server) => server.stop());
   const start = async (...args: Parameters<typeof startRedis>) => {
     const server = await startRedis(...args);
     servers.push(server);
     return server;
   };
-
-  afterEach(async () => {
-    await Promise.all(servers.splice(0).map((server) => server.stop()));
-  });
 
   it('gives each caller a server of its own', async () => {
     const started = await Promise.all([start(), start(), start()]);

@@ -6,6 +6,7 @@ import { Redis, type RedisOptions } from 'ioredis';
 
 import { freePort } from './free-port.js';
 import { startProcess, type ManagedProcess } from './managed-process.js';
+import type { TestServer } from './test-server.js';
 import { findTool } from './tools.js';
 
 export type RedisClientOptions = Omit<RedisOptions, 'replyMapping'>;
@@ -20,22 +21,12 @@ export interface RedisServerOptions {
 }
 
 /** A Redis of its own for one test: a real server on loopback, without persistence unless asked for. */
-export interface RedisServer {
+export interface RedisServer extends TestServer {
   readonly host: '127.0.0.1';
-  readonly port: number;
-  readonly url: string;
-  readonly pid: number;
   /** A new connection; `stop` closes it. */
   client(options?: RedisClientOptions): Redis;
-  /** Ends the server and its clients, and removes its files. */
-  stop(): Promise<void>;
-  /** SIGKILL; clients and files stay, for a `restart`. */
-  kill(): Promise<void>;
   /** Starts it again on the same port, ending it first if it runs; without persistence it comes back empty. */
   restart(): Promise<void>;
-  /** SIGSTOP: connections stay open and nothing answers. */
-  pause(): void;
-  resume(): void;
 }
 
 const START_ATTEMPTS = 5;

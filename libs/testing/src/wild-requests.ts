@@ -1,6 +1,8 @@
 import {
   anything,
   array,
+  assert,
+  asyncProperty,
   boolean,
   constant,
   constantFrom,
@@ -23,7 +25,7 @@ interface Described {
   requestBody?: { content: Record<string, { schema: JsonSchema; example?: unknown }> };
 }
 
-export interface WildRequest {
+interface WildRequest {
   method: string;
   /** With its query. */
   url: string;
@@ -59,12 +61,39 @@ const WILD: Arbitrary<unknown> = oneof(
   constant('x'.repeat(5_000)),
 );
 
+export type Document = {
+  paths: Record<string, Record<string, unknown>>;
+  components?: { schemas?: Record<string, JsonSchema> };
+};
+
+/** As light-my-request takes it, which is what an app without a port is asked by. */
+interface InjectedRequest {
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  url: string;
+  payload?: string;
+  headers?: Record<string, string>;
+}
+
+/** Asks each of these operations as often as the others, so many times in all, for what `wildRequests` makes up. */
+export async function askWildly(
+  document: Document,
+  operations: readonly { method: string; path: string }[],
+  count: number,
+  ask: (request: InjectedRequest) => Promise<void>,
+): Promise<void> {
+  const numRuns = Math.ceil(count / operations.length);
+  for (const { method, path } of operations) {
+    const property = asyncProperty(wildRequests(document, method, path), async ({ url, body }) => {
+      const request = { method: method as InjectedRequest['method'], url };
+      const headers = { 'content-type': 'application/json' };
+      await ask(body === undefined ? request : { ...request, payload: JSON.stringify(body), headers });
+    });
+    await assert(property, { numRuns });
+  }
+}
+
 /** Requests for one operation of the document: of the shape that it describes, nearly so, or of no shape at all. */
-export function wildRequests(
-  document: { paths: Record<string, Record<string, unknown>>; components?: { schemas?: Record<string, JsonSchema> } },
-  method: string,
-  path: string,
-): Arbitrary<WildRequest> {
+function wildRequests(document: Document, method: string, path: string): Arbitrary<WildRequest> {
   const { parameters = [], requestBody } = (document.paths[path]?.[method.toLowerCase()] ?? {}) as Described;
   const schemas = document.components?.schemas ?? {};
   const text = (schema: JsonSchema) => oneof({ weight: 3, arbitrary: ofSchema(schema, schemas, 0) }, WILD).map(inUrl);

@@ -1,7 +1,7 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { LimitsStore, shardKeys } from '#session-core';
-import { eventually, startRedis, type RedisServer } from '#testing';
+import { eventually, onRedis, type OnRedis } from '#testing';
 
 import { startGateway, stopGateways, type Answer, type Gateway } from '../gateway.fixture.js';
 
@@ -10,21 +10,10 @@ const KEYS = shardKeys(TENANT, 0);
 const EXCEEDED = 'Session limit exceeded';
 const NOBODY_CONFIGURED = /nobody|no kind/;
 
-let redis: RedisServer;
-let books: ReturnType<RedisServer['client']>;
+let redis: OnRedis['redis'];
+let books: OnRedis['client'];
 
-beforeAll(async () => {
-  redis = await startRedis();
-  books = redis.client();
-});
-
-afterAll(async () => {
-  await redis?.stop();
-});
-
-beforeEach(async () => {
-  await books.flushall();
-});
+onRedis((on) => ({ redis, client: books } = on));
 
 afterEach(stopGateways);
 

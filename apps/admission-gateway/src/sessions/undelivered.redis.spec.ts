@@ -54,6 +54,14 @@ async function dial(): Promise<Socket> {
   return socket;
 }
 
+/** While Redis hangs a caller asks for this session, as the so-manieth of all, and hangs up before the answer. */
+async function giveUp(sessionId: string, nth = 1): Promise<void> {
+  const socket = await dial();
+  socket.write(admission(sessionId));
+  await arrived(nth);
+  socket.destroy();
+}
+
 function admission(sessionId: string): string {
   const body = JSON.stringify({ sessionId, user: 'alice' });
   const headers = `Host: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}`;
@@ -106,10 +114,7 @@ describe('a caller that gives up before the answer', () => {
   it('does not take the place from its own retry', async () => {
     await listen(PATIENT);
     redis.pause();
-    const impatient = await dial();
-    impatient.write(admission('call'));
-    await arrived(1);
-    impatient.destroy();
+    await giveUp('call');
     const retry = gateway.admit({ sessionId: 'call' });
     redis.resume();
 
@@ -123,12 +128,7 @@ describe('a caller that gives up before the answer', () => {
   it('leaves no place taken when it was the retry of one that gave up as well', async () => {
     await listen(PATIENT);
     redis.pause();
-    for (const count of [1, 2, 3]) {
-      const socket = await dial();
-      socket.write(admission('call'));
-      await arrived(count);
-      socket.destroy();
-    }
+    for (const nth of [1, 2, 3]) await giveUp('call', nth);
     redis.resume();
 
     await counted(ADMITTED, 1);
@@ -139,10 +139,7 @@ describe('a caller that gives up before the answer', () => {
   it('may be admitted later, as if it had never asked', async () => {
     await listen(PATIENT);
     redis.pause();
-    const socket = await dial();
-    socket.write(admission('call'));
-    await arrived(1);
-    socket.destroy();
+    await giveUp('call');
     redis.resume();
     await counted(ADMITTED, 1);
     await nobodyAboard();
@@ -192,10 +189,7 @@ describe('a graceful stop', () => {
   it('takes back what was given up just before', async () => {
     await listen(PATIENT);
     redis.pause();
-    const socket = await dial();
-    socket.write(admission('call'));
-    await arrived(1);
-    socket.destroy();
+    await giveUp('call');
     const stopped = stopGracefully(gateway.app);
     redis.resume();
     await stopped;

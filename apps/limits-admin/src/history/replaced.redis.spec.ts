@@ -5,14 +5,13 @@ import { promisify } from 'node:util';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Redis } from 'ioredis';
-import pg from 'pg';
 
 import { groupLag } from '#event-streams';
 import { History } from '#history-projector';
 import { ReadinessChecks } from '#service-kit';
 import { historyKeys, shardKeys } from '#session-core';
 import { backUpFile } from '#session-history';
-import { eventually, startPostgres, type PostgresServer } from '#testing';
+import { askPostgres, eventually, startPostgres, type PostgresServer } from '#testing';
 
 import { forEachTest, type AdminSuite } from '../admin-suite.fixture.js';
 import { DEFAULT_TENANT, Fleet, type Admin } from '../limits-admin.fixture.js';
@@ -175,15 +174,7 @@ describe('a PostgreSQL database dropped or restored under the process', () => {
 
   it('is noticed, takes its shape again, and the gap is marked', async () => {
     await admin.close();
-    const ask = async (text: string) => {
-      const asking = new pg.Client({ connectionString: postgres.url });
-      await asking.connect();
-      try {
-        await asking.query(text);
-      } finally {
-        await asking.end();
-      }
-    };
+    const ask = (text: string) => askPostgres(postgres.url, text);
     await ask('create database history');
     const url = postgres.url.replace(/postgres$/, 'history');
     admin = await start({ config: { history: { ...SETTINGS, url } } });

@@ -3,23 +3,20 @@ import { describe, expect, it } from '@jest/globals';
 import { Books } from '#session-core';
 
 import { forEachTest } from '../admin-suite.fixture.js';
-import { Admin, DEFAULT_TENANT, Fleet } from '../limits-admin.fixture.js';
+import { Admin, DEFAULT_TENANT } from '../limits-admin.fixture.js';
 
 let admin: Admin;
-let fleet: Fleet;
 let books: Books;
-let log: string[];
 
-forEachTest(async (suite) => {
-  ({ fleet, log } = suite);
-  admin = await suite.start();
-  books = new Books(suite.client, 10_000);
+const suite = forEachTest(async (begun) => {
+  admin = await begun.start();
+  books = new Books(begun.client, 10_000);
 });
 
 const live = async (user: string) => (await books.sessionIdsOfUser(DEFAULT_TENANT, user)).toSorted();
 
 async function start(user: string, count: number, groups: string[] = []) {
-  for (let i = 1; i <= count; i++) await fleet.admitIn(groups, user, `${user}-${i}`);
+  for (let i = 1; i <= count; i++) await suite.fleet.admitIn(groups, user, `${user}-${i}`);
 }
 
 describe('a limit below its use', () => {
@@ -32,7 +29,7 @@ describe('a limit below its use', () => {
     });
     expect(reply.body).not.toHaveProperty('terminated');
     expect(await live('alice')).toHaveLength(4);
-    expect(await fleet.admit('alice')).toMatchObject({ kind: 'rejected' });
+    expect(await suite.fleet.admit('alice')).toMatchObject({ kind: 'rejected' });
   });
 
   it('of all users is named for each user who is above it, those furthest above first', async () => {
@@ -140,7 +137,7 @@ describe('on_lower: trim_now', () => {
   });
 
   it('leaves emergency sessions, and says what is above the limit all the same', async () => {
-    for (const id of ['e1', 'e2', 'e3']) await fleet.admit('alice', id, {}, { priority: 'emergency' });
+    for (const id of ['e1', 'e2', 'e3']) await suite.fleet.admit('alice', id, {}, { priority: 'emergency' });
     await start('alice', 1);
     const { body } = await admin.call('PUT', '/limits/alice', { limit: 1, on_lower: 'trim_now' });
     expect(body).toMatchObject({ in_use: [{ activeSessions: 4, over: 3 }], terminated: 1 });
@@ -157,7 +154,7 @@ describe('on_lower: trim_now', () => {
 
   it('ends nothing of a user who may be of a class that only admissions name, and says so', async () => {
     await admin.call('PUT', '/limits', { classes: { gold: 9 } });
-    for (let i = 0; i < 7; i++) await fleet.admit('alice', undefined, {}, { userClass: 'gold' });
+    for (let i = 0; i < 7; i++) await suite.fleet.admit('alice', undefined, {}, { userClass: 'gold' });
     const { body } = await admin.call('PUT', '/limits', { max_sessions_per_user: 2, on_lower: 'trim_now' });
     expect(body).toMatchObject({ in_use: [{ key: 'user:alice', over: 5, class_unknown: true }], terminated: 0 });
     expect(await live('alice')).toHaveLength(7);
@@ -167,7 +164,7 @@ describe('on_lower: trim_now', () => {
   it('logs and counts each session that it ends', async () => {
     await start('alice', 3);
     await admin.call('PUT', '/limits/alice', { limit: 1, on_lower: 'trim_now' });
-    const lines = log.map((line) => JSON.parse(line) as Record<string, unknown>);
+    const lines = suite.log.map((line) => JSON.parse(line) as Record<string, unknown>);
     const killed = lines.filter(({ message }) => message === 'Session killed by admin');
     expect(killed.map((line) => line['session_id'])).toEqual(['alice-3', 'alice-2']);
     expect((await admin.app.inject('/metrics')).payload).toContain('berth_sessions_ended_total{reason="evicted"} 2');

@@ -1,19 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Redis } from 'ioredis';
 
 import { LimitsStore } from '#session-core';
 
-import { forEachTest, type AdminSuite } from '../admin-suite.fixture.js';
-import { Admin, DEFAULT_TENANT, Fleet } from '../limits-admin.fixture.js';
+import { forEachTest } from '../admin-suite.fixture.js';
+import { Admin, DEFAULT_TENANT } from '../limits-admin.fixture.js';
 
 let admin: Admin;
-let fleet: Fleet;
-let log: string[];
-let client: Redis;
-let start: AdminSuite['start'];
 
-forEachTest(async (suite) => {
-  ({ client, fleet, log, start } = suite);
+const suite = forEachTest(async ({ start }) => {
   admin = await start();
 });
 
@@ -21,7 +15,7 @@ const shown = async () => (await admin.call('GET', '/limits')).body;
 
 /** As a gateway would that has this for a file. */
 async function publish(file: Parameters<LimitsStore['publishFile']>[1]) {
-  await fleet.store.limits.publishFile(DEFAULT_TENANT, file, 'gateway');
+  await suite.fleet.store.limits.publishFile(DEFAULT_TENANT, file, 'gateway');
 }
 
 describe('PUT /limits for every kind of limit', () => {
@@ -91,16 +85,16 @@ describe('PUT /limits for every kind of limit', () => {
 
   it('holds for the next decision: the total', async () => {
     await admin.call('PUT', '/limits', { max_total_sessions: 2 });
-    await fleet.admitAll('alice', 2);
-    expect(await fleet.admit('bob')).toMatchObject({ kind: 'rejected', limits: [{ scope: 'total', max: 2 }] });
+    await suite.fleet.admitAll('alice', 2);
+    expect(await suite.fleet.admit('bob')).toMatchObject({ kind: 'rejected', limits: [{ scope: 'total', max: 2 }] });
     await admin.call('PUT', '/limits', { observe: ['total'] });
-    expect(await fleet.admit('bob')).toMatchObject({ kind: 'admitted' });
+    expect(await suite.fleet.admit('bob')).toMatchObject({ kind: 'admitted' });
   });
 
   it('holds for the next decision: the rate of a user', async () => {
     await admin.call('PUT', '/limits', { user_rate: { per_second: 0.001, burst: 2 } });
-    await fleet.admitAll('alice', 2);
-    expect(await fleet.admit('alice')).toMatchObject({ kind: 'rejected', limits: [{ scope: 'user', max: 2 }] });
+    await suite.fleet.admitAll('alice', 2);
+    expect(await suite.fleet.admit('alice')).toMatchObject({ kind: 'rejected', limits: [{ scope: 'user', max: 2 }] });
   });
 
   it('says who has set which limit, when and why', async () => {
@@ -113,13 +107,13 @@ describe('PUT /limits for every kind of limit', () => {
       'class:gold': { by: 'local', at: expect.any(String), reason },
       'user:alice': { by: 'local', at: expect.any(String), reason: null },
     });
-    const [seconds] = await client.time();
+    const [seconds] = await suite.client.time();
     expect(Math.abs(Date.parse(origins['user']?.at ?? '') - Number(seconds) * 1_000)).toBeLessThan(60_000);
   });
 
   it('writes the reason into the log', async () => {
     await admin.call('PUT', '/limits', { max_total_sessions: 7, reason: 'the fair' });
-    const lines = log.map((line) => JSON.parse(line) as Record<string, unknown>);
+    const lines = suite.log.map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(lines.filter(({ message }) => message === 'Limits changed')).toMatchObject([
       { by: 'local', reason: 'the fair', said: { maxTotalSessions: 7 } },
     ]);
@@ -134,7 +128,7 @@ describe('PUT /limits for every kind of limit', () => {
   });
 
   it('lets one of two changes through that were made on the same version at once', async () => {
-    const other = await start();
+    const other = await suite.start();
     const { version } = await shown();
     const replies = await Promise.all(
       [admin, other].map((one, i) => one.call('PUT', '/limits', { max_total_sessions: 7 + i, version })),
@@ -144,7 +138,7 @@ describe('PUT /limits for every kind of limit', () => {
   });
 
   it('loses nothing of what two admins change at once', async () => {
-    const other = await start();
+    const other = await suite.start();
     await admin.call('PUT', '/groups/trunk', { default: 5 });
     const changes: ['PUT' | 'POST', string, object][] = [
       ['PUT', '/limits', { max_total_sessions: 70 }],

@@ -23,6 +23,13 @@ async function redisNowMs() {
   return Number(seconds) * 1_000 + Number(micros) / 1_000;
 }
 
+/** Which part of the body the refusal of this call names. */
+async function refusedAt(method: 'PUT' | 'POST', path: string, body: object) {
+  const answer = await admin.call(method, path, body);
+  expect(answer).toMatchObject({ status: 400, body: { errors: [{ path: expect.any(String) }] } });
+  return (answer.body['errors'] as [{ path: string }])[0].path;
+}
+
 async function storedDetails() {
   const document = await client.hget('berth:{default}:limits', 'document');
   const { api } = JSON.parse(document ?? '{}') as { api: { details?: Record<string, { temporary?: object }> } };
@@ -59,10 +66,7 @@ describe('/users/:username/class', () => {
     [{ class: null }, 'class'],
     [{}, 'class'],
   ])('refuses %j with the path %s', async (body, path) => {
-    expect(await admin.call('PUT', '/users/alice/class', body)).toMatchObject({
-      status: 400,
-      body: { errors: [{ path }] },
-    });
+    expect(await refusedAt('PUT', '/users/alice/class', body)).toBe(path);
   });
 });
 
@@ -145,10 +149,7 @@ describe('/users/:username/temporary-limit', () => {
     [{ limit: 3, duration: ['1h'] }, 'duration'],
     [{ limit: 3, duration: '1h', reason: 'é'.repeat(513) }, 'reason'],
   ])('refuses %j with the path %s', async (body, path) => {
-    expect(await admin.call('POST', '/users/alice/temporary-limit', body)).toMatchObject({
-      status: 400,
-      body: { errors: [{ path }] },
-    });
+    expect(await refusedAt('POST', '/users/alice/temporary-limit', body)).toBe(path);
   });
 });
 

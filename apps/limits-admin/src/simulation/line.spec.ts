@@ -34,21 +34,24 @@ const refusalOf = async (result: Promise<unknown>) => {
   return error as ProblemException;
 };
 
+async function expectDone(entered: ReturnType<typeof enter>): Promise<void> {
+  entered.end();
+  expect(await entered.result).toBe('done');
+}
+
 describe('the line of simulations', () => {
   it('runs one after the other, in the order in which they came', async () => {
     const line = new Line();
     const [first, second] = [enter(line, 'a'), enter(line, 'b')];
     await breath();
     expect([first.task.began, second.task.began]).toEqual([true, false]);
-    first.end();
-    expect(await first.result).toBe('done');
+    await expectDone(first);
     await breath();
     expect(second.task.began).toBe(true);
     second.fail?.(new Error('broken'));
     await expect(second.result).rejects.toThrow('broken');
     const third = enter(line, 'a');
-    third.end();
-    expect(await third.result).toBe('done');
+    await expectDone(third);
   });
 
   it('takes no more than eight, and no more than four of one caller', async () => {
@@ -59,13 +62,9 @@ describe('the line of simulations', () => {
     expect(Number(refused.headers['Retry-After'])).toBeGreaterThanOrEqual(1);
     const ofOther = Array.from({ length: 4 }, () => enter(line, 'b'));
     await refusalOf(enter(line, 'c').result);
-    for (const one of [...ofOne, ...ofOther]) {
-      one.end();
-      expect(await one.result).toBe('done');
-    }
+    for (const one of [...ofOne, ...ofOther]) await expectDone(one);
     const next = enter(line, 'a');
-    next.end();
-    expect(await next.result).toBe('done');
+    await expectDone(next);
   });
 
   it('gives the place of one who has left while waiting to others at once, and does nothing for it', async () => {
@@ -75,10 +74,7 @@ describe('the line of simulations', () => {
     expect(await all[1]!.result).toBeNull();
     expect(all[1]!.task.began).toBe(false);
     const next = enter(line, 'a');
-    for (const one of [all[0]!, all[2]!, all[3]!, next]) {
-      one.end();
-      expect(await one.result).toBe('done');
-    }
+    for (const one of [all[0]!, all[2]!, all[3]!, next]) await expectDone(one);
   });
 
   it('keeps the place of one who has left until what is under way has stopped', async () => {
@@ -92,7 +88,6 @@ describe('the line of simulations', () => {
     expect(await running.result).toBeNull();
     await breath();
     expect(waiting.task.began).toBe(true);
-    waiting.end();
-    expect(await waiting.result).toBe('done');
+    await expectDone(waiting);
   });
 });

@@ -1,16 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Redis } from 'ioredis';
 
 import { forEachTest } from '../admin-suite.fixture.js';
 import { Admin, DEFAULT_TENANT, Fleet } from '../limits-admin.fixture.js';
 
 let admin: Admin;
 let fleet: Fleet;
-let client: Redis;
 
-forEachTest(async (suite) => {
-  ({ client, fleet } = suite);
-  admin = await suite.start();
+const suite = forEachTest(async (begun) => {
+  fleet = begun.fleet;
+  admin = await begun.start();
   await fleet.store.limits.publishFile(DEFAULT_TENANT, { maxSessionsPerUser: 0 }, 'gateway');
 });
 
@@ -80,7 +78,7 @@ describe('POST /limits:simulate', () => {
     for (const { user, id, groups, priority } of asked) await fleet.admit(user, id, {}, { groups, priority });
     const { body } = await simulated({ ...change, groups: kinds });
 
-    await client.flushall();
+    await suite.client.flushall();
     await fleet.store.limits.publishFile(DEFAULT_TENANT, { maxSessionsPerUser: 0, groups: kinds }, 'gateway');
     expect(await admin.call('PUT', '/limits', change)).toMatchObject({ status: 200 });
     const refused: string[] = [];
@@ -95,9 +93,9 @@ describe('POST /limits:simulate', () => {
 
   it('changes nothing', async () => {
     await start('alice', 3);
-    const before = [await admin.call('GET', '/limits'), await client.keys('*')];
+    const before = [await admin.call('GET', '/limits'), await suite.client.keys('*')];
     await simulated({ max_sessions_per_user: 1, groups: { trunk: { default: 1 } } });
-    const after = [await admin.call('GET', '/limits'), await client.keys('*')];
+    const after = [await admin.call('GET', '/limits'), await suite.client.keys('*')];
     expect(after.map((one) => (Array.isArray(one) ? one.toSorted() : one.body))).toEqual(
       before.map((one) => (Array.isArray(one) ? one.toSorted() : one.body)),
     );

@@ -1,11 +1,11 @@
-import { afterEach, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Redis } from 'ioredis';
 
 import { loadConfig } from '#config';
 import { createApp, createLogger } from '#service-kit';
 import { shardKeys } from '#session-core';
-import { describeWith, eventually, type RedisServer } from '#testing';
+import { describeWith, endedAfterEach, eventually, type RedisServer } from '#testing';
 
 import { TestBooks, onTestBooks } from '../books.fixture.js';
 import { AppModule } from '../app.module.js';
@@ -26,14 +26,10 @@ describeWith(['redis-server'], 'the alert on sessions created', () => {
   let redis: RedisServer;
   let client: Redis;
   let books: TestBooks;
-  const apps: NestFastifyApplication[] = [];
+  const apps = endedAfterEach<NestFastifyApplication>((app) => app.close());
 
   onTestBooks((suite) => {
     ({ books, client, redis } = suite);
-  });
-
-  afterEach(async () => {
-    await Promise.all(apps.splice(0).map((app) => app.close()));
   });
 
   async function startReaper(): Promise<Reaper> {

@@ -1,9 +1,9 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 
 import { loadConfig } from '#config';
 import { createApp, createLogger } from '#service-kit';
 import { SessionStore, shardKeys } from '#session-core';
-import { describeWith, eventually, startRedis, type RedisServer } from '#testing';
+import { describeWith, eventually, onRedis, type RedisServer } from '#testing';
 
 import { TestBooks } from '../books.fixture.js';
 import { AppModule } from '../app.module.js';
@@ -16,12 +16,7 @@ const [OLD, NEW] = [shardKeys(tenant, 0), shardKeys(tenant, 1)];
 describeWith(['redis-server'], 'the reaper and handovers that nobody has finished', () => {
   let redis: RedisServer;
 
-  beforeAll(async () => {
-    redis = await startRedis();
-  });
-  afterAll(async () => {
-    await redis?.stop();
-  });
+  onRedis((on) => ({ redis } = on));
 
   async function startReaper() {
     const loaded = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });

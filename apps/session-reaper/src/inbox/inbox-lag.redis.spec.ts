@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { beforeEach, expect, it } from '@jest/globals';
 
 import { inboxKeys } from '#session-core';
-import { describeWith, startRedis, type RedisServer } from '#testing';
+import { describeWith, onRedis, type OnRedis } from '#testing';
 
 import { InboxLagService } from './inbox-lag.service.js';
 
@@ -9,21 +9,11 @@ const AGE_MS = 60_000;
 const [FIRST, OTHER] = [inboxKeys.events(0), inboxKeys.events(3)];
 
 describeWith(['redis-server'], 'how far the reapers are behind', () => {
-  let redis: RedisServer;
-  let client: ReturnType<RedisServer['client']>;
+  let client: OnRedis['client'];
 
-  beforeAll(async () => {
-    redis = await startRedis();
-    client = redis.client();
-  });
-
+  onRedis((on) => ({ client } = on));
   beforeEach(async () => {
-    await client.flushall();
     for (const stream of [FIRST, OTHER]) await client.xgroup('CREATE', stream, inboxKeys.group, '0', 'MKSTREAM');
-  });
-
-  afterAll(async () => {
-    await redis?.stop();
   });
 
   const behindMs = () => new InboxLagService(client).behindMs();

@@ -1,11 +1,11 @@
-import { afterEach, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Redis } from 'ioredis';
 
 import { loadConfig } from '#config';
 import { createApp, createLogger } from '#service-kit';
 import { INBOX_STREAMS, inboxKeys, shardKeys, shardOf, tenantKeys } from '#session-core';
-import { describeWith, eventually, type RedisServer } from '#testing';
+import { describeWith, endedAfterEach, eventually, type RedisServer } from '#testing';
 
 import { TestBooks, onTestBooks } from '../books.fixture.js';
 import { AppModule } from '../app.module.js';
@@ -16,7 +16,7 @@ const NODE = 'b2bua-1';
 describeWith(['redis-server'], 'the inbox', () => {
   let redis: RedisServer;
   let client: Redis;
-  const apps: NestFastifyApplication[] = [];
+  const apps = endedAfterEach<NestFastifyApplication>((app) => app.close());
 
   onTestBooks(
     (suite) => {
@@ -24,10 +24,6 @@ describeWith(['redis-server'], 'the inbox', () => {
     },
     ['--appendonly', 'yes', '--appendfsync', 'always'],
   );
-
-  afterEach(async () => {
-    await Promise.all(apps.splice(0).map((app) => app.close()));
-  });
 
   async function startReaper({ shards = 1 } = {}) {
     const loaded = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });

@@ -1,11 +1,11 @@
 import type { INestMicroservice } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { beforeEach, expect, it } from '@jest/globals';
 
 import { loadConfig } from '#config';
 import { createApp, createLogger } from '#service-kit';
 import { inboxKeys, shardKeys } from '#session-core';
-import { describeWith, eventually, startRedis, type RedisServer } from '#testing';
+import { describeWith, endedAfterEach, eventually, onRedis, type OnRedis } from '#testing';
 
 import { TestBooks } from '../books.fixture.js';
 import { AppModule } from '../app.module.js';
@@ -15,27 +15,12 @@ const EVENTS = 2_000;
 const STREAM = inboxKeys.events(0);
 
 describeWith(['redis-server'], 'the inbox as a microservice', () => {
-  let redis: RedisServer;
-  let client: ReturnType<RedisServer['client']>;
-  const apps: NestFastifyApplication[] = [];
+  let redis: OnRedis['redis'];
+  let client: OnRedis['client'];
+  const apps = endedAfterEach<NestFastifyApplication>((app) => app.close());
 
-  beforeAll(async () => {
-    redis = await startRedis();
-    client = redis.client();
-  });
-
-  beforeEach(async () => {
-    await client.flushall();
-    await new TestBooks(client).open();
-  });
-
-  afterEach(async () => {
-    await Promise.all(apps.splice(0).map((app) => app.close()));
-  });
-
-  afterAll(async () => {
-    await redis?.stop();
-  });
+  onRedis((on) => ({ redis, client } = on));
+  beforeEach(() => new TestBooks(client).open());
 
   async function startReaper(): Promise<NestFastifyApplication> {
     const config = loadConfig({ env: { BERTH_REDIS_URL: redis.url }, cwd: '/' });

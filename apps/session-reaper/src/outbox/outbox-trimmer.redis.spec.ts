@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Redis } from 'ioredis';
 
 import { loadConfig } from '#config';
 import { StreamsServer } from '#event-streams';
 import { createLogger, RedisMemory } from '#service-kit';
 import { historyKeys, shardKeys } from '#session-core';
-import { eventually, startRedis, type RedisServer } from '#testing';
+import { eventually, onRedis, type RedisServer } from '#testing';
 
 import { OutboxTrimmer, trimEveryMs } from './outbox-trimmer.service.js';
 
@@ -53,15 +53,10 @@ const readAll = async () => {
   await reader.close();
 };
 
-beforeAll(async () => {
-  redis = await startRedis();
-  client = redis.client();
-});
-beforeEach(async () => {
-  await client.flushall();
+onRedis((on) => ({ redis, client } = on));
+beforeEach(() => {
   log = [];
 });
-afterAll(() => redis?.stop());
 
 describe('the outbox', () => {
   it('is trimmed behind history, with a tail for who reads the newest', async () => {

@@ -2,37 +2,24 @@ import { createHmac } from 'node:crypto';
 import { pipeline } from 'node:stream';
 import { setTimeout as elapsed } from 'node:timers/promises';
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 
 import type { WebhookConfig } from '#config';
-import { eventually, startRedis, type RedisServer } from '#testing';
+import { endedAfterEach, eventually, onRedis, type RedisServer } from '#testing';
 
 import { Commander, Hook, json, obedient, SECRET, startReaper, TENANT, type Reaper } from './webhooks.fixture.js';
 
 let redis: RedisServer;
 let books: Commander;
 let hook: Hook;
-const hooks: Hook[] = [];
-const reapers: Reaper[] = [];
+const reapers = endedAfterEach<Reaper>(({ app }) => app.close());
+const hooks = endedAfterEach<Hook>((started) => started.stop());
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
-
-afterAll(async () => {
-  await redis?.stop();
-});
-
+onRedis((on) => ({ redis } = on));
 beforeEach(async () => {
-  await redis.client().flushall();
   books = new Commander(redis.client());
   await books.open();
   hook = await anotherHook();
-});
-
-afterEach(async () => {
-  await Promise.all(reapers.splice(0).map(({ app }) => app.close()));
-  await Promise.all(hooks.splice(0).map((started) => started.stop()));
 });
 
 async function anotherHook(): Promise<Hook> {

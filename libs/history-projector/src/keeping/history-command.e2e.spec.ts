@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import Libsql from 'libsql';
 
 import { HistoryDatabase } from '#session-history';
-import { eventually, startProcess, type ManagedProcess } from '#testing';
+import { endedAfterEach, eventually, startProcess, type ManagedProcess } from '#testing';
 
 /** What takes processes of its own; the rest is in history-command.spec.ts. */
 
@@ -17,7 +17,7 @@ const WRITER = resolve(import.meta.dirname, 'writer.fixture.mjs');
 let dir: string;
 let path: string;
 let env: Record<string, string | undefined>;
-const running: ManagedProcess[] = [];
+const running = endedAfterEach<ManagedProcess>((one) => one.stop());
 
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'berth-command-'));
@@ -33,7 +33,6 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await Promise.all(running.splice(0).map((one) => one.stop()));
   await rm(dir, { recursive: true, force: true });
 });
 

@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { HistoryDatabase } from '#session-history';
 import { freePort } from '#testing';
 
-import { refused } from '../../test/history-events.fixture.js';
+import { refused } from '../../../session-history/test/history-events.fixture.js';
 import { historyCommand } from './history-command.js';
 import { dumpCommand, restoreCommand } from './postgres-commands.js';
 

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { DAY_MS } from '#basics';
 import { HistoryDatabase } from '#session-history';
 
-import { live, ended } from '../../test/history-events.fixture.js';
+import { live, ended } from '../../../session-history/test/history-events.fixture.js';
 import { removeOld } from './remove-old.js';
 
 const START = Date.now() - 10 * DAY_MS;

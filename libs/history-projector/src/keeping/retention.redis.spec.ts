@@ -1,60 +1,31 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import Libsql from 'libsql';
 
 import { DAY_MS } from '#basics';
 import type { HistoryConfig } from '#config';
 import { HistoryDatabase } from '#session-history';
-import { eventually, startRedis, type RedisServer } from '#testing';
+import { eventually } from '#testing';
 
-import { startProjector } from '../../test/projector.fixture.js';
-import { live, ended, refused } from '../../test/history-events.fixture.js';
+import { live, ended, refused } from '../../../session-history/test/history-events.fixture.js';
+import { forEachTest, historySettings, type ProjectorSuite } from '../../test/projector.fixture.js';
 
 /** It begins some seconds after a process does. */
-
 const LONG = { timeoutMs: 25_000 };
 
-let redis: RedisServer;
-let dir: string;
-const started: NestFastifyApplication[] = [];
+let suite: ProjectorSuite;
 
-beforeAll(async () => {
-  redis = await startRedis();
+forEachTest((begun) => {
+  suite = begun;
 });
 
-afterAll(async () => {
-  await redis?.stop();
-});
-
-beforeEach(async () => {
-  await redis.client().flushall();
-  dir = await mkdtemp(join(tmpdir(), 'berth-retention-'));
-});
-
-afterEach(async () => {
-  await Promise.all(started.splice(0).map((app) => app.close()));
-  await rm(dir, { recursive: true, force: true });
-});
-
-const settingsOf = (file: string, change: Partial<HistoryConfig> = {}): HistoryConfig => ({
-  url: `sqlite://${join(dir, file)}`,
-  batchSize: 100,
-  batchIntervalMs: 20,
-  retentionMs: 5 * DAY_MS,
-  cleanupIntervalMs: 8_760 * 3_600_000,
-  statsWindowHours: 24,
-  erase: 'pseudonymise',
-  ...change,
-});
+const settingsOf = (file: string, change: Partial<HistoryConfig> = {}) =>
+  historySettings({ url: `sqlite://${join(suite.dir, file)}`, retentionMs: 5 * DAY_MS, ...change });
 
 async function start(history: HistoryConfig, log: string[] = []): Promise<NestFastifyApplication> {
-  const app = await startProjector(redis.url, { config: { history }, log });
-  started.push(app);
-  return app;
+  return await suite.start({ config: { history }, log });
 }
 
 /** A file with so many old sessions, a live one as old as they are, and a session and a refusal of now. */
@@ -154,7 +125,7 @@ describe('retention', () => {
     const log: string[] = [];
     const app = await start(history, log);
     await eventually(() => idsIn(history).length < 15_000, { ...LONG, intervalMs: 5 });
-    started.pop();
+    suite.running.pop();
     await app.close();
     expect(idsIn(history).length).toBeGreaterThan(LEFT.length);
     expect(log.join('')).not.toContain('Old history');

@@ -4,7 +4,7 @@ import { HOUR_MS } from '#basics';
 import { HistoryDatabase, type HistoryEvent, type RowChange } from '#session-history';
 
 import { countsOf, Growing, userCountsOf } from './history-counts.js';
-import { live, ended, refused, traffic as carried } from '../../test/history-events.fixture.js';
+import { live, ended, refused, traffic as carried } from '../../../session-history/test/history-events.fixture.js';
 
 const START = Date.now() - HOUR_MS;
 const NOTHING = { sessions: 0, rejected: 0, bytesSent: 0, bytesReceived: 0, durations: [] };

@@ -1,53 +1,45 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
 import type { BerthConfig } from '#config';
 import { HistoryDatabase, type HistoryEvent } from '#session-history';
-import { startRedis, type RedisServer } from '#testing';
 
 import { Fleet } from '../../../session-core/test/fleet.fixture.js';
-import { startProjector } from '../../test/projector.fixture.js';
+import { live, ended, refused } from '../../../session-history/test/history-events.fixture.js';
+import { forEachTest, type ProjectorSuite } from '../../test/projector.fixture.js';
 import { HistoryCountsMetrics } from './history-counts.metrics.js';
-import { live, ended, refused } from '../../test/history-events.fixture.js';
 import { RustsocksMetrics } from './rustsocks.metrics.js';
 
 const START = Date.now() - 3_600_000;
 
-let redis: RedisServer;
+let suite: ProjectorSuite;
 let database: HistoryDatabase;
-const started: NestFastifyApplication[] = [];
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
-
-afterAll(async () => {
-  await redis?.stop();
-});
-
-beforeEach(async () => {
-  await redis.client().flushall();
+forEachTest(async (begun) => {
+  suite = begun;
   database = await HistoryDatabase.open({ url: 'memory:' });
 });
 
-afterEach(async () => {
-  await Promise.all(started.splice(0).map((app) => app.close()));
-  await database.close();
-});
+afterEach(() => database.close());
 
 async function start(
   metrics: BerthConfig['metrics'],
   logging?: BerthConfig['logging'],
 ): Promise<NestFastifyApplication> {
-  const app = await startProjector(redis.url, { config: { metrics, ...(logging && { logging }) } });
-  started.push(app);
-  return app;
+  return await suite.start({ config: { metrics, ...(logging && { logging }) } });
 }
 
 async function count(app: NestFastifyApplication, ...events: HistoryEvent[]): Promise<void> {
   const changes = await database.apply(events);
   app.get(RustsocksMetrics).applied(changes);
   app.get(HistoryCountsMetrics).applied(changes);
+}
+
+/** An app that has counted the day of alice and bob. */
+async function afterADay(metrics: BerthConfig['metrics']): Promise<NestFastifyApplication> {
+  const app = await start(metrics);
+  await count(app, ...A_DAY_OF_ALICE_AND_BOB);
+  return app;
 }
 
 /** Metrics come in the order in which they were declared. */
@@ -73,7 +65,7 @@ const A_DAY_OF_ALICE_AND_BOB: HistoryEvent[] = [
 describe('the metrics of the SOCKS proxy', () => {
   it('have the names, labels and buckets that its dashboards know', async () => {
     const app = await start({ compat: 'rustsocks', topUsers: 50 });
-    await new Fleet(redis.client()).admitAll('carol', 3);
+    await new Fleet(suite.client).admitAll('carol', 3);
     await count(app, ...A_DAY_OF_ALICE_AND_BOB);
     expect(await scrape(app, /^rustsocks_/)).toEqual([
       'rustsocks_active_sessions 3',
@@ -102,16 +94,14 @@ describe('the metrics of the SOCKS proxy', () => {
   });
 
   it('count nothing twice, and are the same at every scrape', async () => {
-    const app = await start({ compat: 'rustsocks', topUsers: 50 });
-    await count(app, ...A_DAY_OF_ALICE_AND_BOB);
+    const app = await afterADay({ compat: 'rustsocks', topUsers: 50 });
     const before = await scrape(app, /^rustsocks_/);
     await count(app, ...A_DAY_OF_ALICE_AND_BOB.toReversed());
     expect(await scrape(app, /^rustsocks_/)).toEqual(before);
   });
 
   it('show so many users, each by what it has the most of', async () => {
-    const app = await start({ compat: 'rustsocks', topUsers: 1 });
-    await count(app, ...A_DAY_OF_ALICE_AND_BOB);
+    const app = await afterADay({ compat: 'rustsocks', topUsers: 1 });
     expect(await scrape(app, /^rustsocks_user_/)).toEqual([
       'rustsocks_user_bandwidth_bytes_total{user="bob",direction="sent"} 0',
       'rustsocks_user_bandwidth_bytes_total{user="bob",direction="received"} 9000',
@@ -120,8 +110,7 @@ describe('the metrics of the SOCKS proxy', () => {
   });
 
   it('show no users where none are wanted', async () => {
-    const app = await start({ compat: 'rustsocks', topUsers: 0 });
-    await count(app, ...A_DAY_OF_ALICE_AND_BOB);
+    const app = await afterADay({ compat: 'rustsocks', topUsers: 0 });
     expect(await scrape(app, /^rustsocks_user_/)).toEqual([]);
   });
 
@@ -141,16 +130,14 @@ describe('the metrics of the SOCKS proxy', () => {
   });
 
   it('are not there unless they are asked for', async () => {
-    const app = await start({ compat: 'none', topUsers: 50 });
-    await count(app, ...A_DAY_OF_ALICE_AND_BOB);
+    const app = await afterADay({ compat: 'none', topUsers: 50 });
     expect(await scrape(app, /rustsocks/)).toEqual([]);
   });
 });
 
 describe("Berth's own metrics of sessions", () => {
   it('have what they lasted and carried', async () => {
-    const app = await start({ compat: 'none', topUsers: 50 });
-    await count(app, ...A_DAY_OF_ALICE_AND_BOB);
+    const app = await afterADay({ compat: 'none', topUsers: 50 });
     expect(await scrape(app, /^berth_session_(bytes|duration_seconds_(sum|count|bucket\{le="(1|60|900)"))/)).toEqual([
       'berth_session_bytes_total{direction="sent"} 101',
       'berth_session_bytes_total{direction="received"} 11000',

@@ -1,51 +1,36 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Redis } from 'ioredis';
 
 import { loadConfig } from '#config';
 import { createLogger } from '#service-kit';
 import { Books } from '#session-core';
-import { eventually, startRedis, type RedisServer } from '#testing';
+import { eventually } from '#testing';
 
 import { DEFAULT_TENANT, Fleet } from '../../../session-core/test/fleet.fixture.js';
-import { startProjector } from '../../test/projector.fixture.js';
+import { forEachTest, historySettings } from '../../test/projector.fixture.js';
 import { History } from '../history.service.js';
 import { HistoryWriter } from './history-writer.js';
 import { endLost } from './lost-ends.js';
 
-const SETTINGS = {
-  batchSize: 100,
-  batchIntervalMs: 300,
-  retentionMs: 1e10,
-  cleanupIntervalMs: 1e8,
-  statsWindowHours: 24,
-  erase: 'pseudonymise' as const,
-};
+const SETTINGS = historySettings({ url: 'memory:', batchIntervalMs: 300 });
 const END = { reason: 'completed', by: 'node' } as const;
 
-let redis: RedisServer;
 let client: Redis;
 let fleet: Fleet;
 let app: NestFastifyApplication;
 let looking: AbortController;
 let log: string[];
 
-beforeAll(async () => {
-  redis = await startRedis();
-  client = redis.client();
-});
-beforeEach(async () => {
-  await client.flushall();
+afterEach(() => looking.abort());
+
+forEachTest(async (suite) => {
+  client = suite.client;
   fleet = new Fleet(client);
-  app = await startProjector(redis.url, { config: { history: { url: 'memory:', ...SETTINGS } } });
+  app = await suite.start({ config: { history: SETTINGS } });
   looking = new AbortController();
   log = [];
 });
-afterEach(async () => {
-  looking.abort();
-  await app.close();
-});
-afterAll(() => redis?.stop());
 
 const rows = async () => (await app.get(History).database.history('default', { sortDir: 'asc' })).rows;
 const statuses = async () =>

@@ -1,37 +1,44 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 
 import type { HistoryConfig } from '#config';
 import { Audits, historyKeys, inboxKeys, shardKeys } from '#session-core';
-import { eventually, startRedis, type RedisServer } from '#testing';
+import { eventually } from '#testing';
 
 import { DEFAULT_TENANT, Fleet } from '../../../session-core/test/fleet.fixture.js';
-import { startProjector } from '../../test/projector.fixture.js';
+import { forEachTest, historySettings, type ProjectorSuite } from '../../test/projector.fixture.js';
 import { History } from '../history.service.js';
 
 const KEYS = shardKeys(DEFAULT_TENANT, 0);
 
-let redis: RedisServer;
+let suite: ProjectorSuite;
 let client: Redis;
-let dir: string;
 let history: HistoryConfig;
 let fleet: Fleet;
-const started: NestFastifyApplication[] = [];
 
-const start = async (log: string[] = []) => {
-  const app = await startProjector(redis.url, { config: { history }, log });
-  started.push(app);
-  return app;
+forEachTest((begun) => {
+  suite = begun;
+  client = suite.client;
+  history = historySettings({ url: `sqlite://${join(suite.dir, 'history.db')}` });
+  fleet = new Fleet(client);
+});
+
+const start = async (log: string[] = []) => await suite.start({ config: { history }, log });
+/** Ends it as a stop does. */
+const close = async (app: NestFastifyApplication) => {
+  suite.running.splice(suite.running.indexOf(app), 1);
+  await app.close();
 };
+const publish = async (event: Record<string, string>) =>
+  await client.xadd(KEYS.events, '*', ...Object.entries({ v: '1', tenant: 'default', ...event }).flat());
 const rowsOf = async (app: NestFastifyApplication) =>
   (await app.get(History).database.history('default', { pageSize: 1_000 })).rows;
-const writers = () => started.map((app) => app.get(History).writer);
+const writers = () => suite.running.map((app) => app.get(History).writer);
 const isDone = async () => {
   const groups = (await client.xinfo('GROUPS', KEYS.events).catch(() => [])) as unknown[][];
   return (
@@ -39,36 +46,6 @@ const isDone = async () => {
     groups.every((group) => group[group.indexOf('lag') + 1] === 0 && group[group.indexOf('pending') + 1] === 0)
   );
 };
-
-beforeAll(async () => {
-  redis = await startRedis();
-  client = new Redis(redis.url);
-});
-
-afterAll(async () => {
-  client?.disconnect();
-  await redis?.stop();
-});
-
-beforeEach(async () => {
-  await client.flushall();
-  dir = await mkdtemp(join(tmpdir(), 'berth-projector-'));
-  history = {
-    url: `sqlite://${join(dir, 'history.db')}`,
-    batchSize: 100,
-    batchIntervalMs: 20,
-    retentionMs: 90 * 86_400_000,
-    cleanupIntervalMs: 86_400_000,
-    statsWindowHours: 24,
-    erase: 'pseudonymise',
-  };
-  fleet = new Fleet(client);
-});
-
-afterEach(async () => {
-  await Promise.all(started.splice(0).map((app) => app.close()));
-  await rm(dir, { recursive: true, force: true });
-});
 
 describe('the projector', () => {
   it('shows live sessions, and afterwards when and why it ended', async () => {
@@ -123,7 +100,7 @@ describe('the projector', () => {
     await fleet.admit('alice', 'before');
     const first = await start();
     await eventually(async () => expect(await rowsOf(first)).toHaveLength(1));
-    await first.close();
+    await close(first);
     await fleet.admit('alice', 'meanwhile');
     const second = await start();
     await eventually(async () => expect(await rowsOf(second)).toHaveLength(2));
@@ -134,7 +111,7 @@ describe('the projector', () => {
     await eventually(() => expect(writers()).toEqual(['here']));
     await start();
     await eventually(() => expect(writers()).toEqual(['here', 'elsewhere']));
-    await started.shift()!.close();
+    await close(first);
     await eventually(() => expect(writers()).toEqual(['here']));
     expect(first.get(History).writer).toBe('here');
   });
@@ -146,8 +123,7 @@ describe('the projector', () => {
     await eventually(async () => expect(await rowsOf(app)).toHaveLength(1));
     await fleet.admit('alice', 'waits for more');
     await eventually(async () => expect((await client.xpending(KEYS.events, historyKeys.group))[0]).toBe(1));
-    await app.close();
-    started.splice(0);
+    await close(app);
     const next = await start();
     expect(await rowsOf(next)).toHaveLength(2);
     expect(await isDone()).toBe(true);
@@ -155,20 +131,7 @@ describe('the projector', () => {
 
   it('gives up an event that can never be right, and goes on', async () => {
     const app = await start();
-    await client.xadd(
-      KEYS.events,
-      '*',
-      'v',
-      '1',
-      'id',
-      'x',
-      'type',
-      'session.ended',
-      'tenant',
-      'default',
-      'at',
-      'soon',
-    );
+    await publish({ id: 'x', type: 'session.ended', at: 'soon' });
     await fleet.admit('alice', 'after');
     await eventually(async () => expect(await rowsOf(app)).toHaveLength(1));
     await eventually(async () => expect(await client.xlen(inboxKeys.deadLetters('default'))).toBe(1));
@@ -192,20 +155,7 @@ describe('the projector', () => {
 
   it('passes over events of types that it does not know', async () => {
     await start();
-    await client.xadd(
-      KEYS.events,
-      '*',
-      'v',
-      '1',
-      'id',
-      randomUUID(),
-      'type',
-      'of.tomorrow',
-      'tenant',
-      'default',
-      'at',
-      '1',
-    );
+    await publish({ id: randomUUID(), type: 'of.tomorrow', at: '1' });
     await eventually(async () => expect(await isDone()).toBe(true));
     expect(await client.xlen(inboxKeys.deadLetters('default'))).toBe(0);
   });
@@ -215,11 +165,9 @@ describe('the projector', () => {
     const app = await start(log);
     await fleet.admit('alice', 'lost');
     await eventually(async () => expect(await rowsOf(app)).toHaveLength(1));
-    await app.close();
-    started.splice(0);
-    const { writeFile } = await import('node:fs/promises');
+    await close(app);
     await writeFile(
-      join(dir, 'history.db'),
+      join(suite.dir, 'history.db'),
       'no database at all, but long enough for a header of one hundred bytes '.repeat(100),
     );
     const next = await start(log);

@@ -4,9 +4,9 @@ import { connect, createServer, isIPv6, type AddressInfo, type Server } from 'no
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 
-import { freePort, startProcess, type ManagedProcess } from '#testing';
+import { endedAfterEach, freePort, startProcess, type ManagedProcess } from '#testing';
 
 import { portTaken } from './port-holder.js';
 
@@ -16,13 +16,8 @@ const hasIPv6 = Object.values(networkInterfaces()).some((addresses) =>
 );
 const describeOnLinux = process.platform === 'linux' ? describe : describe.skip;
 
-const started: ManagedProcess[] = [];
-const servers: Server[] = [];
-
-afterEach(async () => {
-  await Promise.all(started.splice(0).map((one) => one.kill()));
-  await Promise.all(servers.splice(0).map((server) => new Promise((resolve) => server.close(resolve))));
-});
+const started = endedAfterEach<ManagedProcess>((one) => one.kill());
+const servers = endedAfterEach<Server>((server) => new Promise((resolve) => server.close(resolve)));
 
 /** Another process that listens there. */
 async function holder(host: string, port: number, ...args: string[]): Promise<ManagedProcess> {

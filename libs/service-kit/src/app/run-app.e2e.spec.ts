@@ -9,7 +9,15 @@ import { setTimeout as elapsed } from 'node:timers/promises';
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { eventually, startProcess, startRedis, type ExitStatus, type ManagedProcess, type RedisServer } from '#testing';
+import {
+  endedAfterEach,
+  eventually,
+  startProcess,
+  startRedis,
+  type ExitStatus,
+  type ManagedProcess,
+  type RedisServer,
+} from '#testing';
 
 const onLinux = process.platform === 'linux' ? it : it.skip;
 const FIXTURE = join(import.meta.dirname, 'run-app.fixture.mjs');
@@ -21,11 +29,7 @@ beforeAll(async () => {
   redis = await startRedis();
 });
 
-const started: ManagedProcess[] = [];
-
-afterEach(async () => {
-  await Promise.all(started.splice(0).map((app) => app.kill()));
-});
+const started = endedAfterEach<ManagedProcess>((app) => app.kill());
 
 afterAll(async () => {
   await redis?.stop();

@@ -1,10 +1,10 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Controller, Get, Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 
 import { loadConfig, type BerthConfig } from '#config';
-import { eventually, startRedis, startRedisCluster, type RedisServer } from '#testing';
+import { endedAfterEach, eventually, onRedis, startRedis, startRedisCluster, type RedisServer } from '#testing';
 
 import { createApp } from '../app/create-app.js';
 import { createLogger } from '../logging/logger.js';
@@ -39,7 +39,7 @@ const keys = [
 let redis: RedisServer;
 let books: Redis;
 let log: string[];
-const apps: NestFastifyApplication[] = [];
+const apps = endedAfterEach<NestFastifyApplication>((app) => app.close());
 
 async function start(url = redis.url, extra: Partial<BerthConfig> = {}): Promise<NestFastifyApplication> {
   const loaded = loadConfig({ env: { BERTH_REDIS_URL: url }, cwd: '/' });
@@ -54,22 +54,10 @@ async function start(url = redis.url, extra: Partial<BerthConfig> = {}): Promise
   return app;
 }
 
-beforeAll(async () => {
-  redis = await startRedis();
-  books = new Redis(redis.url);
-});
-afterAll(async () => {
-  books?.disconnect();
-  await redis?.stop();
-});
-beforeEach(async () => {
+onRedis((on) => ({ redis, client: books } = on));
+beforeEach(() => {
   log = [];
-  await books.flushall();
 });
-afterEach(async () => {
-  await Promise.all(apps.splice(0).map((app) => app.close()));
-});
-
 const ask = async (
   app: NestFastifyApplication,
   authorization: string | undefined,

@@ -3,12 +3,12 @@ import { get as getPlain, type IncomingMessage } from 'node:http';
 import { connect, createServer } from 'node:net';
 import { text } from 'node:stream/consumers';
 
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import { Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
 import { ConfigError, loadConfig, type BerthConfig } from '#config';
-import { freePort, startRedis, type RedisServer } from '#testing';
+import { endedAfterEach, freePort, onRedis, type RedisServer } from '#testing';
 
 import { createApp } from '../app/create-app.js';
 import { newKey } from '../auth/authenticate.js';
@@ -19,21 +19,14 @@ import { MetricsPort } from './metrics-port.js';
 class EmptyModule {}
 
 let redis: RedisServer;
-const apps: NestFastifyApplication[] = [];
+const apps = endedAfterEach<NestFastifyApplication>((app) => app.close());
 const logged: string[] = [];
 const KEY = newKey();
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
+onRedis((on) => ({ redis } = on));
 
-afterEach(async () => {
+afterEach(() => {
   logged.length = 0;
-  await Promise.all(apps.splice(0).map((app) => app.close()));
-});
-
-afterAll(async () => {
-  await redis?.stop();
 });
 
 async function start(env: Record<string, string>, more: Partial<BerthConfig> = {}) {

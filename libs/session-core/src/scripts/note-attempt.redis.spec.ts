@@ -1,26 +1,17 @@
-import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
-import { Redis } from 'ioredis';
+import { beforeEach, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
 
-import { startRedis, type RedisServer } from '#testing';
+import { onRedis } from '#testing';
 
 import { Attempts } from '../attempts.js';
 import { attemptsKey } from '../keys.js';
 
-let redis: RedisServer;
 let client: Redis;
 let now: number;
 let attempts: Attempts;
 
-beforeAll(async () => {
-  redis = await startRedis();
-  client = new Redis(redis.url);
-});
-afterAll(async () => {
-  client?.disconnect();
-  await redis?.stop();
-});
-beforeEach(async () => {
-  await client.flushall();
+onRedis((on) => ({ client } = on));
+beforeEach(() => {
   now = 1_800_000_000_000;
   attempts = new Attempts({ client, deadlineMs: 60_000, clockMs: () => now });
 });

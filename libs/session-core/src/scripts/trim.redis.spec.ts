@@ -130,12 +130,17 @@ describe('the order of starts', () => {
     expect((await started()).toSorted()).toEqual((await books.redis.zrange(keys.deadlines, '0', '-1')).toSorted());
   });
 
-  it('is gone by upkeep when it is switched off, and complete when it is switched on again', async () => {
+  /** It was on while a and b began, and is off since; a has ended, c has begun. */
+  const switchedOff = async () => {
     await oldest(3);
     await aboard(['a', 'b']);
     await limits({});
     await end('a');
     await aboard(['c']);
+  };
+
+  it('is gone by upkeep when it is switched off, and complete when it is switched on again', async () => {
+    await switchedOff();
     await upkeep();
     expect(await books.redis.exists(keys.started)).toBe(0);
     await oldest(2);
@@ -144,11 +149,7 @@ describe('the order of starts', () => {
   });
 
   it('is complete too when it was switched off and on again between two upkeeps', async () => {
-    await oldest(3);
-    await aboard(['a', 'b']);
-    await limits({});
-    await end('a');
-    await aboard(['c']);
+    await switchedOff();
     await oldest(2);
     for (let pass = 0; pass < 3; pass++) await upkeep();
     expect(await started()).toEqual(['b', 'c']);

@@ -20,8 +20,11 @@ const migrations = (kind: Store['kind']): Record<string, Migration> => ({
  * Brings the database to the present shape. Any number of processes may do so at once: one does it, the others wait for its lock and find it
  * done. Throws what the database says, also for one that a newer version has migrated.
  */
-export async function migrate({ db, kind }: Store): Promise<void> {
-  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations(kind) } });
-  const { error } = await migrator.migrateToLatest();
+export async function migrate(store: Store): Promise<void> {
+  const { error } = await migratorOf(store).migrateToLatest();
   if (error !== undefined) throw error;
+}
+
+export function migratorOf({ db, kind }: Store): Migrator {
+  return new Migrator({ db, provider: { getMigrations: async () => migrations(kind) } });
 }

@@ -4,7 +4,6 @@ import { request, type IncomingMessage } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 
 import { describe, expect, it } from '@jest/globals';
-import type { Redis } from 'ioredis';
 
 import { historyEvent, type HistoryDatabase, type HistoryEvent } from '#session-history';
 import { eventually, readCsv } from '#testing';
@@ -14,19 +13,16 @@ import { DEFAULT_TENANT, Fleet, type Admin } from '../../limits-admin.fixture.js
 import { admitted, ended, fill, refused, SETTINGS, startWithHistory } from './history.fixture.js';
 
 let admin: Admin;
-let client: Redis;
 let database: HistoryDatabase;
 let url: string;
 let nowMs: number;
-let start: AdminSuite['start'];
 
-forEachTest((suite) => {
-  ({ client, start } = suite);
+const suite = forEachTest(() => {
   nowMs = Date.now();
 });
 
 async function listen(options?: Parameters<AdminSuite['start']>[0]): Promise<void> {
-  ({ admin, database } = await startWithHistory(start, 'memory:', options));
+  ({ admin, database } = await startWithHistory(suite.start, 'memory:', options));
   await admin.app.listen(0, '127.0.0.1');
   url = `${await admin.app.getUrl()}/api/sessions/history/export`;
 }
@@ -142,20 +138,20 @@ describe('an export', () => {
   it('says until when it is complete: what was written down before that is in it', async () => {
     // The first batch of events is written at once, the next one not in this test.
     await listen({ config: { history: { ...SETTINGS, batchIntervalMs: 3_600_000 } } });
-    const fleet = new Fleet(client);
+    const fleet = new Fleet(suite.client);
     const end = async (sessionId: string) =>
       await fleet.store.end(DEFAULT_TENANT, { sessionId }, { attempt: 1, reason: 'completed', by: 'node' });
     await fleet.admit('alice', 'seen');
     await eventually(async () => expect((await database.history('default')).total).toBe(1));
     const streams = 'berth:{default/0}:events';
     const idle = await eventually(async () => {
-      expect(await client.xpending(streams, 'history')).toMatchObject([0, null, null, null]);
+      expect(await suite.client.xpending(streams, 'history')).toMatchObject([0, null, null, null]);
       return await lines('begin');
     });
     expect(Date.parse(idle.summary.completeUntil!)).toBeGreaterThanOrEqual(nowMs);
     expect(idle.answer.headers['berth-complete-until']).toBe(idle.summary.completeUntil);
     await end('seen');
-    const [last] = await client.xrevrange(streams, '+', '-', 'COUNT', 1);
+    const [last] = await suite.client.xrevrange(streams, '+', '-', 'COUNT', 1);
     const id = last?.[0] ?? '';
     const behind = await lines('begin');
     expect(behind.ids).toEqual([]);

@@ -5,18 +5,15 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { HOUR_MS } from '#basics';
 import type { HistoryDatabase } from '#session-history';
 
-import { forEachTest, type AdminSuite } from '../../admin-suite.fixture.js';
+import { forEachTest } from '../../admin-suite.fixture.js';
 import { type Admin, encoded } from '../../limits-admin.fixture.js';
 import { admitted, ended, fill, get, refused, startWithHistory } from './history.fixture.js';
 
-let dir: string;
 let admin: Admin;
 let database: HistoryDatabase;
 let nowMs: number;
-let start: AdminSuite['start'];
 
-forEachTest((suite) => {
-  ({ dir, start } = suite);
+const suite = forEachTest(() => {
   nowMs = Date.now();
 });
 
@@ -28,8 +25,8 @@ async function idsOf(query: string): Promise<string[]> {
 
 describe.each(['memory', 'sqlite'])('history in %s', (kind) => {
   beforeEach(async () => {
-    const url = kind === 'sqlite' ? `sqlite://${join(dir, 'history.db')}` : 'memory:';
-    ({ admin, database } = await startWithHistory(start, url));
+    const url = kind === 'sqlite' ? `sqlite://${join(suite.dir, 'history.db')}` : 'memory:';
+    ({ admin, database } = await startWithHistory(suite.start, url));
   });
 
   it('shows a session as the row of the contract, live and ended', async () => {

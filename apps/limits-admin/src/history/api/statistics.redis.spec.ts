@@ -1,27 +1,22 @@
 import { join } from 'node:path';
 
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { Redis } from 'ioredis';
 
 import { HOUR_MS, MINUTE_MS } from '#basics';
 import { SessionStore, type AdmissionRequest } from '#session-core';
 import type { HistoryDatabase } from '#session-history';
 
-import { forEachTest, type AdminSuite } from '../../admin-suite.fixture.js';
+import { forEachTest } from '../../admin-suite.fixture.js';
 import { type Admin, admission, DEFAULT_TENANT } from '../../limits-admin.fixture.js';
 import { admitted, ended, refused, startWithHistory } from './history.fixture.js';
 
-let dir: string;
 let admin: Admin;
 let database: HistoryDatabase;
 let nowMs: number;
 /** The beginning of the hour five hours ago. */
 let hourMs: number;
-let client: Redis;
-let start: AdminSuite['start'];
 
-forEachTest((suite) => {
-  ({ client, dir, start } = suite);
+const suite = forEachTest(() => {
   nowMs = Date.now();
   hourMs = Math.floor(nowMs / HOUR_MS) * HOUR_MS - 5 * HOUR_MS;
 });
@@ -34,7 +29,7 @@ async function answer(path: string): Promise<Record<string, unknown>> {
 
 describe('a gap in history', () => {
   it('is shown by what lacks its events, and by nothing else', async () => {
-    ({ admin, database } = await startWithHistory(start));
+    ({ admin, database } = await startWithHistory(suite.start));
     const [fromMs, toMs] = [hourMs, hourMs + MINUTE_MS];
     const place = { tenant: 'default', shard: 0, atMs: nowMs, position: `${nowMs}-0`, levels: [] };
     await database.apply([{ kind: 'gap', ...place, id: 'trimmed', fromMs, toMs, entries: 500 }]);
@@ -50,8 +45,8 @@ describe('a gap in history', () => {
 
 describe.each(['memory', 'sqlite'])('statistics in %s', (kind) => {
   beforeEach(async () => {
-    const url = kind === 'sqlite' ? `sqlite://${join(dir, 'history.db')}` : 'memory:';
-    ({ admin, database } = await startWithHistory(start, url));
+    const url = kind === 'sqlite' ? `sqlite://${join(suite.dir, 'history.db')}` : 'memory:';
+    ({ admin, database } = await startWithHistory(suite.start, url));
   });
 
   it('count what started within the window, and refusals by limits beside it', async () => {
@@ -167,13 +162,13 @@ describe('the live figures', () => {
   const WEB = { idleMs: 5 * MINUTE_MS, maxDurationMs: 24 * HOUR_MS, reservationMs: 180_000 };
 
   beforeEach(async () => {
-    ({ admin, database } = await startWithHistory(start));
+    ({ admin, database } = await startWithHistory(suite.start));
   });
 
   /** Admits a session so long ago. */
   async function admitAgo(agoMs: number, protocol: string, asked: Partial<AdmissionRequest> & { sessionId: string }) {
     const clockMs = () => Date.now() - agoMs;
-    const store = new SessionStore({ client: client, deadlineMs: 60_000, tombstoneMs: 60_000, clockMs });
+    const store = new SessionStore({ client: suite.client, deadlineMs: 60_000, tombstoneMs: 60_000, clockMs });
     const { decision } = await store.admit(DEFAULT_TENANT, {
       ...admission('alice', asked.sessionId, { protocol }),
       ...asked,
@@ -199,7 +194,7 @@ describe('the live figures', () => {
     await admitAgo(2.9 * MINUTE_MS, 'web', { sessionId: 'reserved', user: 'bob', policy: WEB, state: 'reserved' });
     await admitAgo(23.9 * HOUR_MS, 'sip', { sessionId: 'a long call', user: 'carol' });
     expect(await answer('/stats')).toMatchObject({ active_sessions: 6, idle_sessions: 2 });
-    const store = new SessionStore({ client: client, deadlineMs: 60_000, tombstoneMs: 60_000 });
+    const store = new SessionStore({ client: suite.client, deadlineMs: 60_000, tombstoneMs: 60_000 });
     await store.renew(DEFAULT_TENANT, { sessionId: 'idle ssh' });
     const figures = await answer('/stats');
     expect(figures).toMatchObject({ idle_sessions: 1 });

@@ -4,12 +4,11 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Redis } from 'ioredis';
-import pg from 'pg';
 
 import type { HistoryConfig } from '#config';
 import { History } from '#history-projector';
 import { DeadLettersStore, historyKeys, inboxKeys, shardKeys } from '#session-core';
-import { eventually, startPostgres, type PostgresServer } from '#testing';
+import { askPostgres, eventually, startPostgres, type PostgresServer } from '#testing';
 
 import { forEachTest, type AdminSuite } from '../../admin-suite.fixture.js';
 import { keysOfEveryKind } from '../../keys.fixture.js';
@@ -22,10 +21,7 @@ const PATH = `/users/${USER}/history`;
 
 async function newDatabase(url: string): Promise<string> {
   const name = `h${randomUUID().replaceAll('-', '')}`;
-  const asked = new pg.Client({ connectionString: url });
-  await asked.connect();
-  await asked.query(`create database ${name}`);
-  await asked.end();
+  await askPostgres(url, `create database ${name}`);
   return url.replace(/\/postgres$/, `/${name}`);
 }
 

@@ -1,13 +1,9 @@
 import { expect, it } from '@jest/globals';
-import { Migrator } from 'kysely';
 
-import { sessionsAndRollups } from '../src/migrations/0001-sessions-and-rollups.js';
-import { postgresStore } from '../src/store/postgres.js';
-import { sqliteStore } from '../src/store/sqlite.js';
-import { describeDatabases } from './databases.fixture.js';
-import { endedEvent, startedEvent } from './ended-by.fixture.js';
+import { describeDatabases } from '../../test/databases.fixture.js';
+import { endedEvent, startedEvent } from '../../test/ended-by.fixture.js';
 
-describeDatabases('who ended a session', ({ kind, url, open, query }) => {
+describeDatabases('who ended a session', ({ emptyAfter, open, query }) => {
   it('is in its row, whatever the order and grouping of its events', async () => {
     const [start, end] = [startedEvent('a'), endedEvent('a', { by: 'ops-1' })];
     for (const batches of [[[start], [end]], [[end], [start]], [[start, end]], [[end, start]], [[end], [start, end]]]) {
@@ -31,11 +27,7 @@ describeDatabases('who ended a session', ({ kind, url, open, query }) => {
   });
 
   it('is nobody in rows from before, and can be written in a database from before', async () => {
-    const where = await url();
-    const store = kind === 'sqlite' ? sqliteStore(where.replace('sqlite://', '')) : postgresStore(where);
-    const migrations = { '0001-sessions-and-rollups': sessionsAndRollups(store.kind) };
-    await new Migrator({ db: store.db, provider: { getMigrations: async () => migrations } }).migrateToLatest();
-    await store.close();
+    const where = await emptyAfter('0001-sessions-and-rollups');
     await query(
       where,
       `insert into sessions (session_id, "user", start_time, source_ip, source_port, dest_ip, dest_port, protocol, bytes_sent,

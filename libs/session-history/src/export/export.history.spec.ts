@@ -1,15 +1,15 @@
 import { expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import { inForm, readCsv } from '#testing';
+import { readCsv } from '#testing';
 
-import type { ExportFormat, HistoryDatabase, HistoryFilter, SessionRow } from '../src/index.js';
-import { describeDatabases } from './databases.fixture.js';
-import { allRows } from './rows.fixture.js';
-import { happening, World } from './world.fixture.js';
+import type { ExportFormat, HistoryDatabase, HistoryFilter, SessionRow } from '../index.js';
+import { describeDatabases } from '../../test/databases.fixture.js';
+import { allRows } from '../../test/rows.fixture.js';
+import { happening, World } from '../../test/world.fixture.js';
 
 const START = Date.now() - 2 * 86_400_000;
 
-describeDatabases('an export', ({ open, kind }) => {
+describeDatabases('an export', ({ forAll, open }) => {
   const textOf = async (database: HistoryDatabase, filter: HistoryFilter, format: ExportFormat) => {
     let text = '';
     let rows = 0;
@@ -27,7 +27,8 @@ describeDatabases('an export', ({ open, kind }) => {
       { status: 'closed' },
       { sinceMs: START + 86_400_000 },
     );
-    await fc.assert(
+    await forAll(
+      { sqlite: { short: 8, long: 20 }, postgres: { short: 3, long: 6 } },
       fc.asyncProperty(fc.array(happening(), { maxLength: 80 }), filters, async (list, filter) => {
         const database = await open();
         await database.apply(new World(START).run(list).events);
@@ -45,12 +46,7 @@ describeDatabases('an export', ({ open, kind }) => {
             .map((line) => JSON.parse(line) as unknown),
         ).toEqual(expected.map(asObject));
         expect([csv.rows, json.rows]).toEqual([expected.length, expected.length]);
-        await database.close();
       }),
-      {
-        numRuns: inForm(kind === 'sqlite' ? { short: 8, long: 20 } : { short: 3, long: 6 }),
-        endOnFailure: kind === 'postgres',
-      },
     );
   });
 

@@ -1,12 +1,12 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { loadConfig, policyFor } from '#config';
 import { NodesStore, SessionStore, SnapshotsStore } from '#session-core';
 import { admissionBody, admissionRequest } from '#session-wire';
-import { describeWith, inForm, startRedis, type RedisServer } from '#testing';
+import { describeWith, inForm, onRedis, type RedisServer } from '#testing';
 
-import { EventInbox } from '../src/event-inbox.js';
+import { EventInbox } from './event-inbox.js';
 
 const NOW_MS = 1_800_000_000_000;
 const SESSIONS = ['a', 'b', 'c d/%'];
@@ -79,13 +79,7 @@ function expected(published: readonly Published[]) {
 describeWith(['redis-server'], 'what servers publish', () => {
   let redis: RedisServer;
 
-  beforeAll(async () => {
-    redis = await startRedis();
-  });
-
-  afterAll(async () => {
-    await redis?.stop();
-  });
+  onRedis((on) => ({ redis } = on));
 
   function books({ tombstoneMs = 60_000, shards = 1 } = {}) {
     const config = loadConfig({ env: {}, cwd: '/' });

@@ -1,9 +1,9 @@
 import { expect, it } from '@jest/globals';
 
-import { DeadLetterError, type StreamEntry } from '#event-streams';
+import { DeadLetterError, type StreamEntry } from './index.js';
 import { describeWith, eventually } from '#testing';
 
-import { DEAD, GROUP, ids, type TestStreams, onTestStreams } from './test-streams.js';
+import { DEAD, GROUP, ids, type TestStreams, onTestStreams } from '../test/test-streams.js';
 
 describeWith(['redis-server'], 'a streams server', () => {
   let lab: TestStreams;

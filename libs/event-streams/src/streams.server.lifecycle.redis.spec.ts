@@ -1,9 +1,9 @@
 import { expect, it } from '@jest/globals';
 
-import { InvalidOptionsError, type StreamsServerOptions } from '#event-streams';
+import { InvalidOptionsError, type StreamsServerOptions } from './index.js';
 import { describeWith, eventually } from '#testing';
 
-import { GROUP, ids, type TestStreams, onTestStreams } from './test-streams.js';
+import { GROUP, ids, type TestStreams, onTestStreams } from '../test/test-streams.js';
 
 describeWith(['redis-server'], 'the life of a streams server', () => {
   let lab: TestStreams;

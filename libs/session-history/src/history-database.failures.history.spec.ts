@@ -3,10 +3,10 @@ import { sql } from 'kysely';
 
 import { eventually, freePort } from '#testing';
 
-import { HistoryDatabase, HistoryUnavailableError } from '../src/index.js';
-import type { Store } from '../src/store/store.js';
-import { describeDatabases } from './databases.fixture.js';
-import { World } from './world.fixture.js';
+import { HistoryDatabase } from './index.js';
+import type { Store } from './store/store.js';
+import { describeDatabases, failing } from '../test/databases.fixture.js';
+import { World } from '../test/world.fixture.js';
 
 const START = Date.now() - 3_600_000;
 const admissions = (count: number) =>
@@ -15,11 +15,6 @@ const admissions = (count: number) =>
   ).events;
 /** The database itself, to put it into the state that is tested. */
 const storeOf = (database: HistoryDatabase) => (database as unknown as { store: Store }).store;
-const failing = async (work: Promise<unknown>) => {
-  const error = await work.catch((caught: unknown) => caught);
-  expect(error).toBeInstanceOf(HistoryUnavailableError);
-  return (error as HistoryUnavailableError).reason;
-};
 
 describeDatabases('a database that cannot serve', ({ open, url, kind, query, server }) => {
   it('is a typed error, the batch is not there at all, and the same batch works later', async () => {

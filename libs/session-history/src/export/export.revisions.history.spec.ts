@@ -1,16 +1,10 @@
 import { expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import { Migrator } from 'kysely';
 
-import { inForm } from '#testing';
-
-import { backUpFile, restoreFile, type HistoryDatabase, type HistoryFilter, type SessionRow } from '../src/index.js';
-import { sessionsAndRollups } from '../src/migrations/0001-sessions-and-rollups.js';
-import { postgresStore } from '../src/store/postgres.js';
-import { sqliteStore } from '../src/store/sqlite.js';
-import { describeDatabases } from './databases.fixture.js';
-import { allRows } from './rows.fixture.js';
-import { deliveries, happening, TENANTS, World } from './world.fixture.js';
+import { backUpFile, restoreFile, type HistoryDatabase, type HistoryFilter, type SessionRow } from '../index.js';
+import { describeDatabases } from '../../test/databases.fixture.js';
+import { allRows } from '../../test/rows.fixture.js';
+import { deliveries, happening, TENANTS, World } from '../../test/world.fixture.js';
 
 const START = Date.UTC(2026, 10, 20, 12);
 
@@ -40,10 +34,11 @@ async function exported(
   return upTo;
 }
 
-describeDatabases('exports that follow each other', ({ kind, open, url, query }) => {
+describeDatabases('exports that follow each other', ({ kind, emptyAfter, forAll, open, url, query }) => {
   it('hold every row that is over once, and again only where it changed, wherever they break while rows come in', async () => {
     const breaks = fc.array(fc.oneof(fc.constant(Infinity), fc.nat(5)), { minLength: 1, maxLength: 20 });
-    await fc.assert(
+    await forAll(
+      { sqlite: { short: 15, long: 60 }, postgres: { short: 4, long: 12 } },
       fc.asyncProperty(
         fc.array(happening(3_600_000), { minLength: 30, maxLength: 120 }),
         fc.array(fc.nat(), { minLength: 50 }),
@@ -77,13 +72,8 @@ describeDatabases('exports that follow each other', ({ kind, open, url, query })
           const bare = (row: SessionRow) =>
             JSON.stringify([nameOf(row), row.status, row.end_time, row.bytes_sent, row.revision]);
           expect([...got.values()].map(bare).toSorted()).toEqual(over.map(bare).toSorted());
-          await database.close();
         },
       ),
-      {
-        numRuns: inForm(kind === 'sqlite' ? { short: 15, long: 60 } : { short: 4, long: 12 }),
-        endOnFailure: kind === 'postgres',
-      },
     );
   });
 
@@ -130,11 +120,7 @@ describeDatabases('exports that follow each other', ({ kind, open, url, query })
   });
 
   it('hold what was over before there were revisions', async () => {
-    const at = await url();
-    const store = kind === 'sqlite' ? sqliteStore(at.replace('sqlite://', '')) : postgresStore(at);
-    const migrations = { '0001-sessions-and-rollups': sessionsAndRollups(store.kind) };
-    await new Migrator({ db: store.db, provider: { getMigrations: async () => migrations } }).migrateToLatest();
-    await store.close();
+    const at = await emptyAfter('0001-sessions-and-rollups');
     const row = (id: string, end: string, refusals: number) =>
       `('${id}', 'alice', '2026-01-01T00:00:00.000Z', ${end}, '', 0, '', 0, 'sip', 0, 0, 0, 0, 'closed', 'default', 1, '', 'active',
         '[]', 'normal', '', 1, ${refusals}, '', '')`;

@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals';
 
-import { describeDatabases } from './databases.fixture.js';
-import { World } from './world.fixture.js';
+import { describeDatabases } from '../../test/databases.fixture.js';
+import { World } from '../../test/world.fixture.js';
 
 const COLUMNS =
   'session_id user start_time end_time duration_secs source_ip source_port dest_ip dest_port protocol bytes_sent bytes_received packets_sent packets_received status close_reason acl_rule_matched acl_decision';

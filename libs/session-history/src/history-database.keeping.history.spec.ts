@@ -3,15 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { endedAfterEach } from '#testing';
 import Libsql from 'libsql';
 
 import { DAY_MS } from '#basics';
 
-import { backUpFile, HistoryDatabase, restoreFile } from '../src/index.js';
-import { describeDatabases } from './databases.fixture.js';
-import { plainStats } from './plain.fixture.js';
-import { allRows, closed } from './rows.fixture.js';
-import { World, type Happening } from './world.fixture.js';
+import { backUpFile, HistoryDatabase, restoreFile } from './index.js';
+import { describeDatabases } from '../test/databases.fixture.js';
+import { plainStats } from '../test/plain.fixture.js';
+import { allRows, closed } from '../test/rows.fixture.js';
+import { World, type Happening } from '../test/world.fixture.js';
 
 const START = Date.now() - 10 * DAY_MS;
 const world = (count: number, gapMs: number) =>
@@ -78,13 +79,12 @@ describeDatabases('retention', ({ open, url, query }) => {
 
 describe('a SQLite file', () => {
   let dir: string;
-  const opened: HistoryDatabase[] = [];
+  const opened = endedAfterEach<HistoryDatabase>((database) => database.close());
 
   beforeEach(async () => {
     dir = await mkdtemp(join(tmpdir(), 'berth-file-'));
   });
   afterEach(async () => {
-    await Promise.all(opened.splice(0).map((database) => database.close()));
     await rm(dir, { recursive: true, force: true });
   });
 

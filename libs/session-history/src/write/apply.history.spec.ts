@@ -1,44 +1,44 @@
 import { expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import { inForm } from '#testing';
 
-import type { HistoryDatabase } from '../src/index.js';
-import { describeDatabases } from './databases.fixture.js';
-import { deliveries, happening, TENANTS, World } from './world.fixture.js';
-import { allRows, closed, unnumbered } from './rows.fixture.js';
+import type { HistoryDatabase } from '../index.js';
+import { describeDatabases } from '../../test/databases.fixture.js';
+import { deliveries, happening, TENANTS, World } from '../../test/world.fixture.js';
+import { allRows, closed, unnumbered } from '../../test/rows.fixture.js';
 
 const NOON = Date.UTC(2026, 10, 20, 12);
 
-describeDatabases('applying events', ({ open, url, query, kind }) => {
-  const runs = inForm(kind === 'sqlite' ? { short: 15, long: 50 } : { short: 5, long: 10 });
+describeDatabases('applying events', ({ forAll, open, url, query }) => {
+  const examples = { sqlite: { short: 15, long: 50 }, postgres: { short: 5, long: 10 } };
+  const orders = fc.array(fc.nat(), { minLength: 50 });
   const everything = async (at: string) => ({
     rows: unnumbered(await query(at, 'select * from sessions order by tenant, session_id, start_time')),
     sums: closed(await query<object>(at, 'select * from rollups')),
   });
 
   it('ends in the rows of the model: none missing, none double, every reason right', async () => {
-    await fc.assert(
+    await forAll(
+      examples,
       fc.asyncProperty(
         fc.array(happening(), { minLength: 20, maxLength: 80 }),
-        fc.array(fc.nat(), { minLength: 50 }),
+        orders,
         fc.boolean(),
         async (list, choices, shuffled) => {
           const world = new World(NOON).run(list);
           const database = await open();
           for (const batch of deliveries(world.events, choices, shuffled)) await database.apply(batch);
           await expectModel(database, world);
-          await database.close();
         },
       ),
-      { numRuns: runs, endOnFailure: kind === 'postgres' },
     );
   });
 
   it('is the same whatever the order, the repetition and the batches: rows, sums and levels', async () => {
-    await fc.assert(
+    await forAll(
+      examples,
       fc.asyncProperty(
         fc.array(happening(4 * 3_600_000), { minLength: 20, maxLength: 60 }),
-        fc.array(fc.nat(), { minLength: 50 }),
+        orders,
         async (list, choices) => {
           const { events } = new World(NOON).run(list);
           const [one, two] = [await url(), await url()];
@@ -52,7 +52,6 @@ describeDatabases('applying events', ({ open, url, query, kind }) => {
           expect(await everything(two)).toEqual(await everything(one));
         },
       ),
-      { numRuns: runs, endOnFailure: kind === 'postgres' },
     );
   });
 
@@ -60,17 +59,16 @@ describeDatabases('applying events', ({ open, url, query, kind }) => {
   const longLists = fc.array(happening(4 * 3_600_000), { minLength: 50, maxLength: 80 });
 
   it('has in the sums of each day, and of all time, what its hours have', async () => {
-    await fc.assert(
-      fc.asyncProperty(longLists, fc.array(fc.nat(), { minLength: 50 }), async (list, choices) => {
+    await forAll(
+      examples,
+      fc.asyncProperty(longLists, orders, async (list, choices) => {
         const { events } = new World(NOON).run(list);
         const at = await url();
         const database = await open({ url: at });
         for (const batch of deliveries(events, choices, true)) await database.apply(batch);
         const sums = closed(await query<object>(at, 'select * from rollups'));
         for (const span of [24, 0]) expect(bySpan(sums, span)).toEqual(fromHours(sums, span));
-        await database.close();
       }),
-      { numRuns: runs, endOnFailure: kind === 'postgres' },
     );
   });
 

@@ -1,15 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import { Migrator, sql } from 'kysely';
+import { sql } from 'kysely';
 
-import type { HistoryFilter } from '../src/index.js';
-import { endedBy } from '../src/migrations/0002-ended-by.js';
-import { erasures } from '../src/migrations/0003-erasures.js';
-import { sessionsAndRollups } from '../src/migrations/0001-sessions-and-rollups.js';
-import { selectionOf } from '../src/read/filter.js';
-import { postgresStore } from '../src/store/postgres.js';
-import { sqliteStore } from '../src/store/sqlite.js';
-import { describeDatabases } from './databases.fixture.js';
-import { World } from './world.fixture.js';
+import type { HistoryFilter } from '../index.js';
+import { selectionOf } from './filter.js';
+import { describeDatabases, storeAt } from '../../test/databases.fixture.js';
+import { World } from '../../test/world.fixture.js';
 
 const START = Date.UTC(2026, 10, 20, 12);
 const QUESTIONS: HistoryFilter[] = [
@@ -26,10 +21,7 @@ const QUESTIONS: HistoryFilter[] = [
   { node: 'n1', group: 'site:a', untilMs: START },
 ];
 
-const storeAt = (kind: 'sqlite' | 'postgres', url: string) =>
-  kind === 'sqlite' ? sqliteStore(url.replace('sqlite://', '')) : postgresStore(url);
-
-describeDatabases('the questions of history', ({ kind, url, open, query }) => {
+describeDatabases('the questions of history', ({ kind, url, emptyAfter, open, query }) => {
   describe('are answered from an index, in the order of the start', () => {
     it.each(QUESTIONS.map((filter) => [JSON.stringify(filter), filter] as const))('%s', async (_, filter) => {
       const at = await url();
@@ -68,15 +60,7 @@ describeDatabases('the questions of history', ({ kind, url, open, query }) => {
   });
 
   it('about a group find what was written before there was a table of groups', async () => {
-    const at = await url();
-    const store = storeAt(kind, at);
-    const migrations = {
-      '0001-sessions-and-rollups': sessionsAndRollups(store.kind),
-      '0002-ended-by': endedBy(store.kind),
-      '0003-erasures': erasures(store.kind),
-    };
-    await new Migrator({ db: store.db, provider: { getMigrations: async () => migrations } }).migrateToLatest();
-    await store.close();
+    const at = await emptyAfter('0003-erasures');
     const row = (id: string, groups: string[], limits: object[] | null) =>
       `('${id}', 'alice', '2026-01-01T00:00:00.000Z', '', 0, '', 0, 'sip', 0, 0, 0, 0, 'active', 'default', 1, '', 'active',
         '${JSON.stringify(groups)}', 'normal', '', 1, 0, '', '', ${limits === null ? 'null' : `'${JSON.stringify(limits)}'`})`;

@@ -1,15 +1,7 @@
 import type { z } from 'zod';
 
-import { EVENT_SCHEMAS } from '../src/events.schema.js';
-import {
-  activityBody,
-  admissionBody,
-  confirmBody,
-  endBody,
-  heartbeatBody,
-  leaveBody,
-  snapshotBody,
-} from '../src/index.js';
+import { EVENT_SCHEMAS } from './events.schema.js';
+import { activityBody, admissionBody, confirmBody, endBody, heartbeatBody, leaveBody, snapshotBody } from './index.js';
 
 const CHANNEL = { id: '1', type: 'direct-tcpip', host: 'db', port: 5_432, openedAt: '2026-11-21T03:03:31.597Z' };
 const TOTALS = { bytesSent: 1, bytesReceived: 2, packetsSent: 3, packetsReceived: 4 };

@@ -2,17 +2,11 @@ import { rm } from 'node:fs/promises';
 
 import { expect, it } from '@jest/globals';
 
-import { HistoryUnavailableError } from '../src/index.js';
-import { KeptPostgres } from '../src/store/postgres-identity.js';
-import { postgresStore } from '../src/store/postgres.js';
-import { describeDatabases } from './databases.fixture.js';
-import { endedEvent, startedEvent } from './ended-by.fixture.js';
-
-const failing = async (work: Promise<unknown>) => {
-  const error = await work.catch((caught: unknown) => caught);
-  expect(error).toBeInstanceOf(HistoryUnavailableError);
-  return (error as HistoryUnavailableError).reason;
-};
+import { HistoryUnavailableError } from './index.js';
+import { KeptPostgres } from './store/postgres-identity.js';
+import { postgresStore } from './store/postgres.js';
+import { describeDatabases, failing } from '../test/databases.fixture.js';
+import { endedEvent, startedEvent } from '../test/ended-by.fixture.js';
 
 describeDatabases('a database that is another one than was opened', ({ kind, url, open, query, server }) => {
   it('takes nothing and answers nothing, and is opened anew', async () => {

@@ -2,8 +2,8 @@ import { expect, it } from '@jest/globals';
 
 import { HOUR_MS } from '#basics';
 
-import { historyEvent } from '../src/index.js';
-import { describeDatabases } from './databases.fixture.js';
+import { historyEvent } from '../index.js';
+import { describeDatabases } from '../../test/databases.fixture.js';
 
 const T0 = Date.UTC(2026, 10, 20, 10);
 

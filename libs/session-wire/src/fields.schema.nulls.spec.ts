@@ -4,7 +4,7 @@ import type { z } from 'zod';
 
 import { parseBody } from '#service-kit';
 
-import { admissionBody, snapshotBody } from '../src/index.js';
+import { admissionBody, snapshotBody } from './index.js';
 import { BODIES } from './bodies.fixture.js';
 
 /** The paths of all fields of a body, but not of what callers carry along: that is theirs. */

@@ -1,8 +1,9 @@
 import { expect, it } from '@jest/globals';
 
-import type { LiveEvent, HistoryDatabase, HistoryFilter } from '../src/index.js';
-import { describeDatabases } from './databases.fixture.js';
-import { allRows } from './rows.fixture.js';
+import type { HistoryDatabase, HistoryFilter } from '../index.js';
+import { describeDatabases } from '../../test/databases.fixture.js';
+import { live } from '../../test/history-events.fixture.js';
+import { allRows } from '../../test/rows.fixture.js';
 
 const NODES = [
   'b2bua-1',
@@ -21,35 +22,6 @@ const NODES = [
   '',
 ];
 const START_MS = Date.parse('2026-11-20T10:00:00Z');
-
-const live = (node: string, at: number): LiveEvent => ({
-  kind: 'live',
-  tenant: 'default',
-  atMs: START_MS + at,
-  position: `${START_MS + at}-0`,
-  levels: [],
-  begins: true,
-  startedAtMs: START_MS + at,
-  session: {
-    id: `s${at}`,
-    attempt: 1,
-    user: 'alice',
-    node,
-    epoch: null,
-    state: 'active',
-    groups: [],
-    priority: 'normal',
-    from: null,
-    to: null,
-    sourceIp: '192.0.2.10',
-    sourcePort: 5060,
-    destination: '198.51.100.7:5060',
-    protocol: 'sip',
-    direction: null,
-    correlationId: null,
-    metadata: null,
-  },
-});
 
 async function exported(database: HistoryDatabase, filter: HistoryFilter): Promise<string[]> {
   const nodes: string[] = [];
@@ -82,7 +54,7 @@ describeDatabases("Rows of some nodes' sessions", ({ open }) => {
     [[], []],
   ])('%j are those of these nodes alone, in lists, counts and exports', async (nodes, wanted) => {
     const database = await open();
-    await database.apply(NODES.map(live));
+    await database.apply(NODES.map((node, at) => live(`s${at}`, { node, atMs: START_MS + at })));
     const rows = await allRows(database, 'default', { nodes, sortDir: 'asc' });
     expect(rows.map(({ node }) => node)).toEqual(wanted);
     expect((await database.history('default', { nodes, user: 'alice', pageSize: 1 })).total).toBe(wanted.length);

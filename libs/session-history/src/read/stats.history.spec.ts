@@ -1,24 +1,24 @@
 import { expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { HOUR_MS } from '#basics';
-import { inForm } from '#testing';
 
-import { historyEvent, type HistoryDatabase, type Stats } from '../src/index.js';
-import { describeDatabases } from './databases.fixture.js';
-import { isSession, plainStats, sum } from './plain.fixture.js';
-import { allRows } from './rows.fixture.js';
-import { deliveries, happening, TENANTS, World } from './world.fixture.js';
+import { historyEvent, type HistoryDatabase, type Stats } from '../index.js';
+import { describeDatabases } from '../../test/databases.fixture.js';
+import { isSession, plainStats, sum } from '../../test/plain.fixture.js';
+import { allRows } from '../../test/rows.fixture.js';
+import { deliveries, happening, TENANTS, World } from '../../test/world.fixture.js';
 
 /** Worlds end about now, so that windows reach from some hours to some days back. */
 const START = Date.now() - 6 * 24 * HOUR_MS;
 
-describeDatabases('statistics', ({ open, kind }) => {
-  const numRuns = inForm(kind === 'sqlite' ? { short: 8, long: 20 } : { short: 3, long: 6 });
+describeDatabases('statistics', ({ forAll, open }) => {
+  const examples = { sqlite: { short: 8, long: 20 }, postgres: { short: 3, long: 6 } };
   const worlds = fc.array(happening(4 * HOUR_MS), { minLength: 40, maxLength: 120 });
   const windows = fc.array(fc.nat(8 * 24 * HOUR_MS), { minLength: 6, maxLength: 6 });
 
   it('equal a plain recomputation from all rows, for random events and windows', async () => {
-    await fc.assert(
+    await forAll(
+      examples,
       fc.asyncProperty(worlds, windows, fc.array(fc.nat(), { minLength: 20 }), async (list, back, choices) => {
         const world = new World(START).run(list);
         const database = await open();
@@ -32,9 +32,7 @@ describeDatabases('statistics', ({ open, kind }) => {
             expect(peakSessions).toBe(peakOf(world, tenant, 'total', '', since));
           }
         }
-        await database.close();
       }),
-      { numRuns, endOnFailure: kind === 'postgres' },
     );
   });
 
@@ -78,7 +76,8 @@ describeDatabases('statistics', ({ open, kind }) => {
   );
 
   it('have the exact peak of every hour, for the total, users and groups', async () => {
-    await fc.assert(
+    await forAll(
+      examples,
       fc.asyncProperty(worlds, fc.array(fc.nat(), { minLength: 20 }), async (list, choices) => {
         const world = new World(START).run(list);
         const database = await open();
@@ -93,9 +92,7 @@ describeDatabases('statistics', ({ open, kind }) => {
           for (const { atMs, peak } of peaks)
             expect(peak).toBe(peakOf(world, 'default', scope, name, atMs, atMs + HOUR_MS));
         }
-        await database.close();
       }),
-      { numRuns, endOnFailure: kind === 'postgres' },
     );
   });
 
@@ -138,7 +135,8 @@ describeDatabases('statistics', ({ open, kind }) => {
   });
 
   it('tell traffic by the hour, of all and of one user', async () => {
-    await fc.assert(
+    await forAll(
+      { sqlite: { short: 10, long: 25 }, postgres: { short: 4, long: 8 } },
       fc.asyncProperty(worlds, fc.nat(6 * 24 * HOUR_MS), async (list, ms) => {
         const database = await open();
         await database.apply(new World(START).run(list).events);
@@ -152,12 +150,7 @@ describeDatabases('statistics', ({ open, kind }) => {
           const hours = new Set(mine.map(({ start_time }) => Date.parse(`${start_time.slice(0, 13)}:00:00Z`)));
           expect(hoursFound.map(({ atMs }) => atMs)).toEqual([...hours].toSorted((a, b) => a - b));
         }
-        await database.close();
       }),
-      {
-        numRuns: inForm(kind === 'sqlite' ? { short: 10, long: 25 } : { short: 4, long: 8 }),
-        endOnFailure: kind === 'postgres',
-      },
     );
   });
 

@@ -1,9 +1,9 @@
 import { expect, it } from '@jest/globals';
 
-import { DeadLetterError, type EntryResult, type StreamEntry } from '#event-streams';
+import { DeadLetterError, type EntryResult, type StreamEntry } from './index.js';
 import { describeWith, eventually } from '#testing';
 
-import { ids, type TestStreams, onTestStreams } from './test-streams.js';
+import { ids, type TestStreams, onTestStreams } from '../test/test-streams.js';
 
 type Handle = (entries: readonly StreamEntry[]) => Promise<readonly EntryResult[]>;
 

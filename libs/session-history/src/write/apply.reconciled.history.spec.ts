@@ -1,9 +1,9 @@
 import { expect, it } from '@jest/globals';
 
-import { historyEvent } from '../src/model/event.mapper.js';
-import type { HistoryEvent } from '../src/index.js';
-import { describeDatabases } from './databases.fixture.js';
-import { allRows, unnumbered } from './rows.fixture.js';
+import { historyEvent } from '../model/event.mapper.js';
+import type { HistoryEvent } from '../index.js';
+import { describeDatabases } from '../../test/databases.fixture.js';
+import { allRows, unnumbered } from '../../test/rows.fixture.js';
 
 const NOON = Date.UTC(2026, 10, 20, 12);
 

@@ -1,18 +1,15 @@
-import { afterEach, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 
-import { groupLag } from '#event-streams';
-import { describeWith, eventually, startRedis, type RedisServer } from '#testing';
+import { groupLag } from './index.js';
+import { describeWith, endedAfterEach, eventually, startRedis, type RedisServer } from '#testing';
 
-import { DEAD, GROUP, ids, TestStreams, type ServerOptions, onTestStreams } from './test-streams.js';
+import { DEAD, GROUP, ids, TestStreams, type ServerOptions, onTestStreams } from '../test/test-streams.js';
 
 describeWith(['redis-server'], 'a streams server recovers', () => {
   let lab: TestStreams;
-  const others: RedisServer[] = [];
+  const others = endedAfterEach<RedisServer>((server) => server.stop());
 
   onTestStreams((started) => (lab = started));
-  afterEach(async () => {
-    await Promise.all(others.splice(0).map((server) => server.stop()));
-  });
 
   const startOther = async (options: Parameters<typeof startRedis>[0] = {}) => {
     const server = await startRedis(options);
@@ -30,6 +27,16 @@ describeWith(['redis-server'], 'a streams server recovers', () => {
   const settled = (on = lab) => eventually(async () => (await on.pending()) === 0, { what: 'nothing to be pending' });
   const reading = (seen: string[], id = 'first', on = lab) =>
     on.publish([id]).then(() => eventually(() => seen.includes(id)));
+
+  /** A server on a Redis of its own, which has handled an event. */
+  const readingOther = async () => {
+    const server = await startOther();
+    const other = new TestStreams(server);
+    other.stream = 'events';
+    const { seen, told } = serve({}, other);
+    await reading(seen, 'first', other);
+    return { server, other, seen, told };
+  };
 
   it('from a lost group: it is made again from the beginning of the stream', async () => {
     const { seen, told } = serve();
@@ -138,11 +145,7 @@ describeWith(['redis-server'], 'a streams server recovers', () => {
   });
 
   it('from a Redis that hangs and keeps its connections', async () => {
-    const server = await startOther();
-    const other = new TestStreams(server);
-    other.stream = 'events';
-    const { seen, told } = serve({}, other);
-    await reading(seen, 'first', other);
+    const { server, other, seen, told } = await readingOther();
     server.pause();
     await eventually(() => told.of('readFailed').length === 1);
     server.resume();
@@ -152,11 +155,7 @@ describeWith(['redis-server'], 'a streams server recovers', () => {
   });
 
   it('from a master that became a replica for a while', async () => {
-    const server = await startOther();
-    const other = new TestStreams(server);
-    other.stream = 'events';
-    const { seen, told } = serve({}, other);
-    await reading(seen, 'first', other);
+    const { other, seen, told } = await readingOther();
     await other.client.replicaof(lab.redis.host, lab.redis.port);
     await eventually(() => told.of('readFailed').length === 1);
     await other.client.replicaof('NO', 'ONE');

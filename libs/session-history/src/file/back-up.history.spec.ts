@@ -7,8 +7,11 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import Libsql from 'libsql';
 
-import { isInUse } from '../src/file/in-use.js';
-import { backUpFile, checkFile, HistoryDatabase, restoreFile, type HistoryEvent } from '../src/index.js';
+import { isInUse } from './in-use.js';
+import { backUpFile, checkFile, HistoryDatabase, restoreFile } from '../index.js';
+import { refused as refusal } from '../../test/history-events.fixture.js';
+
+const START_MS = Date.UTC(2026, 0, 1);
 
 /** Files that no connection of this process has seen: one that is closed keeps its lock until its statements are collected. */
 let seeds: string;
@@ -21,7 +24,9 @@ beforeAll(async () => {
   seeds = await mkdtemp(join(tmpdir(), 'berth-seeds-'));
   for (const rows of [300, 500]) {
     const database = await HistoryDatabase.open({ url: `sqlite://${join(seeds, String(rows))}` });
-    await database.apply(Array.from({ length: rows }, (_, n) => refusal(n)));
+    await database.apply(
+      Array.from({ length: rows }, (_, n) => refusal(`${n}`, { user: `u${n % 100}`, atMs: START_MS + n })),
+    );
     await database.close();
   }
 });
@@ -70,7 +75,7 @@ async function killWriter(): Promise<void> {
   const living = join(dir, 'living.db');
   await copyFile(join(seeds, '300'), living);
   const writer = userOf(living);
-  writer.exec("delete from sessions where session_id = 's7'");
+  writer.exec("delete from sessions where session_id = 'of-7'");
   await copyFile(living, path);
   await copyFile(`${living}-wal`, `${path}-wal`);
   writer.close();
@@ -185,7 +190,7 @@ describe('a restore', () => {
       meanwhile = userOf(path);
     });
     await expect(restoring).rejects.toEqual(refused('came into use meanwhile'));
-    meanwhile?.exec("delete from sessions where session_id = 's7'");
+    meanwhile?.exec("delete from sessions where session_id = 'of-7'");
     meanwhile?.close();
     expect(await beside()).toEqual(['history.db']);
     expect(rowsIn(path)).toBe(499);
@@ -224,7 +229,7 @@ describe('a history file', () => {
 
   it('is looked through while it is used, with what is in its log', async () => {
     const user = userOf(path);
-    user.exec("delete from sessions where session_id = 's7'");
+    user.exec("delete from sessions where session_id = 'of-7'");
     const log = (await stat(`${path}-wal`)).size;
     expect(log).toBeGreaterThan(0);
     expect(await checkFile(path)).toEqual({ rows: 499, bytes: (await stat(path)).size + log });
@@ -244,27 +249,3 @@ describe('a history file', () => {
     await expect(checkFile(join(dir, 'other.db'))).rejects.toEqual(refused('no such table'));
   });
 });
-
-function refusal(n: number): HistoryEvent {
-  const atMs = Date.UTC(2026, 0, 1) + n;
-  return {
-    kind: 'refused',
-    tenant: 'default',
-    atMs,
-    position: `${atMs}-0`,
-    levels: [],
-    id: `r${n}`,
-    sessionId: `s${n}`,
-    user: `u${n % 100}`,
-    limits: [],
-    count: 1,
-    rule: '',
-    decision: '',
-    sourceIp: '192.0.2.10',
-    sourcePort: 40_000,
-    destination: 'example.com:443',
-    protocol: 'socks',
-    node: '',
-    correlationId: null,
-  };
-}

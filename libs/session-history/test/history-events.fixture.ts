@@ -1,8 +1,9 @@
-import type { LiveEvent, EndedEvent, RefusedEvent, TrafficEvent } from '#session-history';
+import type { LiveEvent, EndedEvent, RefusedEvent, TrafficEvent } from '../src/index.js';
 
 interface About {
   tenant?: string;
   user?: string;
+  node?: string;
   atMs: number;
   startedAtMs?: number;
 }
@@ -11,7 +12,7 @@ const envelope = ({ tenant = 'default', atMs }: About) => ({ tenant, atMs, posit
 
 /** A session is admitted, or, where nothing begins with it, comes back. */
 export function live(id: string, about: About & { begins?: boolean }): LiveEvent {
-  const { user = 'alice', atMs, startedAtMs = atMs, begins = true } = about;
+  const { user = 'alice', node = 'proxy-1', atMs, startedAtMs = atMs, begins = true } = about;
   return {
     kind: 'live',
     ...envelope(about),
@@ -21,7 +22,7 @@ export function live(id: string, about: About & { begins?: boolean }): LiveEvent
       id,
       attempt: 1,
       user,
-      node: 'proxy-1',
+      node,
       epoch: null,
       state: 'active',
       groups: [],

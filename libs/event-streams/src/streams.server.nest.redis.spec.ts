@@ -12,10 +12,10 @@ import {
   StreamsServer,
   type EntryResult,
   type StreamEntry,
-} from '#event-streams';
+} from './index.js';
 import { describeWith, eventually } from '#testing';
 
-import { DEAD, GROUP, TestStreams, Told } from './test-streams.js';
+import { DEAD, GROUP, TestStreams, Told } from '../test/test-streams.js';
 
 const seen: string[] = [];
 
