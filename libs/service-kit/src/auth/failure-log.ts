@@ -1,6 +1,6 @@
 import type { Logger } from '../logging/logger.js';
+import { SpacedLines } from '../logging/spaced-lines.js';
 
-const LINE_EVERY_MS = 1_000;
 /** Of so many sources the numbers are kept within one second; those beyond count in the sum. */
 const MAX_SOURCES = 1_000;
 const MAX_NAMED = 20;
@@ -9,7 +9,7 @@ const MAX_NAMED = 20;
 export class FailureLog {
   private count = 0;
   private readonly bySource = new Map<string, number>();
-  private timer: NodeJS.Timeout | undefined;
+  private readonly lines = new SpacedLines(() => this.line());
 
   constructor(private readonly logger: Logger) {}
 
@@ -17,23 +17,13 @@ export class FailureLog {
     this.count += 1;
     const before = this.bySource.get(source);
     if (before !== undefined || this.bySource.size < MAX_SOURCES) this.bySource.set(source, (before ?? 0) + 1);
-    if (this.timer === undefined) this.write();
+    this.lines.due();
   }
 
   /** Writes what is left. */
   stop(): void {
-    clearTimeout(this.timer);
-    this.timer = undefined;
+    this.lines.stop();
     this.line();
-  }
-
-  private write(): void {
-    if (!this.line()) return;
-    this.timer = setTimeout(() => {
-      this.timer = undefined;
-      this.write();
-    }, LINE_EVERY_MS);
-    this.timer.unref();
   }
 
   private line(): boolean {

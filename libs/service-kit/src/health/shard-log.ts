@@ -1,6 +1,6 @@
 import type { Logger } from '../logging/logger.js';
+import { SpacedLines } from '../logging/spaced-lines.js';
 
-const LINE_EVERY_MS = 1_000;
 const MAX_NAMED = 20;
 
 /**
@@ -10,32 +10,22 @@ const MAX_NAMED = 20;
 export class ShardLog {
   private readonly began = new Map<string, string>();
   private readonly ended = new Map<string, number>();
-  private timer: NodeJS.Timeout | undefined;
+  private readonly lines = new SpacedLines(() => this.writeBegan() || this.writeEnded());
 
   constructor(private readonly logger: Logger) {}
 
   failing(shard: string, cause: string): void {
     if (!this.ended.delete(shard)) this.began.set(shard, cause);
-    this.write();
+    this.lines.due();
   }
 
   working(shard: string, afterMs: number): void {
     this.ended.set(shard, afterMs);
-    this.write();
+    this.lines.due();
   }
 
   stop(): void {
-    clearTimeout(this.timer);
-  }
-
-  private write(): void {
-    if (this.timer !== undefined) return;
-    if (!this.writeBegan() && !this.writeEnded()) return;
-    this.timer = setTimeout(() => {
-      this.timer = undefined;
-      this.write();
-    }, LINE_EVERY_MS);
-    this.timer.unref();
+    this.lines.stop();
   }
 
   /** Those of one cause in one line. */
