@@ -1,7 +1,6 @@
 import { Body, Controller, Delete, Get, Param, Post, Put, Query } from '@nestjs/common';
 
 import { Caller, Needs, Operation, parseBody, parseQuery, Tag, type Principal } from '#service-kit';
-import { rfc3339 } from '#session-wire';
 
 import { changeBody, temporaryLimitBody } from '../limits/fields.schema.js';
 import { groupLimit } from '../limits/in-force.js';
@@ -106,20 +105,10 @@ export class GroupsController {
   async lend(@Caller() caller: Principal, @Param() path: unknown, @Body() body: unknown) {
     const tenant = this.tenants.of(caller);
     const group = groupOf(path);
-    const { limit, duration: durationMs, ...request } = parseBody(temporaryLimitBody, body);
+    const request = parseBody(temporaryLimitBody, body);
     await this.groups.assertConfigured(tenant, parseBody(kindPath, path).kind);
-    const change = { by: caller, limit, durationMs, ...request };
-    const { untilMs, consequences } = await this.changes.temporary(tenant, `group:${group}`, change);
-    const reason = request.reason ?? null;
-    return {
-      success: true,
-      group,
-      limit,
-      expiresAt: rfc3339(untilMs),
-      reason,
-      ...consequences,
-      ...warningsOf(temporaryLimitBody, body),
-    };
+    const lent = await this.changes.lend(tenant, `group:${group}`, caller, request);
+    return { success: true, group, ...lent, ...warningsOf(temporaryLimitBody, body) };
   }
 
   @Delete(':kind/:name/temporary-limit')

@@ -1,10 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
+import type { z } from 'zod';
 
 import type { BerthConfig, TenantConfig } from '#config';
 import { CONFIG, type Principal } from '#service-kit';
 import { limitTarget, type EffectiveLimits, type LimitKey, type LimitOrigin, type LimitsLayer } from '#session-core';
+import { rfc3339 } from '#session-wire';
 
-import type { OnLower } from './fields.schema.js';
+import type { OnLower, temporaryLimitBody } from './fields.schema.js';
 import { withTemporary } from './layer.js';
 import {
   keysOf,
@@ -37,11 +39,6 @@ export interface MadeChange {
   limits: EffectiveLimits;
   nowMs: number;
   consequences: Consequences;
-}
-
-export interface TemporaryRequest extends ChangeRequest {
-  limit: number;
-  durationMs: number;
 }
 
 interface Change {
@@ -132,16 +129,17 @@ export class LimitChanges {
     });
   }
 
-  /** Another limit until a moment of the Redis clock; then what it covers holds again, by itself. Returns that moment. */
-  async temporary(tenant: TenantConfig, key: LimitKey, { limit, durationMs, ...request }: TemporaryRequest) {
+  /** Another limit until a moment of the Redis clock; then what it covers holds again, by itself. Answers what holds, and until when. */
+  async lend(tenant: TenantConfig, key: LimitKey, by: Principal, body: z.output<typeof temporaryLimitBody>) {
+    const { limit, duration: durationMs, ...request } = body;
     let untilMs = 0;
     const edit = ({ api }: Layers, origin: LimitOrigin) => {
       untilMs = origin.atMs + durationMs;
       return withTemporary(api, key, { max: limit, untilMs, origin });
     };
     const what = { ...subjectOf(key), temporary: limit, duration_ms: durationMs };
-    const made = await this.make(tenant, request, { what, keys: [key], edit });
-    return { ...made, untilMs };
+    const { consequences } = await this.make(tenant, { by, ...request }, { what, keys: [key], edit });
+    return { limit, expiresAt: rfc3339(untilMs), reason: request.reason ?? null, ...consequences };
   }
 
   /** What the temporary limit covers holds again at once. */

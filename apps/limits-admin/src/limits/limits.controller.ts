@@ -1,7 +1,6 @@
 import { Body, Controller, Delete, Get, Param, Post, Put, Query } from '@nestjs/common';
 
 import { Caller, Needs, Operation, parseBody, parseQuery, ProblemException, Tag, type Principal } from '#service-kit';
-import { rfc3339 } from '#session-wire';
 
 import { Tenants } from '../tenants.service.js';
 import { changeBody, temporaryLimitBody } from './fields.schema.js';
@@ -67,17 +66,9 @@ export class LimitsController {
   @Post(TEMPORARY)
   @Operation(LIMITS.lendTotal)
   async changeTotal(@Caller() caller: Principal, @Body() body: unknown) {
-    const { limit, duration: durationMs, ...request } = parseBody(temporaryLimitBody, body);
-    const change = { by: caller, limit, durationMs, ...request };
-    const { untilMs, consequences } = await this.changes.temporary(this.tenants.of(caller), 'total', change);
-    return {
-      success: true,
-      limit,
-      expiresAt: rfc3339(untilMs),
-      reason: request.reason ?? null,
-      ...consequences,
-      ...warningsOf(temporaryLimitBody, body),
-    };
+    const request = parseBody(temporaryLimitBody, body);
+    const lent = await this.changes.lend(this.tenants.of(caller), 'total', caller, request);
+    return { success: true, ...lent, ...warningsOf(temporaryLimitBody, body) };
   }
 
   @Delete(TEMPORARY)

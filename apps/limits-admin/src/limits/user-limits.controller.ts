@@ -1,7 +1,6 @@
 import { Body, Controller, Delete, Param, Post, Put } from '@nestjs/common';
 
 import { Caller, Needs, Operation, parseBody, Tag, type Principal } from '#service-kit';
-import { rfc3339 } from '#session-wire';
 
 import { Tenants } from '../tenants.service.js';
 import { changeBody, temporaryLimitBody } from './fields.schema.js';
@@ -55,19 +54,9 @@ export class UserLimitsController {
   @Operation(USER_LIMITS.lend)
   async lend(@Caller() caller: Principal, @Param('username') written: string, @Body() body: unknown) {
     const { tenant, username, warnings } = await this.named(caller, written);
-    const { limit, duration: durationMs, ...request } = parseBody(temporaryLimitBody, body);
-    const change = { by: caller, limit, durationMs, ...request };
-    const { untilMs, consequences } = await this.changes.temporary(tenant, `user:${username}`, change);
-    const reason = request.reason ?? null;
-    return {
-      success: true,
-      username,
-      limit,
-      expiresAt: rfc3339(untilMs),
-      reason,
-      ...consequences,
-      ...warningsOf(temporaryLimitBody, body, warnings),
-    };
+    const request = parseBody(temporaryLimitBody, body);
+    const lent = await this.changes.lend(tenant, `user:${username}`, caller, request);
+    return { success: true, username, ...lent, ...warningsOf(temporaryLimitBody, body, warnings) };
   }
 
   @Delete('temporary-limit')

@@ -7,7 +7,7 @@ import { writeGaps } from './gaps.js';
 import { numberChanges } from './revisions.js';
 import { RollupChanges } from './rollup-changes.js';
 import { writeRollups } from './rollups.js';
-import { deleteRows, insertRows, openRowsOf, refusalsOf, rowsAt, updateLife } from './statements.js';
+import { deleteRows, insertRows, rowsNamed, updateLife } from './statements.js';
 
 /** Rows in one statement; larger batches go in pieces of the same transaction. */
 const AT_ONCE = 1_000;
@@ -58,9 +58,9 @@ async function knownRows(db: Database, store: Store, keyed: readonly Keyed[]): P
     named.set(`${tenant}\n${session_id}\n${event.id}`, [tenant, session_id, event.id]);
   }
   const rows: SessionRow[] = [];
-  for (const some of piecesOf([...keys.values()])) rows.push(...(await rowsAt(db, store, some)));
-  for (const some of piecesOf([...named.values()])) rows.push(...(await refusalsOf(db, store, some)));
-  for (const some of piecesOf([...lost.values()])) rows.push(...(await openRowsOf(db, store, some)));
+  for (const some of piecesOf([...keys.values()])) rows.push(...(await rowsNamed(db, store, some, 'start_time')));
+  for (const some of piecesOf([...named.values()])) rows.push(...(await rowsNamed(db, store, some, 'event_id')));
+  for (const some of piecesOf([...lost.values()])) rows.push(...(await rowsNamed(db, store, some, 'status')));
   return rows;
 }
 

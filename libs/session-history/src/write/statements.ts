@@ -25,30 +25,8 @@ export function selected(
   return sql`select ${sql.raw(entries.join(', '))} from ${store.elements(JSON.stringify(rows))}`;
 }
 
-/** The rows with these keys. */
-export async function rowsAt(db: Database, store: Store, keys: readonly (readonly string[])[]): Promise<SessionRow[]> {
-  return await rowsNamed(db, store, keys, 'start_time');
-}
-
-/** The rows of these refusals, each named by tenant, session id and event id. */
-export async function refusalsOf(
-  db: Database,
-  store: Store,
-  named: readonly (readonly string[])[],
-): Promise<SessionRow[]> {
-  return await rowsNamed(db, store, named, 'event_id');
-}
-
-/** The rows of these sessions, each named by tenant, session id and status. */
-export async function openRowsOf(
-  db: Database,
-  store: Store,
-  named: readonly (readonly string[])[],
-): Promise<SessionRow[]> {
-  return await rowsNamed(db, store, named, 'status');
-}
-
-async function rowsNamed(
+/** The rows that these name: by tenant, session id and a third column, which is the start, the event of a refusal, or the status of a session. */
+export async function rowsNamed(
   db: Database,
   store: Store,
   named: readonly (readonly string[])[],
