@@ -18,6 +18,8 @@ export interface AdminSuite {
   readonly client: Redis;
   readonly fleet: Fleet;
   readonly dir: string;
+  /** When the test began. */
+  readonly nowMs: number;
   /** The lines of every app that was started without a log of its own. */
   readonly log: string[];
   /** Starts an app on the Redis of the suite, or on another one; it is closed when the test ends. */
@@ -66,6 +68,7 @@ class World implements AdminSuite {
   client!: Redis;
   fleet!: Fleet;
   dir!: string;
+  nowMs!: number;
   log: string[] = [];
   private started: Admin[] = [];
 
@@ -85,6 +88,7 @@ class World implements AdminSuite {
     this.fleet = new Fleet(this.client);
     this.dir = await mkdtemp(join(tmpdir(), 'berth-admin-'));
     this.log = [];
+    this.nowMs = Date.now();
   }
 
   async close(): Promise<void> {

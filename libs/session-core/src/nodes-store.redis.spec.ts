@@ -179,6 +179,15 @@ describe('a node that falls silent', () => {
 });
 
 describe('a node that returns with the same epoch', () => {
+  /** It was lost while it held a call, which has ended, and beats again. */
+  const returned = async () => {
+    await beat('b2bua-1');
+    await admitted(books.store, request('call'));
+    await live(2 * LEASE_MS);
+    await drainAll();
+    await beat('b2bua-1');
+  };
+
   it('is admitted for again, and what was not drained yet goes on', async () => {
     await beat('b2bua-1');
     await admitted(books.store, request('call'));
@@ -191,11 +200,7 @@ describe('a node that returns with the same epoch', () => {
   });
 
   it('is told of a session that ended meanwhile that it is unknown, so that it keeps the call', async () => {
-    await beat('b2bua-1');
-    await admitted(books.store, request('call'));
-    await live(2 * LEASE_MS);
-    await drainAll();
-    await beat('b2bua-1');
+    await returned();
     expect((await books.store.renew(tenant, { sessionId: 'call' })).kind).toBe('unknown');
     expect((await books.store.confirm(tenant, { sessionId: 'call' })).kind).toBe('unknown');
     await admitted(books.store, request('call'));
@@ -203,11 +208,7 @@ describe('a node that returns with the same epoch', () => {
   });
 
   it('has really ended what it says has ended', async () => {
-    await beat('b2bua-1');
-    await admitted(books.store, request('call'));
-    await live(2 * LEASE_MS);
-    await drainAll();
-    await beat('b2bua-1');
+    await returned();
     await books.store.end(tenant, { sessionId: 'call' }, { reason: 'completed', by: 'node' });
     expect((await books.store.renew(tenant, { sessionId: 'call' })).kind).toBe('ended');
     expect((await books.store.admit(tenant, request('call'))).decision.kind).toBe('ended');

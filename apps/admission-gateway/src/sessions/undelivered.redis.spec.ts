@@ -42,6 +42,12 @@ async function listen(configYaml: string): Promise<void> {
   gateway.app.getHttpServer().on('connection', (socket: Socket) => void served.push(socket));
 }
 
+/** Redis has hung since the gateway was ready. */
+async function listenWithoutRedis(): Promise<void> {
+  await listen(PATIENT);
+  redis.pause();
+}
+
 /** The gateway knows that every caller has hung up: an answer that was out before would be one that its caller may have read. */
 const hungUp = () =>
   eventually(() => served.every((socket) => socket.readableEnded || socket.destroyed), { what: 'the hang-ups' });
@@ -82,8 +88,7 @@ describe('a caller that gives up before the answer', () => {
     ['resets', (socket) => socket.resetAndDestroy()],
     ['says that it is done', (socket) => socket.end()],
   ])('leaves no place taken when it %s its connection', async (_name, hangUp) => {
-    await listen(PATIENT);
-    redis.pause();
+    await listenWithoutRedis();
     for (const id of ['a', 'b', 'c']) {
       const socket = await dial();
       socket.write(admission(id));
@@ -99,8 +104,7 @@ describe('a caller that gives up before the answer', () => {
   });
 
   it('leaves no place taken by requests that waited behind another on its connection', async () => {
-    await listen(PATIENT);
-    redis.pause();
+    await listenWithoutRedis();
     const socket = await dial();
     socket.write(['a', 'b', 'c', 'd'].map(admission).join(''));
     await arrived(4);
@@ -112,8 +116,7 @@ describe('a caller that gives up before the answer', () => {
   });
 
   it('does not take the place from its own retry', async () => {
-    await listen(PATIENT);
-    redis.pause();
+    await listenWithoutRedis();
     await giveUp('call');
     const retry = gateway.admit({ sessionId: 'call' });
     redis.resume();
@@ -126,8 +129,7 @@ describe('a caller that gives up before the answer', () => {
   });
 
   it('leaves no place taken when it was the retry of one that gave up as well', async () => {
-    await listen(PATIENT);
-    redis.pause();
+    await listenWithoutRedis();
     for (const nth of [1, 2, 3]) await giveUp('call', nth);
     redis.resume();
 
@@ -137,8 +139,7 @@ describe('a caller that gives up before the answer', () => {
   });
 
   it('may be admitted later, as if it had never asked', async () => {
-    await listen(PATIENT);
-    redis.pause();
+    await listenWithoutRedis();
     await giveUp('call');
     redis.resume();
     await counted(ADMITTED, 1);
@@ -187,8 +188,7 @@ describe('a delivered answer', () => {
 
 describe('a graceful stop', () => {
   it('takes back what was given up just before', async () => {
-    await listen(PATIENT);
-    redis.pause();
+    await listenWithoutRedis();
     await giveUp('call');
     const stopped = stopGracefully(gateway.app);
     redis.resume();

@@ -15,11 +15,8 @@ import { admitted, ended, fill, refused, SETTINGS, startWithHistory } from './hi
 let admin: Admin;
 let database: HistoryDatabase;
 let url: string;
-let nowMs: number;
 
-const suite = forEachTest(() => {
-  nowMs = Date.now();
-});
+const suite = forEachTest();
 
 async function listen(options?: Parameters<AdminSuite['start']>[0]): Promise<void> {
   ({ admin, database } = await startWithHistory(suite.start, 'memory:', options));
@@ -69,7 +66,7 @@ describe('an export', () => {
         Array.from({ length: 900 }, (_, i) => ({
           id: `s${i}`,
           user: users[i % 3]!,
-          startedAtMs: nowMs - i * 1_000 - 1,
+          startedAtMs: suite.nowMs - i * 1_000 - 1,
         })),
       );
       const answer = await begin(query);
@@ -86,7 +83,7 @@ describe('an export', () => {
 
   it('goes on where the one before ended: what is over, each once, while others come in', async () => {
     await listen();
-    const told = (id: string, agoMs: number) => ({ id, startedAtMs: nowMs - agoMs });
+    const told = (id: string, agoMs: number) => ({ id, startedAtMs: suite.nowMs - agoMs });
     await database.apply([admitted(told('a', 9_000)), admitted(told('b', 8_000)), ended(told('b', 8_000), 1)]);
     const first = await lines('begin');
     expect(first.ids).toEqual(['b']);
@@ -97,7 +94,7 @@ describe('an export', () => {
       ended(told('a', 9_000), 5),
       admitted(told('old', 50_000)),
       ended(told('old', 50_000), 1),
-      refused({ sessionId: 'r', atMs: nowMs, limits: [{ scope: 'user', key: 'alice', max: 1, active: 1 }] }),
+      refused({ sessionId: 'r', atMs: suite.nowMs, limits: [{ scope: 'user', key: 'alice', max: 1, active: 1 }] }),
     ]);
     const second = await lines(first.summary.cursor);
     expect(second.ids.toSorted()).toEqual(['a', 'old', 'r']);
@@ -112,7 +109,7 @@ describe('an export', () => {
     const metadata = { text: 'x'.repeat(8_000) };
     const tolds = Array.from({ length: 4_000 }, (_, i) => ({
       id: `s${i}`,
-      startedAtMs: nowMs - 9_000_000 + i,
+      startedAtMs: suite.nowMs - 9_000_000 + i,
       metadata,
     }));
     await fill(database, tolds);
@@ -128,7 +125,7 @@ describe('an export', () => {
       .slice(0, -1)
       .map((line) => JSON.parse(line) as Line);
     expect(got.length).toBeGreaterThan(100);
-    await fill(database, [{ id: 'late', startedAtMs: nowMs - 10_000_000 }]);
+    await fill(database, [{ id: 'late', startedAtMs: suite.nowMs - 10_000_000 }]);
     const rest = await lines(`${String(broken.headers['berth-lineage'])}.${got.at(-1)!.revision}`);
     expect([...got.map((row) => row.session_id), ...rest.ids].toSorted()).toEqual(
       [...tolds.map(({ id }) => id), 'late'].toSorted(),
@@ -148,7 +145,7 @@ describe('an export', () => {
       expect(await suite.client.xpending(streams, 'history')).toMatchObject([0, null, null, null]);
       return await lines('begin');
     });
-    expect(Date.parse(idle.summary.completeUntil!)).toBeGreaterThanOrEqual(nowMs);
+    expect(Date.parse(idle.summary.completeUntil!)).toBeGreaterThanOrEqual(suite.nowMs);
     expect(idle.answer.headers['berth-complete-until']).toBe(idle.summary.completeUntil);
     await end('seen');
     const [last] = await suite.client.xrevrange(streams, '+', '-', 'COUNT', 1);
@@ -160,8 +157,8 @@ describe('an export', () => {
 
   it('marks the times of which history lacks events, in both formats', async () => {
     await listen();
-    const [from, to] = [nowMs - 7_200_000, nowMs - 3_600_000];
-    await database.apply([gap(from, to), admitted({ id: 'a', startedAtMs: nowMs })]);
+    const [from, to] = [suite.nowMs - 7_200_000, suite.nowMs - 3_600_000];
+    await database.apply([gap(from, to), admitted({ id: 'a', startedAtMs: suite.nowMs })]);
     const times = { from: new Date(from).toISOString(), to: new Date(to).toISOString() };
     const header = `"${times.from}/${times.to}";events=3`;
     for (const query of ['', 'format=jsonl', 'cursor=begin']) {
@@ -174,7 +171,7 @@ describe('an export', () => {
 
   it('as CSV has the revision of each row, and its cursor behind it', async () => {
     await listen();
-    await fill(database, [{ id: 'a', startedAtMs: nowMs - 90_000 }]);
+    await fill(database, [{ id: 'a', startedAtMs: suite.nowMs - 90_000 }]);
     const answer = await begin('cursor=begin');
     const [names = [], ...rows] = readCsv((await buffer(answer)).toString());
     expect(rows.map((row) => row[names.indexOf('session_id')])).toEqual(['a']);

@@ -37,8 +37,7 @@ let log: string[];
 let start: AdminSuite['start'];
 
 forEachTest((suite) => {
-  ({ dir, log, start } = suite);
-  nowMs = Date.now();
+  ({ dir, log, nowMs, start } = suite);
 });
 
 async function startIn(kind: string): Promise<void> {

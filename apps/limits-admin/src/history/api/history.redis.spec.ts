@@ -11,11 +11,8 @@ import { admitted, ended, fill, get, refused, startWithHistory } from './history
 
 let admin: Admin;
 let database: HistoryDatabase;
-let nowMs: number;
 
-const suite = forEachTest(() => {
-  nowMs = Date.now();
-});
+const suite = forEachTest();
 
 const ids = (body: Record<string, unknown>) => (body['data'] as { id: string }[]).map(({ id }) => id);
 
@@ -30,7 +27,7 @@ describe.each(['memory', 'sqlite'])('history in %s', (kind) => {
   });
 
   it('shows a session as the row of the contract, live and ended', async () => {
-    const told = { id: 'call@host', startedAtMs: nowMs - 60_000 };
+    const told = { id: 'call@host', startedAtMs: suite.nowMs - 60_000 };
     await database.apply([admitted(told)]);
     const row = {
       id: 'call@host',
@@ -47,7 +44,7 @@ describe.each(['memory', 'sqlite'])('history in %s', (kind) => {
       bytes_received: 0,
       packets_sent: 0,
       packets_received: 0,
-      start_time: new Date(nowMs - 60_000).toISOString(),
+      start_time: new Date(suite.nowMs - 60_000).toISOString(),
       end_time: null,
       duration_seconds: null,
       close_reason: null,
@@ -65,7 +62,7 @@ describe.each(['memory', 'sqlite'])('history in %s', (kind) => {
       bytes_received: 20,
       packets_sent: 3,
       packets_received: 4,
-      end_time: new Date(nowMs - 30_000).toISOString(),
+      end_time: new Date(suite.nowMs - 30_000).toISOString(),
       duration_seconds: 30,
       close_reason: 'node_lost',
     };
@@ -74,7 +71,7 @@ describe.each(['memory', 'sqlite'])('history in %s', (kind) => {
   });
 
   it('filters by user in any spelling, host, status and age, alone and together', async () => {
-    const at = (hours: number) => nowMs - hours * HOUR_MS;
+    const at = (hours: number) => suite.nowMs - hours * HOUR_MS;
     await database.apply([
       admitted({ id: 'a1', user: 'alice', startedAtMs: at(1), destination: 'example.com:443' }),
       admitted({ id: 'a2', user: 'alice', startedAtMs: at(30) }),
@@ -102,8 +99,11 @@ describe.each(['memory', 'sqlite'])('history in %s', (kind) => {
   });
 
   it('finds what began from one time on and before another one, to the millisecond', async () => {
-    const at = (ms: number) => new Date(nowMs - 3 * HOUR_MS + ms).toISOString();
-    const tolds = [0, 1, 5_000, 2 * HOUR_MS].map((ms) => ({ id: `s${ms}`, startedAtMs: nowMs - 3 * HOUR_MS + ms }));
+    const at = (ms: number) => new Date(suite.nowMs - 3 * HOUR_MS + ms).toISOString();
+    const tolds = [0, 1, 5_000, 2 * HOUR_MS].map((ms) => ({
+      id: `s${ms}`,
+      startedAtMs: suite.nowMs - 3 * HOUR_MS + ms,
+    }));
     await fill(database, tolds);
     expect(await idsOf(`?from=${at(0)}`)).toEqual(['s7200000', 's5000', 's1', 's0']);
     expect(await idsOf(`?from=${at(1)}&to=${at(2 * HOUR_MS)}`)).toEqual(['s5000', 's1']);
@@ -121,7 +121,7 @@ describe.each(['memory', 'sqlite'])('history in %s', (kind) => {
   it('finds what is asked of one session, call, address, node or group, in lists, exports and violations', async () => {
     const full = (scope: string, key: string) => [{ scope, key, max: 1, active: 1 }];
     const odd = 'a/b%2F c?#"é"@host';
-    const at = (minutes: number) => nowMs - minutes * 60_000;
+    const at = (minutes: number) => suite.nowMs - minutes * 60_000;
     await database.apply([
       admitted({
         id: odd,
@@ -182,7 +182,7 @@ describe.each(['memory', 'sqlite'])('history in %s', (kind) => {
   });
 
   it('knows a destination by one address, however it was written and is asked for', async () => {
-    const at = (minutes: number) => nowMs - minutes * 60_000;
+    const at = (minutes: number) => suite.nowMs - minutes * 60_000;
     await database.apply([
       admitted({ id: 's1', startedAtMs: at(1), destination: '[2001:db8::7]:443' }),
       admitted({ id: 's2', startedAtMs: at(2), destination: '[2001:DB8:0:0::7]:443' }),
@@ -208,7 +208,7 @@ describe.each(['memory', 'sqlite'])('history in %s', (kind) => {
   });
 
   it('has each row on one page by number, by either name of the size, and by cursor while others come in', async () => {
-    const all = Array.from({ length: 25 }, (_, i) => ({ id: `s${i}`, startedAtMs: nowMs - i * 1_000 - 60_000 }));
+    const all = Array.from({ length: 25 }, (_, i) => ({ id: `s${i}`, startedAtMs: suite.nowMs - i * 1_000 - 60_000 }));
     await fill(database, all);
     const numbered = [];
     for (const page of [1, 2, 3, 4]) numbered.push(...(await idsOf(`?page=${page}&page_size=10`)));
@@ -224,7 +224,7 @@ describe.each(['memory', 'sqlite'])('history in %s', (kind) => {
       const { body } = await admin.call('GET', `/history?page_size=10&cursor=${cursor}`);
       seen.push(...ids(body));
       cursor = body['nextCursor'] as string | null;
-      await database.apply([admitted({ id: `late${seen.length}`, startedAtMs: nowMs })]);
+      await database.apply([admitted({ id: `late${seen.length}`, startedAtMs: suite.nowMs })]);
     }
     expect(seen).toEqual(all.map(({ id }) => id));
   });
@@ -241,9 +241,9 @@ describe.each(['memory', 'sqlite'])('history in %s', (kind) => {
     ['dest_ip', ['a', 'c', 'b']],
   ])('sorts by %s, both ways, and goes on by cursor in that order', async (column, falling) => {
     const tolds = [
-      { id: 'a', user: 'bob', startedAtMs: nowMs - 900_000, destination: 'z.example:1' },
-      { id: 'b', user: 'carol', startedAtMs: nowMs - 800_000, destination: 'a.example:1' },
-      { id: 'c', user: 'alice', startedAtMs: nowMs - 700_000, destination: 'm.example:1' },
+      { id: 'a', user: 'bob', startedAtMs: suite.nowMs - 900_000, destination: 'z.example:1' },
+      { id: 'b', user: 'carol', startedAtMs: suite.nowMs - 800_000, destination: 'a.example:1' },
+      { id: 'c', user: 'alice', startedAtMs: suite.nowMs - 700_000, destination: 'm.example:1' },
     ] as const;
     const [a, b, c] = tolds;
     await database.apply([
@@ -263,13 +263,13 @@ describe.each(['memory', 'sqlite'])('history in %s', (kind) => {
     const user = { scope: 'user', key: 'alice', max: 5, active: 5 };
     const total = { scope: 'total', key: '*', max: 9, active: 9 };
     await database.apply([
-      refused({ sessionId: 'v1', atMs: nowMs - 2 * HOUR_MS, limits: [total, user] }),
-      refused({ atMs: nowMs - HOUR_MS, limits: [user], count: 40 }),
-      refused({ sessionId: 'v3', atMs: nowMs - 1_000, limits: [total], user: 'bob' }),
-      refused({ sessionId: 'v4', atMs: nowMs - 1_000, rule: 'no east' }),
-      admitted({ id: 'no refusal', startedAtMs: nowMs }),
+      refused({ sessionId: 'v1', atMs: suite.nowMs - 2 * HOUR_MS, limits: [total, user] }),
+      refused({ atMs: suite.nowMs - HOUR_MS, limits: [user], count: 40 }),
+      refused({ sessionId: 'v3', atMs: suite.nowMs - 1_000, limits: [total], user: 'bob' }),
+      refused({ sessionId: 'v4', atMs: suite.nowMs - 1_000, rule: 'no east' }),
+      admitted({ id: 'no refusal', startedAtMs: suite.nowMs }),
     ]);
-    const at = (agoMs: number) => new Date(nowMs - agoMs).toISOString();
+    const at = (agoMs: number) => new Date(suite.nowMs - agoMs).toISOString();
     const all = [
       { at: at(1_000), username: 'bob', ...total, action: 'reject', call_id: 'v3' },
       { at: at(HOUR_MS), username: 'alice', ...user, action: 'reject', call_id: null, count: 40 },

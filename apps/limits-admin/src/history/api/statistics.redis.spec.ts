@@ -12,12 +12,10 @@ import { admitted, ended, refused, startWithHistory } from './history.fixture.js
 
 let admin: Admin;
 let database: HistoryDatabase;
-let nowMs: number;
 /** The beginning of the hour five hours ago. */
 let hourMs: number;
 
-const suite = forEachTest(() => {
-  nowMs = Date.now();
+const suite = forEachTest(({ nowMs }) => {
   hourMs = Math.floor(nowMs / HOUR_MS) * HOUR_MS - 5 * HOUR_MS;
 });
 
@@ -31,7 +29,7 @@ describe('a gap in history', () => {
   it('is shown by what lacks its events, and by nothing else', async () => {
     ({ admin, database } = await startWithHistory(suite.start));
     const [fromMs, toMs] = [hourMs, hourMs + MINUTE_MS];
-    const place = { tenant: 'default', shard: 0, atMs: nowMs, position: `${nowMs}-0`, levels: [] };
+    const place = { tenant: 'default', shard: 0, atMs: suite.nowMs, position: `${suite.nowMs}-0`, levels: [] };
     await database.apply([{ kind: 'gap', ...place, id: 'trimmed', fromMs, toMs, entries: 500 }]);
     const gaps = [{ from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString(), events: 500 }];
     for (const path of ['/stats?window_hours=24', '/history', '/violations', '/history?user=alice&timeRange=1d']) {
@@ -50,7 +48,7 @@ describe.each(['memory', 'sqlite'])('statistics in %s', (kind) => {
   });
 
   it('count what started within the window, and refusals by limits beside it', async () => {
-    const at = (hours: number) => nowMs - hours * HOUR_MS;
+    const at = (hours: number) => suite.nowMs - hours * HOUR_MS;
     const told = [
       { id: 's1', user: 'alice', startedAtMs: at(1), destination: 'example.com:443', active: { total: 1 } },
       { id: 's2', user: 'bob', startedAtMs: at(2), destination: 'example.com:443', active: { total: 7 } },
@@ -109,7 +107,7 @@ describe.each(['memory', 'sqlite'])('statistics in %s', (kind) => {
       const body = await answer(`/peaks?${query}`);
       return { ...body, hours: (body['hours'] as unknown[]).slice(0, 7) }; // the test may go on into the next hour
     };
-    const seconds = Math.floor((nowMs - hourMs) / 1_000) + 1_800;
+    const seconds = Math.floor((suite.nowMs - hourMs) / 1_000) + 1_800;
     const [range, window_hours] = [`timeRange=${seconds}`, seconds / 3_600];
     const total = { window_hours, scope: 'total', name: null, peak: 2, hours: hours([0, 2, 2, 1, 2, 2, 2]) };
     expect(await peaksOf(range)).toEqual(total);
