@@ -59,7 +59,7 @@ const startOf = (index: number) => FIRST_MS + index * MEAN_GAP_MS;
 
 function event(at: number, index: number, fields: Record<string, string>): HistoryEvent {
   const all = { v: '1', id: `${index}`, tenant: 'default', at: String(at), ...fields };
-  const event = historyEvent({ position: `${at}-0`, shard: 0, fields: all });
-  if (!event) throw new Error('Not an event of history');
-  return event;
+  const read = historyEvent({ position: `${at}-0`, shard: 0, fields: all });
+  if (!read) throw new Error('Not an event of history');
+  return read;
 }
