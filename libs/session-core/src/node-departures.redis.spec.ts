@@ -204,6 +204,17 @@ describe('a node that leaves', () => {
     }
   });
 
+  it('leaves no mark in the shards where an operator forgets it while it leaves, and no session', async () => {
+    await beat(100);
+    for (const id of ['c1', 'c2']) await admit(id, 100);
+    await leaveNode(context(), { node: NODE, epoch: 100 }, false);
+    await r.nodes.forget(tenant, NODE, 'ops');
+    await r.nodes.departures.close(tenant, { node: NODE, epoch: 100, beaten: true });
+    expect(await drained()).toEqual(['c1', 'c2']);
+    expect(await books.redis.exists(keys.nodes, keys.departed, tenantKeys('default').leftNodes)).toBe(0);
+    expect(await beat(5)).toMatchObject({ kind: 'beat' });
+  });
+
   it('has a hostile name like any other', async () => {
     for (const node of ['a:b', 'x:123', 'n/%?"', 'allowed:nodes', '__proto__', 'ü'.repeat(64)]) {
       await beat(5, node);

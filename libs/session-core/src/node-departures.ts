@@ -51,7 +51,8 @@ export class NodeDepartures {
   /** The tenant knows that a node has left: so does every shard when this returns. */
   async close(tenant: TenantRef, run: LeftRun): Promise<void> {
     await this.runs.close(tenant, run);
-    await this.call(async () => await settleLeft(this.ofTenant(tenant), run));
+    const isLeft = await this.call(async () => await settleLeft(this.ofTenant(tenant), run));
+    if (!isLeft) await this.runs.forget(tenant, run); // nothing else would take the mark from the shards again
   }
 
   /** The tenant knows that a run is lost: so does every shard when this returns, or the next watch informs them. */

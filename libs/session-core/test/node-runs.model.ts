@@ -124,7 +124,9 @@ export class RunsWorld {
         }
         return;
     }
-    if (!('burst' in step) || !step.burst) await this.look();
+    // While what a name that never beat held without a run is being ended, a new session of it without a run ends with it.
+    const isDrained = step.do === 'leave' && !this.of(NAMES[step.node]!).beaten;
+    if (!('burst' in step) || !step.burst || isDrained) await this.look();
   }
 
   /** Everybody has died: a lease and a sweep later nothing is left that is watched. */

@@ -9,8 +9,9 @@
 -- @include runs
 local node, epoch = ARGV[2], tonumber(ARGV[3])
 local known, _, over = known_run(node)
-local departing = redis.call('ZMSCORE', DEPARTED, 'node_lost:' .. node .. ':' .. ARGV[3], 'completed:' .. node .. ':' .. ARGV[3])
+-- What a node held that has left is drained by its own entries, whether or not the run is known.
+local departing = over ~= 'left' and redis.call('ZSCORE', DEPARTED, 'node_lost:' .. node .. ':' .. ARGV[3])
 local begun, commands = redis.call('HEXISTS', BEGUN, node) == 1, redis.call('HLEN', key('commands:', node))
-if known and (known ~= epoch or not over) or departing[1] or departing[2] or begun or commands > 0 then return 'kept' end
+if known and (known ~= epoch or not over) or departing or begun or commands > 0 then return 'kept' end
 redis.call('HDEL', NODES, node)
 return 'forgotten'

@@ -118,9 +118,9 @@ export async function renumberLoss(
   await settleScript.inTenant(context, [node, epoch, change, next]);
 }
 
-/** Every shard knows that this run has left. */
-export async function settleLeft(context: TenantContext, { node, epoch }: NodeEpoch): Promise<void> {
-  await settleScript.inTenant(context, [node, epoch, 'left', '']);
+/** Every shard knows that this run has left. Returns false where the node has been forgotten, or has begun anew, meanwhile. */
+export async function settleLeft(context: TenantContext, { node, epoch }: NodeEpoch): Promise<boolean> {
+  return integer(await settleScript.inTenant(context, [node, epoch, 'left', ''])) === 1;
 }
 
 /** Every shard has forgotten this run. */
