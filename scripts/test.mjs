@@ -18,7 +18,15 @@ import { onPath, root } from './lib/paths.mjs';
 /** How long Jest may take to end after it wrote its results. */
 const EXIT_LIMIT_MS = 15_000;
 
-const packages = ['kamailio', 'kamailio-utils-modules', 'kamailio-extra-modules', 'sip-tester', 'curl', 'jq', 'python3'];
+const packages = [
+  'kamailio',
+  'kamailio-utils-modules',
+  'kamailio-extra-modules',
+  'sip-tester',
+  'curl',
+  'jq',
+  'python3',
+];
 
 /** Suites that start whole processes run after the others: they need more of the machine at a time. */
 const wholeProcesses = `${root.replace(/[^\w/]/g, '\\$&')}/test/|\\.e2e\\.spec\\.ts$`;
