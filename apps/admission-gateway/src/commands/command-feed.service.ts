@@ -1,6 +1,5 @@
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import type { FastifyReply } from 'fastify';
 
 import { pause } from '#basics';
 import type { BerthConfig } from '#config';
@@ -8,7 +7,6 @@ import {
   assertMaySpeakForNode,
   CONFIG,
   ConfigReload,
-  ifUndelivered,
   isStillKnown,
   LOGGER,
   ProblemException,
@@ -17,6 +15,7 @@ import {
   type Principal,
 } from '#service-kit';
 
+import type { CommandSink } from './command-sink.js';
 import { CommandStream } from './command-stream.js';
 import { CommandWatch } from './command-watch.js';
 import { CommandsRepository } from './commands.repository.js';
@@ -39,7 +38,7 @@ interface Feed {
 }
 
 /**
- * The open event streams of this gateway. While there is one, the shards of its tenant are asked every 100 ms which nodes were
+ * The open streams of commands of this gateway. While there is one, the shards of its tenant are asked every 100 ms which nodes were
  * given commands; see docs/decisions/0010-commands.md.
  */
 @Injectable()
@@ -64,13 +63,13 @@ export class CommandFeedService implements OnModuleDestroy {
     reload.onApplied(() => this.endRefused());
   }
 
-  /** Streams the node's commands into this answer until either side closes it. Throws `forbidden` and `too-many-requests` before anything is sent. */
-  open(caller: Principal, node: string, reply: FastifyReply): void {
+  /** Streams the node's commands into this sink until either side closes it. Throws `forbidden` and `too-many-requests` before anything is sent. */
+  open(caller: Principal, node: string, sink: CommandSink): CommandStream {
     assertMaySpeakForNode(caller, node);
     const { tenant, store } = this.commands.named(caller.tenant);
     const key = `${caller.tenant}/${caller.id}`;
     this.assertRoom(tenant.name, node, key);
-    const stream = new CommandStream(reply.raw, () => store.unacknowledged(tenant, node));
+    const stream = new CommandStream(sink, () => store.unacknowledged(tenant, node));
     this.add(tenant.name, node, stream);
     this.callers.set(stream, caller);
     this.ofKeys.set(key, this.openOf(key) + 1);
@@ -78,7 +77,7 @@ export class CommandFeedService implements OnModuleDestroy {
       .run()
       .catch((error: unknown) => {
         this.logger.error({ err: error, tenant: tenant.name, node }, 'Command stream broke off');
-        reply.raw.destroy();
+        sink.cutOff();
       })
       .finally(() => {
         this.remove(tenant.name, node, stream);
@@ -87,8 +86,8 @@ export class CommandFeedService implements OnModuleDestroy {
         if (left > 0) this.ofKeys.set(key, left);
         else this.ofKeys.delete(key);
       });
-    ifUndelivered(reply, () => stream.end());
     if (!this.looking) void this.lookUntilClosed();
+    return stream;
   }
 
   onModuleDestroy(): void {
@@ -102,11 +101,11 @@ export class CommandFeedService implements OnModuleDestroy {
 
   private assertRoom(tenant: string, node: string, key: string): void {
     const ofNode = this.feeds.get(tenant)?.streams.get(node)?.size ?? 0;
-    if (ofNode >= MAX_PER_NODE) throw tooMany(`Node ${node} has ${ofNode} event streams of commands open here`);
+    if (ofNode >= MAX_PER_NODE) throw tooMany(`Node ${node} has ${ofNode} streams of commands open here`);
     const ofKey = this.openOf(key);
     if (ofKey >= MAX_PER_KEY)
       throw tooMany(
-        `${this.config.auth.keys.length > 0 ? 'This key has' : 'The callers of this tenant have'} ${ofKey} event streams of commands open here`,
+        `${this.config.auth.keys.length > 0 ? 'This key has' : 'The callers of this tenant have'} ${ofKey} streams of commands open here`,
       );
   }
 

@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { StoreUnavailableError, type Command } from '#session-core';
 import { eventually } from '#testing';
 
+import { EventSink } from './command-sink.js';
 import { CommandStream, type StreamTiming } from './command-stream.js';
 
 const PATIENT: StreamTiming = { resendMs: 60_000, keepAliveMs: 60_000, stallMs: 60_000, retryMs: 10 };
@@ -24,7 +25,7 @@ afterEach(async () => {
 async function stream(source: () => AsyncIterable<Command[]>, timing: Partial<StreamTiming> = {}) {
   const opened = { ended: null as unknown, stream: undefined as CommandStream | undefined };
   server = createServer((_, out) => {
-    opened.stream = new CommandStream(out, source, { ...PATIENT, ...timing });
+    opened.stream = new CommandStream(new EventSink(out), source, { ...PATIENT, ...timing });
     opened.stream.run().then(
       () => (opened.ended = 'closed'),
       (error: unknown) => (opened.ended = error),

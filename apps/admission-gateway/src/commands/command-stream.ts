@@ -1,9 +1,7 @@
-import type { ServerResponse } from 'node:http';
-
 import { pause } from '#basics';
 import { Repetition, StoreUnavailableError, type Command } from '#session-core';
 
-import { commandEvent } from './command.mapper.js';
+import type { CommandSink, LeaveReason } from './command-sink.js';
 
 export interface StreamTiming {
   /** What is not acknowledged is sent again after this long. */
@@ -22,24 +20,8 @@ const TIMING: StreamTiming = { resendMs: 10_000, keepAliveMs: 15_000, stallMs: 1
 const REST_FACTOR = 10;
 const REST_MS = { least: 20, most: 5_000 };
 
-/** How soon a client that lost its connection should come back, milliseconds. */
-const RECONNECT = 'retry: 1000\n\n';
-
-/** The last event. `draining`: the gateway stops, come back, which leads to another one. `key-changed`: come back, and be judged anew. */
-export type LeaveReason = 'draining' | 'key-changed';
-const leave = (reason: LeaveReason) => `event: reconnect\ndata: ${JSON.stringify({ reason })}\n\n`;
-
-const HEADERS = {
-  'Content-Type': 'text/event-stream; charset=utf-8',
-  'Cache-Control': 'no-store',
-  // A client that comes back shall not come over this connection, which leads to the gateway that it was sent away from.
-  Connection: 'close',
-  // nginx would hold events back until its buffer is full.
-  'X-Accel-Buffering': 'no',
-};
-
 /**
- * One open event stream of a node: all that is unacknowledged, what is new when it is woken, and everything again until it is
+ * One open stream of a node's commands: all that is unacknowledged, what is new when it is woken, and everything again until it is
  * acknowledged. Redis may be away meanwhile.
  *
  * It holds at most a page of commands in memory that its client has not taken: it waits for the client, then drops it.
@@ -51,7 +33,7 @@ export class CommandStream {
   private onWake: () => void = () => {};
 
   constructor(
-    private readonly out: ServerResponse,
+    private readonly sink: CommandSink,
     private readonly unacknowledged: () => AsyncIterable<Command[]>,
     private readonly timing: StreamTiming = TIMING,
   ) {
@@ -60,12 +42,11 @@ export class CommandStream {
 
   /** Sends until the connection closes or `end` is called. Rejects only with what is a bug. */
   async run(): Promise<void> {
-    const { out, timing } = this;
-    out.once('close', () => this.close());
-    out.on('error', () => this.close());
-    out.writeHead(200, HEADERS);
-    out.write(RECONNECT);
-    const keepAlive = setInterval(() => !out.writableNeedDrain && out.write(':\n\n'), timing.keepAliveMs);
+    const { sink, timing } = this;
+    sink.out.once('close', () => this.close());
+    sink.out.on('error', () => this.close());
+    sink.begin();
+    const keepAlive = setInterval(() => sink.keepAlive(), timing.keepAliveMs);
     try {
       while (!this.closed) await this.rest(...(await this.tryPass()));
     } finally {
@@ -79,10 +60,10 @@ export class CommandStream {
     this.onWake();
   }
 
-  /** Tells the client to come back, and why, and ends the response. */
+  /** Has the client come back, with the reason, and ends. */
   end(reason: LeaveReason = 'draining'): void {
     this.close();
-    if (!this.out.writableEnded) this.out.end(leave(reason));
+    if (!this.sink.out.writableEnded && !this.sink.out.destroyed) this.sink.end(reason);
   }
 
   private get closed(): boolean {
@@ -115,25 +96,25 @@ export class CommandStream {
     for await (const page of this.unacknowledged()) {
       const due = this.repetition.due(page, now);
       this.repetition.sent(due, performance.now());
-      if (due.length > 0) await this.send(due.map(commandEvent).join(''));
+      if (due.length > 0) await this.send(due);
       if (this.closed) return now;
     }
     return this.repetition.complete();
   }
 
-  /** Hands text over, and waits until the client has taken nearly all of it. Who does not take it in time is cut off. */
-  private async send(events: string): Promise<void> {
-    const { out } = this;
-    if (this.closed || out.write(events)) return;
+  /** Hands commands over, and waits until the client has taken nearly all of it. Who does not take it in time is cut off. */
+  private async send(commands: readonly Command[]): Promise<void> {
+    const { sink } = this;
+    if (this.closed || sink.write(commands)) return;
     await new Promise<void>((resolve) => {
       const done = () => {
         clearTimeout(stall);
-        out.off('drain', done);
+        sink.out.off('drain', done);
         this.closing.signal.removeEventListener('abort', done);
         resolve();
       };
-      const stall = setTimeout(() => out.destroy(), this.timing.stallMs);
-      out.once('drain', done);
+      const stall = setTimeout(() => sink.cutOff(), this.timing.stallMs);
+      sink.out.once('drain', done);
       this.closing.signal.addEventListener('abort', done);
     });
   }

@@ -246,7 +246,7 @@ describe('Command streams a key have a bound', () => {
     expect([refused.status, Number(refused.headers.get('retry-after'))]).toEqual([429, 15]);
     expect(await refused.json()).toMatchObject({
       code: 'too-many-requests',
-      detail: expect.stringContaining(`Node ${NODE} has 16 event streams`),
+      detail: expect.stringContaining(`Node ${NODE} has 16 streams`),
     });
     // Others are not in the way of this one.
     expect((await open({ node: 'b2bua-2' })).status).toBe(200);
@@ -263,7 +263,7 @@ describe('Command streams a key have a bound', () => {
     expect(held.every(({ status }) => status === 200)).toBe(true);
     const refused = await fetch(`http://127.0.0.1:${port}/v1/nodes/one-more/commands`);
     expect([refused.status, refused.headers.has('retry-after')]).toEqual([429, true]);
-    const detail = expect.stringContaining('The callers of this tenant have 1000 event streams');
+    const detail = expect.stringContaining('The callers of this tenant have 1000 streams');
     expect(await refused.json()).toMatchObject({ detail });
     for (const client of held) client.close();
     await eventually(async () => expect((await open({ node: 'one-more' })).status).toBe(200));

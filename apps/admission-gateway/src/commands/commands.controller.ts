@@ -3,6 +3,7 @@ import type { FastifyReply } from 'fastify';
 
 import {
   Caller,
+  ifUndelivered,
   Needs,
   Operation,
   parseBody,
@@ -14,6 +15,7 @@ import {
 
 import { warningsOf } from '../sessions/warnings.js';
 import { CommandFeedService } from './command-feed.service.js';
+import { EventSink } from './command-sink.js';
 import { commandJson } from './command.mapper.js';
 import { ackBody, pathNode, pollBody } from './commands.schema.js';
 import { COMMANDS } from './commands.operations.js';
@@ -35,7 +37,8 @@ export class CommandsController {
   stream(@Caller() caller: Principal, @Param('node') node: string, @Res() reply: FastifyReply) {
     // Fastify answers HEAD by the method for GET, and waits for its end.
     if (reply.request.method === 'HEAD') throw new ProblemException('method-not-allowed', 'Open the stream with GET');
-    this.feed.open(caller, pathNode(node), reply);
+    const stream = this.feed.open(caller, pathNode(node), new EventSink(reply.raw));
+    ifUndelivered(reply, () => stream.end());
     reply.hijack();
   }
 
