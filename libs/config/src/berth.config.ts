@@ -132,6 +132,8 @@ export interface BerthConfig {
   store: { decisionDeadlineMs: number };
   /** Networks as `parseNetwork` takes them. */
   http: { trustedProxies: string[]; tls: HttpTls | null };
+  /** `tls`: that of `http`, unless the file says another. */
+  grpc: { maxConnectionAgeMs: number; tls: HttpTls | null };
   /** How long a process that drains serves on. */
   shutdown: { graceMs: number };
   metrics: {

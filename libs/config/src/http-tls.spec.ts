@@ -48,6 +48,17 @@ describeWith(['openssl'], 'the certificate of HTTPS', () => {
     });
   });
 
+  it('is that of gRPC too, unless this has its own', async () => {
+    const another = await authority.issue('grpc');
+    await writeFile(join(dir, 'berth.yaml'), JSON.stringify({ http: { tls: good } }));
+    expect(loadConfig({ env: {}, cwd: dir }).grpc.tls?.cert).toBe(server.cert);
+
+    const own = { cert_file: 'grpc.pem', key_file: 'grpc.key' };
+    await writeFile(join(dir, 'berth.yaml'), JSON.stringify({ http: { tls: good }, grpc: { tls: own } }));
+    const { http, grpc } = loadConfig({ env: {}, cwd: dir });
+    expect([http.tls?.cert, grpc.tls?.cert]).toEqual([server.cert, another.cert]);
+  });
+
   it('is taken with those between it and its authority behind it', async () => {
     await writeFile(join(dir, 'chain.pem'), server.cert + authority.ca);
     expect(await problemsOf({ ...good, cert_file: 'chain.pem' })).toEqual([]);

@@ -8,11 +8,12 @@ import type { HttpTlsSection } from './schema/services.schema.js';
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----/gs;
 
 /**
- * What HTTPS is served with; null where the file does not ask for it, or cannot have it: then `problems` says of which file and what to do.
+ * What HTTPS, or gRPC, is served with; null where the file does not ask for it, or cannot have it: then `problems` says of which file and what to do.
  *
  * A certificate that has expired is a problem, one that is not valid yet is not: clocks differ.
  */
-export function resolveHttpTls(
+export function resolveTls(
+  name: 'http.tls' | 'grpc.tls',
   section: HttpTlsSection | undefined,
   files: ConfigFiles,
   problems: string[],
@@ -21,22 +22,22 @@ export function resolveHttpTls(
   if (section === undefined) return null;
   const { cert_file, key_file, client_ca_file } = section;
   const found: string[] = [];
-  const read = (key: string, path: string) => files.readPem(path, `http.tls.${key}`, found);
+  const read = (key: string, path: string) => files.readPem(path, `${name}.${key}`, found);
   const cert = read('cert_file', cert_file);
   const key = read('key_file', key_file);
   const clientCa = client_ca_file === undefined ? null : read('client_ca_file', client_ca_file);
   if (found.length === 0 && cert !== null && key !== null) {
     const named = { cert: `found "${cert_file}"`, key: `found "${key_file}"` };
-    const chain = certificatesIn(cert, `http.tls.cert_file: ${named.cert}`, nowMs, found);
-    const secret = keyIn(key, `http.tls.key_file: ${named.key}`, found);
-    if (clientCa !== null) certificatesIn(clientCa, `http.tls.client_ca_file: found "${client_ca_file}"`, nowMs, found);
+    const chain = certificatesIn(cert, `${name}.cert_file: ${named.cert}`, nowMs, found);
+    const secret = keyIn(key, `${name}.key_file: ${named.key}`, found);
+    if (clientCa !== null) certificatesIn(clientCa, `${name}.client_ca_file: found "${client_ca_file}"`, nowMs, found);
     if (found.length === 0 && secret !== null && chain[0]?.checkPrivateKey(secret) === false) {
       found.push(
-        `http.tls.key_file: ${named.key}, which does not fit the certificate in "${cert_file}"; ` +
+        `${name}.key_file: ${named.key}, which does not fit the certificate in "${cert_file}"; ` +
           'name the key that it was made with; the certificate of the server comes first in its file',
       );
     }
-    if (found.length === 0) found.push(...unusable({ cert, key, clientCa }, `http.tls.cert_file: ${named.cert}`));
+    if (found.length === 0) found.push(...unusable({ cert, key, clientCa }, `${name}.cert_file: ${named.cert}`));
   }
   problems.push(...found);
   return found.length > 0 || cert === null || key === null ? null : { cert, key, clientCa };

@@ -5,7 +5,7 @@ import { ConfigError } from './config.error.js';
 import type { AuthKey, BerthConfig } from './berth.config.js';
 import { readEnvironment, type Environment, type EnvironmentSettings } from './environment.config.js';
 import { resolveHistory } from './history.js';
-import { resolveHttpTls } from './http-tls.js';
+import { resolveTls } from './http-tls.js';
 import { issueLines } from './issues.js';
 import { redisConnection } from './redis-connection.js';
 import { fileSchema, type FileSettings } from './schema/file.schema.js';
@@ -87,6 +87,7 @@ function resolveConfig(
       `metrics.compat: found "${file.metrics.compat}", which is counted from history, but history.enabled is false`,
     );
   }
+  const http = resolveTls('http.tls', file.http.tls, files, problems);
   const sweepIntervalMs = env.CLEANUP_INTERVAL_SECONDS ?? file.reaper.sweep_interval;
   return {
     file: name,
@@ -116,7 +117,11 @@ function resolveConfig(
     },
     history,
     store: { decisionDeadlineMs: deadlineMs },
-    http: { trustedProxies: file.http.trusted_proxies, tls: resolveHttpTls(file.http.tls, files, problems) },
+    http: { trustedProxies: file.http.trusted_proxies, tls: http },
+    grpc: {
+      maxConnectionAgeMs: file.grpc.max_connection_age,
+      tls: file.grpc.tls === undefined ? http : resolveTls('grpc.tls', file.grpc.tls, files, problems),
+    },
     shutdown: { graceMs: file.shutdown.grace },
     metrics: { compat: file.metrics.compat, topUsers: file.metrics.top_users },
     logging: {

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 
 import {
   ServerInterceptingCall,
+  status as codes,
   type Metadata,
   type ServerInterceptingCallInterface,
   type ServerInterceptor,
@@ -17,6 +18,7 @@ import {
   CONFIG,
   KeyRefused,
   LOGGER,
+  problemOf,
   PROBLEMS,
   strangerOf,
   type Logger,
@@ -26,7 +28,7 @@ import {
 } from '#service-kit';
 
 import { OpenCall } from './open-call.js';
-import { statusOf, type CallStatus } from './status.mapper.js';
+import { callStatus, statusMessage, type CallStatus, type StatusMessage } from './status.mapper.js';
 
 /** What of the metadata the rules about callers read. */
 const HEADERS = ['authorization', 'berth-tenant', 'origin', 'sec-fetch-site', 'x-forwarded-for'] as const;
@@ -69,6 +71,13 @@ export class CallGate {
     });
   };
 
+  /** Ends the calls of services that are not ours: streams of reflection would last for as long as their clients. */
+  endForeign(): void {
+    for (const one of this.open) {
+      if (one.path.startsWith('/grpc.reflection.')) one.end({ code: codes.UNAVAILABLE, details: 'The gateway stops' });
+    }
+  }
+
   /** The call that came with this metadata. */
   callOf(metadata: Metadata): OpenCall {
     const one = this.byMetadata.get(metadata);
@@ -78,9 +87,14 @@ export class CallGate {
 
   /** How a call ends that failed, logged as over HTTP. */
   failed(path: string, error: unknown): CallStatus {
-    const { problem, ...status } = statusOf(error, this.config.sip);
+    return callStatus(this.failure(path, error));
+  }
+
+  /** The same as a message, for one of many answers. */
+  failure(path: string, error: unknown): StatusMessage {
+    const problem = problemOf(error);
     this.report(path, problem);
-    return status;
+    return statusMessage(problem, this.config.sip);
   }
 
   private async letIn(
@@ -106,7 +120,7 @@ export class CallGate {
 
   /** Throws the refusal. */
   private callerOf(request: ReturnType<typeof requestOf>, right: Right | undefined): Principal {
-    const stranger = strangerOf(this.config, request);
+    const stranger = strangerOf(this.config, 'grpc', request);
     if (stranger !== null) throw stranger;
     const { authorization, 'berth-tenant': tenant } = request.headers;
     const caller = authenticate(this.config, { authorization, tenant: tenant as string | undefined });

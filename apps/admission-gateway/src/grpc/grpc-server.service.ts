@@ -1,7 +1,14 @@
 import { createServer, type AddressInfo, type Server as NetServer, type Socket } from 'node:net';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 
-import { Server, ServerCredentials, type handleUnaryCall } from '@grpc/grpc-js';
+import {
+  Server,
+  ServerCredentials,
+  type handleBidiStreamingCall,
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 
@@ -12,7 +19,9 @@ import { AdmissionMethods } from './admission-methods.service.js';
 import { CallGate } from './call-gate.service.js';
 import { forReflection, serviceNamed } from './descriptors.js';
 import { HealthMethods } from './health-methods.service.js';
-import type { Methods, UnaryMethod } from './methods.js';
+import type { Method, Methods, TwoWayCall, UnaryCall, WatchCall } from './methods.js';
+import type { OpenCall } from './open-call.js';
+import { OpenStreams } from './open-streams.service.js';
 import { NodeMethods } from './node-methods.service.js';
 import type { Message } from './session.mapper.js';
 
@@ -51,8 +60,10 @@ export class GrpcServer implements ServesCalls, OnModuleDestroy {
     admission: AdmissionMethods,
     nodes: NodeMethods,
     health: HealthMethods,
+    private readonly streams: OpenStreams,
   ) {
-    this.server = new Server({ ...OPTIONS, interceptors: [gate.interceptor] });
+    const age = { 'grpc.max_connection_age_ms': config.grpc.maxConnectionAgeMs };
+    this.server = new Server({ ...OPTIONS, ...age, interceptors: [gate.interceptor] });
     this.add('berth.v1.AdmissionService', admission.methods);
     this.add('berth.v1.NodeService', nodes.methods);
     this.add('grpc.health.v1.Health', health.methods);
@@ -82,7 +93,7 @@ export class GrpcServer implements ServesCalls, OnModuleDestroy {
     });
     this.listener = listener;
     const bound = (listener.address() as AddressInfo).port;
-    this.logger.info({ host, port: bound, tls: this.config.http.tls !== null }, 'Serving gRPC');
+    this.logger.info({ host, port: bound, tls: this.config.grpc.tls !== null }, 'Serving gRPC');
     return bound;
   }
 
@@ -97,6 +108,8 @@ export class GrpcServer implements ServesCalls, OnModuleDestroy {
   private async stop(cutAfterMs: number): Promise<void> {
     this.listener?.close();
     const cut = setTimeout(() => this.cut(), cutAfterMs);
+    this.streams.endAll();
+    this.gate.endForeign();
     // Each connection hears that no more is taken, and closes when what is under way on it has ended.
     await new Promise<void>((resolve) => this.server.tryShutdown(() => resolve()));
     clearTimeout(cut);
@@ -108,7 +121,7 @@ export class GrpcServer implements ServesCalls, OnModuleDestroy {
   }
 
   private makeListener(take: (socket: Socket) => void): NetServer {
-    const { tls } = this.config.http;
+    const { tls } = this.config.grpc;
     if (tls === null) return createServer(take);
     const listener = createTlsServer({ ...tlsOptions(tls), ALPNProtocols: ['h2'] }, take);
     this.renewCertificates(listener);
@@ -118,7 +131,7 @@ export class GrpcServer implements ServesCalls, OnModuleDestroy {
   /** New connections get the certificate that is in force, open ones keep theirs. */
   private renewCertificates(listener: TlsServer): void {
     this.reload.onApplied(() => {
-      const { tls } = this.config.http;
+      const { tls } = this.config.grpc;
       if (tls !== null) listener.setSecureContext(contextOptions(tls));
     });
   }
@@ -127,15 +140,18 @@ export class GrpcServer implements ServesCalls, OnModuleDestroy {
     const definition = serviceNamed(service);
     const handlers = Object.entries(methods).map(([name, method]) => {
       this.gate.rights.set(`/${service}/${name}`, method.right);
-      return [name, this.unary(method)];
+      return [name, this.handler(method)];
     });
-    this.server.addService(
-      definition,
-      Object.fromEntries(handlers) as Record<string, handleUnaryCall<Message, Message>>,
-    );
+    this.server.addService(definition, Object.fromEntries(handlers) as UntypedServiceImplementation);
   }
 
-  private unary({ unary }: UnaryMethod): handleUnaryCall<Message, Message> {
+  private handler(method: Method) {
+    if ('unary' in method) return this.unary(method.unary);
+    if ('watch' in method) return this.watch(method.watch);
+    return this.twoWay(method.twoWay);
+  }
+
+  private unary(unary: (call: UnaryCall) => Promise<Message>): handleUnaryCall<Message, Message> {
     return ({ metadata, request }, respond) => {
       const open = this.gate.callOf(metadata);
       const call = {
@@ -149,5 +165,27 @@ export class GrpcServer implements ServesCalls, OnModuleDestroy {
         (error: unknown) => respond(this.gate.failed(open.path, error)),
       );
     };
+  }
+
+  private watch(watch: (call: WatchCall) => void): handleServerStreamingCall<Message, Message> {
+    return (out) => {
+      const open = this.gate.callOf(out.metadata);
+      this.begin(open, () => watch({ caller: open.caller!, message: out.request, open, out }));
+    };
+  }
+
+  private twoWay(twoWay: (call: TwoWayCall) => void): handleBidiStreamingCall<Message, Message> {
+    return (stream) => {
+      const open = this.gate.callOf(stream.metadata);
+      this.begin(open, () => twoWay({ caller: open.caller!, open, stream }));
+    };
+  }
+
+  private begin(open: OpenCall, begin: () => void): void {
+    try {
+      begin();
+    } catch (error) {
+      open.end(this.gate.failed(open.path, error));
+    }
   }
 }

@@ -1,4 +1,13 @@
-import { Client, credentials, Metadata, status, type ChannelCredentials, type ServiceError } from '@grpc/grpc-js';
+import {
+  Client,
+  credentials,
+  Metadata,
+  status,
+  type ChannelCredentials,
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  type ServiceError,
+} from '@grpc/grpc-js';
 import { loadFileDescriptorSetFromObject, type MessageTypeDefinition } from '@grpc/proto-loader';
 import { readFileSync } from 'node:fs';
 
@@ -40,6 +49,39 @@ export function detailsOf(details: readonly Fields[]): Record<string, Fields> {
   );
 }
 
+/** What a stream of answers brought. */
+export class Answers {
+  readonly all: Fields[] = [];
+  /** The name of the status that it ended with; null while it is open. */
+  ended: string | null = null;
+
+  constructor(readonly call: ClientReadableStream<Fields>) {
+    call.on('data', (answer: Fields) => void this.all.push(answer));
+    call.on('error', (error: ServiceError) => (this.ended ??= status[error.code] ?? 'unknown'));
+    call.on('status', ({ code }: { code: number }) => (this.ended ??= status[code] ?? 'unknown'));
+  }
+}
+
+/** A stream of requests with its answers. */
+export class TwoWay extends Answers {
+  constructor(private readonly stream: ClientDuplexStream<Fields, Fields>) {
+    super(stream);
+  }
+
+  /** False: the client holds back what comes on top. */
+  send(request: Fields): boolean {
+    return this.stream.write(request);
+  }
+
+  half(): void {
+    this.stream.end();
+  }
+
+  answerTo(number: number): Fields | undefined {
+    return this.all.find((answer) => answer['number'] === number);
+  }
+}
+
 /** A client of one gateway. */
 export class GrpcClient {
   readonly client: Client;
@@ -66,6 +108,28 @@ export class GrpcClient {
         (error, answer) => resolve(answerOf(error, answer as Fields | undefined)),
       );
     });
+  }
+
+  /** A call with a stream of answers. */
+  watch(method: string, message: Fields = {}, options: CallOptions = {}): Answers {
+    const { path, definition } = methodNamed(method);
+    const { requestSerialize: serialize, responseDeserialize: deserialize } = definition;
+    const call = this.client.makeServerStreamRequest(
+      path,
+      serialize,
+      deserialize,
+      message,
+      metadataOf(options.metadata),
+    );
+    return new Answers(call as ClientReadableStream<Fields>);
+  }
+
+  /** A call with streams both ways. */
+  decide(options: CallOptions = {}): TwoWay {
+    const { path, definition } = methodNamed('Decide');
+    const { requestSerialize: serialize, responseDeserialize: deserialize } = definition;
+    const call = this.client.makeBidiStreamRequest(path, serialize, deserialize, metadataOf(options.metadata));
+    return new TwoWay(call as ClientDuplexStream<Fields, Fields>);
   }
 
   close(): void {

@@ -8,10 +8,11 @@ import { CallGate } from './call-gate.service.js';
 import { GrpcServer } from './grpc-server.service.js';
 import { HealthMethods } from './health-methods.service.js';
 import { NodeMethods } from './node-methods.service.js';
+import { OpenStreams } from './open-streams.service.js';
 
 /** The gRPC services of the gateway. */
 @Module({
   imports: [CommandsModule, NodesModule, SessionsModule],
-  providers: [AdmissionMethods, CallGate, GrpcServer, HealthMethods, NodeMethods],
+  providers: [AdmissionMethods, CallGate, GrpcServer, HealthMethods, NodeMethods, OpenStreams],
 })
 export class GrpcModule {}

@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, it } from '@jest/globals';
 
 import { newKey, type NewKey } from '#service-kit';
+import { eventually } from '#testing';
 
 import { onOneGateway, type Gateway } from '../gateway.fixture.js';
 import { connectGrpc, type GrpcClient } from './grpc.fixture.js';
@@ -35,6 +36,27 @@ describe('with keys, gRPC', () => {
   it.each(METHODS)('answers %s to nobody without one', async (method) => {
     const answer = await client.call(method, {});
     expect([answer.code, reasonOf(answer)]).toEqual(['UNAUTHENTICATED', 'UNAUTHORIZED']);
+  });
+
+  it.each(['Decide', 'NodeService/WatchCommands'])('opens no stream of %s without a right', async (method) => {
+    for (const [options, code] of [
+      [{}, 'UNAUTHENTICATED'],
+      [by(keys.viewer), 'PERMISSION_DENIED'],
+    ] as const) {
+      const stream = method === 'Decide' ? client.decide(options) : client.watch(method, { node: 'b2bua-1' }, options);
+      await eventually(() => stream.ended === code, { what: code });
+    }
+  });
+
+  it('lets a key that is bound to nodes watch the commands of these alone, and decide for them', async () => {
+    const foreign = client.watch('NodeService/WatchCommands', { node: 'proxy-1' }, by(keys.node));
+    await eventually(() => foreign.ended === 'PERMISSION_DENIED');
+    const stream = client.decide(by(keys.node));
+    stream.send({ number: 1, admit: { sessionId: 'd', user: 'd', node: 'proxy-1' } });
+    await eventually(() => stream.all.length === 1);
+    expect(stream.all).toMatchObject([{ number: 1, failed: { code: 7 } }]);
+    stream.half();
+    await eventually(() => stream.ended === 'OK');
   });
 
   it('lets a viewer see a session, and do nothing', async () => {

@@ -5,9 +5,12 @@ import { parseBody } from '#service-kit';
 import { heartbeatBody, leaveBody, nodeName, snapshotBody } from '#session-wire';
 
 import { ackBody } from '../commands/commands.schema.js';
+import { CommandFeedService } from '../commands/command-feed.service.js';
 import { CommandsService } from '../commands/commands.service.js';
 import { NodesService } from '../nodes/nodes.service.js';
+import { GrpcCommandSink } from './grpc-command-sink.js';
 import type { Methods } from './methods.js';
+import { OpenStreams } from './open-streams.service.js';
 import { ackBodyOf, snapshotBodyOf } from './session.mapper.js';
 import { timestampOf } from './values.mapper.js';
 
@@ -41,6 +44,14 @@ export class NodeMethods {
         return { ...(await this.nodes.snapshot(caller, node, parseBody(snapshotBody, snapshotBodyOf(message)))) };
       },
     },
+    WatchCommands: {
+      right: 'node.speak',
+      watch: ({ caller, message, open, out }) => {
+        const { node } = parseBody(ofNode, message);
+        const stream = this.feed.open(caller, node, new GrpcCommandSink(out, open));
+        this.streams.add(open, (reason) => stream.end(reason));
+      },
+    },
     AckCommand: {
       right: 'node.speak',
       unary: async ({ caller, message }) => {
@@ -54,5 +65,7 @@ export class NodeMethods {
   constructor(
     private readonly nodes: NodesService,
     private readonly commands: CommandsService,
+    private readonly feed: CommandFeedService,
+    private readonly streams: OpenStreams,
   ) {}
 }

@@ -6,7 +6,7 @@ import type { Principal } from '#service-kit';
 export class OpenCall {
   /** Known before its method sees it; null where anybody may call. */
   caller: Principal | null = null;
-  private readonly takeBacks: (() => void)[] = [];
+  private readonly listeners: ((answered: boolean) => void)[] = [];
   private answered = false;
   private over = false;
 
@@ -21,9 +21,16 @@ export class OpenCall {
     return this.over;
   }
 
+  /** Calls the listener at the end of the call, at once where that has been; it learns whether the call had its status. */
+  whenOver(listener: (answered: boolean) => void): void {
+    if (this.over) listener(this.answered);
+    else this.listeners.push(listener);
+  }
+
   ifUndelivered(takeBack: () => void): void {
-    if (this.over && !this.answered) takeBack();
-    else this.takeBacks.push(takeBack);
+    this.whenOver((answered) => {
+      if (!answered) takeBack();
+    });
   }
 
   /** Its status goes out; grpc-js gives one to the connection once the message before it was handed to the operating system. */
@@ -34,8 +41,7 @@ export class OpenCall {
   /** The call has ended, one way or another. */
   close(): void {
     this.over = true;
-    if (!this.answered) for (const takeBack of this.takeBacks) takeBack();
-    this.takeBacks.length = 0;
+    for (const listener of this.listeners.splice(0)) listener(this.answered);
   }
 
   /** Ends the call whatever its method does. */

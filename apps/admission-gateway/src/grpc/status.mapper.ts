@@ -1,7 +1,7 @@
 import { Metadata, status as codes } from '@grpc/grpc-js';
 
 import type { BerthConfig } from '#config';
-import { problemAnswer, problemOf, PROBLEMS, type FieldError, type ProblemException } from '#service-kit';
+import { problemAnswer, PROBLEMS, type FieldError, type ProblemException } from '#service-kit';
 import type { LimitState } from '#session-core';
 
 import { sipOfProblem } from '../sessions/decision.mapper.js';
@@ -22,17 +22,21 @@ export interface CallStatus {
   metadata: Metadata;
 }
 
-/** The end of a call that failed with this error, and the problem that it is. */
-export function statusOf(error: unknown, sip: SipAnswers): CallStatus & { problem: ProblemException } {
-  const problem = problemOf(error);
-  const message = statusMessage(problem, sip);
-  const metadata = new Metadata();
-  metadata.set(DETAILS, encoded('google.rpc.Status', message));
-  return { code: message.code, details: message.message, metadata, problem };
+/** google.rpc.Status. */
+export interface StatusMessage {
+  code: codes;
+  message: string;
+  details: { typeUrl: string; value: Buffer }[];
 }
 
-/** As google.rpc.Status: an ErrorInfo, and what else there is to say. */
-export function statusMessage(problem: ProblemException, sip: SipAnswers) {
+export function callStatus(message: StatusMessage): CallStatus {
+  const metadata = new Metadata();
+  metadata.set(DETAILS, encoded('google.rpc.Status', message));
+  return { code: message.code, details: message.message, metadata };
+}
+
+/** An ErrorInfo, and what else the problem has to say. */
+export function statusMessage(problem: ProblemException, sip: SipAnswers): StatusMessage {
   const members = { ...sipOfProblem(problem.code, sip), ...problem.members };
   const errors = fieldErrors(members);
   const retryAfter = problemAnswer(problem).headers['Retry-After'];

@@ -12,7 +12,7 @@ const TAKEN_OVER = [
   /^identity\.anonymous$/,
   /^auth\.keys$/,
   /^logging\.level$/,
-  /^http\.tls\.(cert|key|client_ca)_file$/,
+  /^(http|grpc)\.tls\.(cert|key|client_ca)_file$/,
   /^redis\.(sentinel\.)?tls\.(ca|cert|key)_file$/,
   /^redis\.(enable_session_limits|max_sessions_per_user|user_session_limits|session_limit_action)$/,
 ];

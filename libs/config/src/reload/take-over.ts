@@ -28,6 +28,7 @@ export function takeOver(config: BerthConfig, next: BerthConfig): string[] {
   config.auth.keys = keys.map((key) => config.auth.keys.find((old) => isDeepStrictEqual(old, key)) ?? key);
   config.logging.level = next.logging.level;
   config.http.tls = tlsOver(config.http.tls, next.http.tls);
+  config.grpc.tls = tlsOver(config.grpc.tls, next.grpc.tls);
   takeOverFiles(config.redis.tls, next.redis.tls);
   takeOverFiles(config.redis.sentinel?.tls, next.redis.sentinel?.tls);
   for (const { id, tenant } of config.auth.keys) {

@@ -84,6 +84,10 @@ export const port = () => wholeNumber(0, 65_535);
 export const duration = () =>
   durationFrom(1, MAX_DURATION_MS, 'a duration above zero, in seconds or as 15m, 2h, 7d, at most 3650d');
 
+/** As `duration`, for what a timer waits for. */
+export const durationUpTo = (maxHours: number) =>
+  durationFrom(1, maxHours * 3_600_000, `a duration above zero, in seconds or as 15m, 2h, at most ${maxHours}h`);
+
 /** As `duration`, but zero or below switches off and becomes 0. */
 export const durationOrOff = () =>
   durationFrom(

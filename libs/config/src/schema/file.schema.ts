@@ -7,6 +7,7 @@ import { redisSection } from './redis.schema.js';
 import {
   authSection,
   historySection,
+  grpcSection,
   httpSection,
   loggingSection,
   metricsSection,
@@ -49,6 +50,7 @@ export const fileSchema = section({
   history: setting(historySection.prefault({}), { text: 'What is kept of sessions and refusals, by limits-admin.' }),
   store: setting(storeSection.prefault({}), { text: 'How long Redis may take, and what holds while it is away.' }),
   http: setting(httpSection.prefault({}), { text: 'How HTTP is served.' }),
+  grpc: setting(grpcSection.prefault({}), { text: 'How gRPC is served, by admission-gateway.' }),
   shutdown: setting(shutdownSection.prefault({}), { text: 'How a process ends.' }),
   metrics: setting(metricsSection.prefault({}), { text: 'What is exported at `/metrics`.' }),
   logging: setting(loggingSection.prefault({}), { text: 'What is written to the log.' }),

@@ -1,7 +1,19 @@
 import { z } from 'zod';
 
 import { parseNetwork } from '../network.js';
-import { duration, flag, oneOf, port, section, setting, share, text, waitOrOff, wholeNumber } from './fields.schema.js';
+import {
+  duration,
+  durationUpTo,
+  flag,
+  oneOf,
+  port,
+  section,
+  setting,
+  share,
+  text,
+  waitOrOff,
+  wholeNumber,
+} from './fields.schema.js';
 
 /** How nodes are watched. */
 export const nodesSection = section({
@@ -104,6 +116,14 @@ export const httpSection = section({
       default: 'none',
     },
   ),
+});
+
+export const grpcSection = section({
+  max_connection_age: setting(durationUpTo(24).prefault(300), {
+    text: 'A connection that is older is closed once the calls on it have ended, and a stream that is older ends, so that new gateways get their share.',
+    unit: 's',
+  }),
+  tls: setting(tls.optional(), { text: 'As `http.tls`, for gRPC.', default: 'that of `http.tls`' }),
 });
 
 export const shutdownSection = section({

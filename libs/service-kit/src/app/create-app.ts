@@ -70,7 +70,7 @@ export async function createApp(module: Type, options: AppOptions): Promise<Nest
     trustProxy: false,
     logger: false,
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) =>
-      filter.answer(strangerOf(config, request.raw) ?? error, request, reply),
+      filter.answer(strangerOf(config, 'http', request.raw) ?? error, request, reply),
     clientErrorHandler: (error, socket) => broken.answer(error, socket),
     // No middleware is used; without its engine each request takes one hook less.
     skipMiddie: true,
@@ -124,7 +124,7 @@ function registerAuthentication(server: FastifyInstance, config: BerthConfig, fa
     const { url } = request.routeOptions;
     if (url === '/health/live') return done();
     const isProbe = url?.startsWith('/health/') === true;
-    const stranger = isProbe ? foreignCaller(config, request.raw) : strangerOf(config, request.raw);
+    const stranger = isProbe ? foreignCaller(config, request.raw) : strangerOf(config, 'http', request.raw);
     if (stranger !== null) return done(stranger);
     if (isProbe) return done();
     const { authorization, 'berth-tenant': tenant } = request.headers;

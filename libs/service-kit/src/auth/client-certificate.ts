@@ -6,26 +6,31 @@ import type { BerthConfig } from '#config';
 
 import { ProblemException } from '../problems/problem.js';
 
+/** By which section of the configuration a caller is served. */
+export type Served = 'http' | 'grpc';
+
 const NOTHING_WRONG = '';
 const faults = new WeakMap<Socket, string>();
 
 /**
- * The refusal for a caller that shows no certificate that one of `http.tls.client_ca_file` signed; null for the others, and where none is asked for.
+ * The refusal for a caller that shows no certificate that one of `client_ca_file` signed; null for the others, and where none is asked for.
  *
  * `forbidden`, with what is wrong. It is refused here and not in the handshake, so that the caller gets a reason, and so that probes, which have no
  * certificate, are answered.
  */
 export function uncertifiedCaller(
-  { http }: Pick<BerthConfig, 'http'>,
+  config: Pick<BerthConfig, Served>,
+  served: Served,
   { socket }: Pick<IncomingMessage, 'socket'>,
 ): ProblemException | null {
-  if (http.tls === null || http.tls.clientCa === null) return null;
+  const { tls } = config[served];
+  if (tls === null || tls.clientCa === null) return null;
   const fault = faults.get(socket) ?? faultOf(socket);
   faults.set(socket, fault);
   if (fault === NOTHING_WRONG) return null;
   return new ProblemException(
     'forbidden',
-    `Show a client certificate that an authority in http.tls.client_ca_file signed: ${fault}`,
+    `Show a client certificate that an authority in ${served}.tls.client_ca_file signed: ${fault}`,
   );
 }
 

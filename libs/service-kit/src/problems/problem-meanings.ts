@@ -35,7 +35,7 @@ export const PROBLEM_MEANINGS: Readonly<Record<ProblemCode, string>> = {
   'too-many-attempts':
     'too many wrong keys came from this address; `Retry-After` in seconds. Correct the key; a right one is served at once',
   'too-many-requests':
-    'too many simulations, or event streams of commands, are under way: `detail` says whose; `Retry-After` in seconds',
+    'too many simulations, streams of commands or watchers of health are under way: `detail` says whose; `Retry-After` in seconds',
   'internal-error': 'a fault of Berth; its log says more',
   'history-unavailable': 'the history database does not answer; `Retry-After`: ask again',
   'store-unavailable':

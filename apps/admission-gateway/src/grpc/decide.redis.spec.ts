@@ -1,0 +1,130 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+
+import { ReadinessChecks, stopGracefully } from '#service-kit';
+import { eventually, startRedis, type RedisServer } from '#testing';
+
+import { startGateway, stopGateways, type Gateway } from '../gateway.fixture.js';
+import { AdmissionService } from '../sessions/admission.service.js';
+import { CallGate } from './call-gate.service.js';
+import { connectGrpc, detailsOf, type GrpcClient } from './grpc.fixture.js';
+
+/** Redis is paused in some of these tests, and must not be away. */
+const CONFIG =
+  'store: { decision_deadline_ms: 20000 }\nlimits: { max_sessions_per_user: 0, user_session_limits: { one: 1 } }';
+/** The bound of one stream. */
+const IN_FLIGHT = 256;
+
+let redis: RedisServer;
+let books: ReturnType<RedisServer['client']>;
+let gateway: Gateway;
+let client: GrpcClient;
+
+beforeEach(async () => {
+  redis = await startRedis();
+  books = redis.client();
+  gateway = await startGateway(redis, { configYaml: CONFIG });
+  client = await connectGrpc(gateway);
+});
+
+afterEach(async () => {
+  client.close();
+  redis.resume();
+  await stopGateways();
+  await redis.stop();
+});
+
+const live = async () => await books.zcard('berth:{default/0}:deadlines');
+const admission = (number: number, more = {}) => ({
+  number,
+  admit: { sessionId: `s-${number}`, user: 'alice', ...more },
+});
+const underWay = (count: number) =>
+  eventually(() => gateway.app.get(CallGate).open.size === count, { what: `${count} calls under way` });
+const admitted = () => gateway.metric('berth_admissions_total{decision="admitted",reason="new"}');
+
+describe('Decide', () => {
+  it('answers admissions and endings under their numbers', async () => {
+    const stream = client.decide();
+    stream.send(admission(7, { user: 'one' }));
+    stream.send(admission(8, { user: 'one' }));
+    stream.send({ number: 9, end: { sessionId: 'nobody' } });
+    stream.send({ number: 10 });
+    await eventually(() => stream.all.length === 4);
+
+    expect(stream.answerTo(7)).toMatchObject({ admitted: { session: { id: 's-7', user: 'one' }, replayed: false } });
+    const reason = (number: number) => {
+      const { details = [] } = (stream.answerTo(number)?.['failed'] ?? {}) as { details?: Record<string, unknown>[] };
+      return detailsOf(details)['ErrorInfo']?.['reason'];
+    };
+    expect([8, 9, 10].map(reason)).toEqual(['USER_LIMIT_EXCEEDED', 'SESSION_UNKNOWN', 'INVALID_REQUEST']);
+
+    stream.send({ number: 11, end: { sessionId: 's-7' } });
+    await eventually(() => stream.answerTo(11) !== undefined);
+    expect(stream.answerTo(11)).toEqual({ number: 11, ended: {} });
+    expect(await live()).toBe(0);
+    stream.half();
+    await eventually(() => stream.ended === 'OK', { what: 'the stream to end' });
+  });
+
+  it('carries calls of one session out in their order, however many are sent at once', async () => {
+    const stream = client.decide();
+    for (let number = 0; number < 200; number += 2) {
+      stream.send({ number, admit: { sessionId: 'same', user: 'one', attempt: number + 1 } });
+      stream.send({ number: number + 1, end: { sessionId: 'same' } });
+    }
+    await eventually(() => stream.all.length === 200);
+
+    expect(stream.all.map(({ number }) => number)).toEqual(Array.from({ length: 200 }, (_, number) => number));
+    expect(stream.all.filter(({ admitted: one, ended }) => one ?? ended)).toHaveLength(200);
+    expect(await live()).toBe(0);
+  });
+
+  it('has so many under way and no more, and loses none', async () => {
+    redis.pause();
+    const stream = client.decide();
+    for (let number = 0; number < 2_000; number++) stream.send(admission(number));
+    await eventually(() => inFlight() >= IN_FLIGHT, { what: 'the stream to be full' });
+    // Longer than what comes on top would take to arrive.
+    await client.call('grpc.health.v1.Health/Check');
+    expect(inFlight()).toBe(IN_FLIGHT);
+
+    redis.resume();
+    await eventually(() => stream.all.length === 2_000, { what: 'all answers' });
+    expect(await live()).toBe(2_000);
+  });
+
+  it('takes back what a client did not hear of that is gone', async () => {
+    redis.pause();
+    const stream = client.decide();
+    for (let number = 0; number < 10; number++) stream.send(admission(number));
+    await eventually(() => inFlight() === 10, { what: 'the admissions to arrive' });
+    stream.call.cancel();
+    await underWay(0);
+
+    redis.resume();
+
+    await eventually(async () => (await admitted()) === 10, { what: 'the decisions' });
+    await eventually(async () => (await live()) === 0, { what: 'every place to be free' });
+  });
+
+  it('ends with OK when the gateway drains, once what was read is answered', async () => {
+    redis.pause();
+    const stream = client.decide();
+    for (let number = 0; number < 10; number++) stream.send(admission(number));
+    await eventually(() => inFlight() === 10, { what: 'the admissions to arrive' });
+    const stopped = stopGracefully(gateway.app);
+    await eventually(() => gateway.app.get(ReadinessChecks).draining.aborted, { what: 'the stop to begin' });
+
+    redis.resume();
+
+    await eventually(() => stream.ended !== null, { what: 'the stream to end' });
+    expect([stream.ended, stream.all.length]).toEqual(['OK', 10]);
+    await stopped;
+    expect(await live()).toBe(10);
+  });
+});
+
+/** Admissions that the service was asked for and that are not decided. */
+function inFlight(): number {
+  return gateway.app.get(AdmissionService)['underWay'].size;
+}
