@@ -5,7 +5,7 @@
     manager = SessionManager("http://127.0.0.1:8081", admin_url="http://127.0.0.1:8080")
     session = manager.create_session("alice", ttl_seconds=3600, metadata={"ip": "192.0.2.10"})
 
-A session id is a secret: whoever has it is logged in. Berth is given only its SHA-256, so nobody can log in with what stands
+A session id is a secret: everyone who has it is logged in. Berth is given only its SHA-256, so nobody can log in with what stands
 in its books, history, exports or logs.
 """
 

@@ -16,12 +16,12 @@ interface SnapshotAnswer {
 
 /**
  * A server that holds sessions, as Berth expects one: it asks before a call starts, says when it ends, beats, lists what it holds when it
- * is asked to, and hangs up what it is told to.
+ * is asked to, and hangs up what Berth wants hung up.
  */
 export class FleetNode {
   /** What it really holds: id to start. */
   readonly calls = new Map<string, { user: string; startedAt: string }>();
-  /** What it was told to hang up, by command or by the answer to a list. */
+  /** What it had to hang up, by command or by the answer to a list. */
   readonly hungUp: string[] = [];
   private readonly stopped = new AbortController();
   private readonly tasks: Promise<void>[] = [];
@@ -96,8 +96,8 @@ export class FleetNode {
     const parts = Math.max(1, Math.ceil(held.length / PART));
     for (let part = 1; part <= parts; part += 1) {
       const sessions = held.slice((part - 1) * PART, part * PART);
-      const said = { epoch: this.epoch, mark, part, parts, sessions, ...(held.length === 0 && { none: true }) };
-      const { status, body } = await this.ask('PUT', `/v1/nodes/${this.name}/sessions`, said);
+      const list = { epoch: this.epoch, mark, part, parts, sessions, ...(held.length === 0 && { none: true }) };
+      const { status, body } = await this.ask('PUT', `/v1/nodes/${this.name}/sessions`, list);
       if (status !== 200) return;
       for (const id of (body as SnapshotAnswer).hangUp) this.hangUp(id);
     }
@@ -125,13 +125,13 @@ export class FleetNode {
     }
   }
 
-  private async ask(method: string, path: string, said: unknown): Promise<{ status: number; body: unknown }> {
+  private async ask(method: string, path: string, body: unknown): Promise<{ status: number; body: unknown }> {
     for (const url of this.cut ? [] : this.urls) {
       try {
         const reply = await fetch(`${url}${path}`, {
           method,
           headers: { 'content-type': 'application/json' },
-          body: JSON.stringify(said),
+          body: JSON.stringify(body),
           signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
         });
         const text = await reply.text();

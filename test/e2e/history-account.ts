@@ -1,7 +1,7 @@
 import type { EndedSession, EndReason, LimitState, Session } from '#session-core';
 import type { SessionRow } from '#session-history';
 
-/** What was answered about the end of a session; what was not said is null, and the books are asked for it. */
+/** What was answered about the end of a session; what no answer had is null, and the books are asked for it. */
 export interface Ending {
   atMs: number | null;
   reason: EndReason | null;
@@ -29,7 +29,7 @@ const SHOWN = 20;
 const keyOf = (id: string, startedAtMs: number) => `${id} ${new Date(startedAtMs).toISOString()}`;
 
 /**
- * The plain account of a load: every session and every refusal that was answered, and nothing that history said. What could not be known (a
+ * The plain account of a load: every session and every refusal that was answered, and nothing from history. What could not be known (a
  * call without an answer) is `doubtful` and left to the outbox.
  */
 export class Account {
@@ -45,8 +45,8 @@ export class Account {
     const { id, attempt, user, node, state, groups, destination, startedAtMs } = session;
     const totals = before?.totals ?? { bytesSent: 0, bytesReceived: 0, packetsSent: 0, packetsReceived: 0 };
     const { idleMs, reservationMs } = policy;
-    const said = { id, attempt, user, node: node ?? '', state, groups, destination, startedAtMs };
-    const life: Life = { ...said, idleMs, reservationMs, totals: { ...totals } };
+    const facts = { id, attempt, user, node: node ?? '', state, groups, destination, startedAtMs };
+    const life: Life = { ...facts, idleMs, reservationMs, totals: { ...totals } };
     this.lives.set(keyOf(id, startedAtMs), life);
     return life;
   }
@@ -56,12 +56,12 @@ export class Account {
     const key = keyOf(id, startedAtMs);
     const known = this.ends.get(key);
     if (known && known.reason !== ending.reason) {
-      throw new Error(`${key} was said to have ended twice: ${known.reason}, ${ending.reason}`);
+      throw new Error(`${key} ended twice: ${known.reason}, ${ending.reason}`);
     }
     this.ends.set(key, ending);
   }
 
-  endAsTold(session: EndedSession): void {
+  endAsAnswered(session: EndedSession): void {
     this.end(session, { atMs: session.endedAtMs, reason: session.endReason, note: session.note ?? '' });
   }
 
@@ -158,8 +158,8 @@ export class Account {
     // Of a live session the totals are read now and then.
     const { bytesSent, bytesReceived } = life.totals;
     if (row.bytes_sent > bytesSent || row.bytes_received > bytesReceived) wrong.push(['bytes at most', bytesSent]);
-    const said = wrong.map(([name, value]) => `${name} is ${row[name as keyof SessionRow]}, expected ${value}`);
-    return said.length === 0 ? [] : [`${key} (${row.close_reason}): ${said.join('; ')}`];
+    const faults = wrong.map(([name, value]) => `${name} is ${row[name as keyof SessionRow]}, expected ${value}`);
+    return faults.length === 0 ? [] : [`${key} (${row.close_reason}): ${faults.join('; ')}`];
   }
 
   private wrongRefusals(rows: readonly SessionRow[]): string[] {
@@ -170,10 +170,10 @@ export class Account {
       if (row.status === 'rejected_by_acl') {
         const refusal = forbidden.get(row.event_id);
         forbidden.delete(row.event_id);
-        const said = [row.session_id, row.user, row.acl_rule_matched, row.acl_decision, row.refusals].join();
+        const inHistory = [row.session_id, row.user, row.acl_rule_matched, row.acl_decision, row.refusals].join();
         const wanted =
           refusal && [refusal.sessionId || row.event_id, refusal.user, refusal.rule, refusal.decision, 1].join();
-        if (said !== wanted) found.push(`refusal of a server: ${said}, expected ${wanted}`);
+        if (inHistory !== wanted) found.push(`refusal of a server: ${inHistory}, expected ${wanted}`);
         continue;
       }
       const [first] = JSON.parse(row.limits ?? '[]') as LimitState[];

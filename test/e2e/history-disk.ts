@@ -12,7 +12,7 @@ export interface SmallDisk {
   /** Nobody who writes there gets any further. */
   fill(): Promise<void>;
   free(): Promise<void>;
-  /** What a write that does not fit is told: of a disk that is full, or only of a failed write. */
+  /** The error of a write that does not fit: of a disk that is full, or only of a failed write. */
   readonly trouble: 'full' | 'io';
   /** Only while nobody has the database open. */
   setReadOnly(readOnly: boolean): Promise<void>;

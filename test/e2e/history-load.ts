@@ -21,7 +21,7 @@ export interface LoadOptions {
   seed: number;
   /** Calls a second, about. */
   perSecond?: number;
-  /** How long a call may take before it counts as one without an answer; 10 s unless said. */
+  /** How long a call may take before it counts as one without an answer; 10 s by default. */
   deadlineMs?: number;
 }
 
@@ -77,7 +77,7 @@ export class Load {
     });
   }
 
-  /** Ends it, has everything written down that is summed or due, and asks the books for what no answer said. */
+  /** Ends it, has everything written down that is summed or due, and asks the books for what no answer had. */
   async stop(): Promise<Account> {
     await this.abort();
     await this.store.withdrawals.close();
@@ -235,7 +235,7 @@ export class Load {
       [life.id],
       this.store.end(this.tenant, { sessionId: life.id }, { reason, by, note }),
     );
-    if (outcome.kind === 'now' || outcome.kind === 'before') this.account.endAsTold(outcome.session);
+    if (outcome.kind === 'now' || outcome.kind === 'before') this.account.endAsAnswered(outcome.session);
   }
 
   private async forbidOne(random: Random, times: number): Promise<void> {
@@ -244,7 +244,7 @@ export class Load {
     const user = USERS[random(USERS.length)] ?? '';
     const refusal = { id, sessionId, user, rule: 'no "east", nor \'west\'', decision: 'block' };
     this.account.forbid(id, refusal);
-    for (let told = 0; told < times; told += 1) await this.store.recordRefusal(this.tenant, refusal);
+    for (let reports = 0; reports < times; reports += 1) await this.store.recordRefusal(this.tenant, refusal);
   }
 
   /** None of which nobody knows what became of it. */
@@ -283,20 +283,21 @@ export class Load {
     }
   }
 
-  /** Nobody was told when it ended: it was due, and went with whoever came by; or it lives. */
+  /** No answer had its end: it was due, and went with the next script that met it; or it lives. */
   private async askBooks(life: Life): Promise<void> {
     const outcome = await this.store.get(this.tenant, { sessionId: life.id });
-    const told = this.account.ending(life);
-    if (outcome.kind === 'live' && told === null) return;
+    const known = this.account.ending(life);
+    if (outcome.kind === 'live' && known === null) return;
     if (outcome.kind !== 'ended' || !outcome.session) throw new Error(`${life.id}: the books say ${outcome.kind}`);
     const { endReason, note } = outcome.session;
     // Those who made room had no answer either.
     const [, evicter = ''] = /^for (.*)$/.exec(note ?? '') ?? [];
-    if (endReason === 'evicted' && this.account.doubtful.has(evicter)) return this.account.endAsTold(outcome.session);
+    if (endReason === 'evicted' && this.account.doubtful.has(evicter))
+      return this.account.endAsAnswered(outcome.session);
     const due = life.state === 'reserved' && life.reservationMs < LONG_MS ? 'reservation_expired' : 'idle_timeout';
-    const expected = told?.reason ?? (life.idleMs > 0 || due === 'reservation_expired' ? due : 'not at all');
+    const expected = known?.reason ?? (life.idleMs > 0 || due === 'reservation_expired' ? due : 'not at all');
     if (endReason !== expected) throw new Error(`${life.id} ended by ${endReason}, expected ${expected}`);
-    this.account.endAsTold(outcome.session);
+    this.account.endAsAnswered(outcome.session);
   }
 }
 

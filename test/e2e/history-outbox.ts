@@ -5,7 +5,7 @@ import type { SessionRow } from '#session-history';
 
 import { DEFAULT_TENANT } from './history-check.js';
 
-type Told = Pick<SessionRow, 'user' | 'node' | 'status' | 'close_reason' | 'end_time' | 'refusals'>;
+type OwedRow = Pick<SessionRow, 'user' | 'node' | 'status' | 'close_reason' | 'end_time' | 'refusals'>;
 
 const OPENS = ['session.admitted', 'session.reserved', 'session.adopted'];
 const CHANGES = ['session.confirmed', 'session.authenticated', 'session.transferred'];
@@ -16,9 +16,9 @@ const FAILED = ['node_lost', 'node_restarted', 'reconciled', 'reservation_expire
  * What the outbox holds, read once and in order: the rows that history owes, by id and start. For a load some of whose calls had no answer,
  * while nobody trims.
  */
-export async function readOutbox(client: Redis): Promise<Map<string, Told>> {
+export async function readOutbox(client: Redis): Promise<Map<string, OwedRow>> {
   const { events, rejections } = shardKeys(DEFAULT_TENANT, 0);
-  const rows = new Map<string, Told>();
+  const rows = new Map<string, OwedRow>();
   const keyOf = (id: string | undefined, ms: string | undefined) => `${id} ${new Date(Number(ms)).toISOString()}`;
   for (const fields of await allOf(client, events)) {
     if (OPENS.includes(fields['type'] ?? '') || CHANGES.includes(fields['type'] ?? '')) {
@@ -40,14 +40,14 @@ export async function readOutbox(client: Redis): Promise<Map<string, Told>> {
     const end_time = new Date(Number(endedAt)).toISOString();
     rows.set(keyOf(sessionId, startedAt), { user, node, status, close_reason: reason, end_time, refusals: 0 });
   }
-  const told = new Set<string>();
+  const seen = new Set<string>();
   for (const { id = '', sessionId, at, since, user = '', node = '', limits, count } of await allOf(
     client,
     rejections,
   )) {
     const byLimit = limits !== '[]';
-    if (!byLimit && told.has(id)) continue;
-    told.add(id);
+    if (!byLimit && seen.has(id)) continue;
+    seen.add(id);
     const status = byLimit ? 'rejected_by_limit' : 'rejected_by_acl';
     const refused = { user, node, status, close_reason: null, end_time: null } as const;
     rows.set(keyOf(sessionId || id, since ?? at), { ...refused, refusals: Number(count ?? 1) });
@@ -56,17 +56,17 @@ export async function readOutbox(client: Redis): Promise<Map<string, Told>> {
 }
 
 /** Where history has another row than it owes. */
-export function unlike(rows: readonly SessionRow[], owed: ReadonlyMap<string, Told>): string[] {
+export function unlike(rows: readonly SessionRow[], owed: ReadonlyMap<string, OwedRow>): string[] {
   const left = new Map(owed);
   const wrong: string[] = [];
   for (const row of rows) {
     const key = `${row.session_id} ${row.start_time}`;
-    const told = left.get(key);
+    const owedRow = left.get(key);
     left.delete(key);
     const { user, node, status, close_reason, end_time, refusals } = row;
-    const is: Told = { user, node, status, close_reason, end_time, refusals };
-    if (JSON.stringify(is) !== JSON.stringify(told))
-      wrong.push(`${key} is ${JSON.stringify(is)}, expected ${JSON.stringify(told)}`);
+    const is: OwedRow = { user, node, status, close_reason, end_time, refusals };
+    if (JSON.stringify(is) !== JSON.stringify(owedRow))
+      wrong.push(`${key} is ${JSON.stringify(is)}, expected ${JSON.stringify(owedRow)}`);
   }
   return [...wrong, ...[...left.keys()].map((key) => `${key} is missing`)];
 }

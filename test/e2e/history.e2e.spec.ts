@@ -58,14 +58,14 @@ describeWith(['redis-server'], 'history equals what callers were answered', () =
     }
     await lost.kill();
     cut.setCut(true);
-    const aboard = async () => await scene.client.zcard(shardKeys(DEFAULT_TENANT, 0).deadlines);
+    const countLive = async () => await scene.client.zcard(shardKeys(DEFAULT_TENANT, 0).deadlines);
     for (const left of [0, 100]) {
       for (let round = 0; round < 2; round += 1) {
         await admin.process.kill();
         await scene.expireLease();
         await admin.process.restart();
       }
-      await eventually(async () => expect(await aboard()).toBe(left), PATIENT);
+      await eventually(async () => expect(await countLive()).toBe(left), PATIENT);
       cut.setCut(false);
     }
     for (let n = 0; n < 100; n += 2) await cut.end(`b2bua-2/${n}`);

@@ -9,7 +9,7 @@ const HOLDS = 4;
 
 /** A server that asks at a steady pace over one connection that it keeps, tries nothing again, and writes down every answer. */
 export class KeepAliveCaller {
-  /** Ids by what their answers said. */
+  /** Ids by their answers. */
   readonly admitted = new Set<string>();
   readonly ended = new Set<string>();
   readonly refused = new Set<string>();

@@ -82,15 +82,15 @@ describeWith(['redis-server'], 'processes that race at the last place', () => {
         { user: '*', groups: ['carrier:acme', 'site:one'] },
         { user: '*', groups: ['trunk:west', 'site:*'], sourceIp: ADDRESS },
       ];
-      const told = await race(urls, { bodies, requests: 10_000 });
+      const raced = await race(urls, { bodies, requests: 10_000 });
 
-      expect([timesOf(told.answers, 201), timesOf(told.answers, 429)]).toEqual([1, 9_999]);
-      expect(told.answers.every(({ policyVersion }) => policyVersion === version)).toBe(true);
-      for (const { limits } of told.answers.filter(({ status }) => status === 429)) {
+      expect([timesOf(raced.answers, 201), timesOf(raced.answers, 429)]).toEqual([1, 9_999]);
+      expect(raced.answers.every(({ policyVersion }) => policyVersion === version)).toBe(true);
+      for (const { limits } of raced.answers.filter(({ status }) => status === 429)) {
         const named = limits.map(([scope, key]) => `${scope} ${key}`);
         expect(named).toEqual(expect.arrayContaining(['group carrier:acme', 'total *']));
       }
-      const live = [...first.live.slice(1), ...told.live];
+      const live = [...first.live.slice(1), ...raced.live];
       expect((await client.zrange(keys.deadlines, '0', '-1')).toSorted()).toEqual(live.toSorted());
       for (const sessionId of live) await books.end(tenant, { sessionId }, END);
       const { tombstones, others } = await left();
@@ -121,11 +121,11 @@ describeWith(['redis-server'], 'processes that race at the last place', () => {
         { user: '*', groups: ['site:*', 'site:one'] },
         { user: '*', sourceIp: ADDRESS },
       ];
-      const told = await race(urls, { bodies, requests: 10_000 });
+      const raced = await race(urls, { bodies, requests: 10_000 });
 
-      expect([timesOf(told.answers, 201), timesOf(told.answers, 429)]).toEqual([5, 9_995]);
-      expect(told.answers.every(({ policyVersion }) => policyVersion === version)).toBe(true);
-      const named = told.answers.filter(({ status }) => status === 429).map(({ limits }) => JSON.stringify(limits));
+      expect([timesOf(raced.answers, 201), timesOf(raced.answers, 429)]).toEqual([5, 9_995]);
+      expect(raced.answers.every(({ policyVersion }) => policyVersion === version)).toBe(true);
+      const named = raced.answers.filter(({ status }) => status === 429).map(({ limits }) => JSON.stringify(limits));
       expect([...new Set(named)].toSorted()).toEqual([
         '[["group","carrier:zeta",1]]',
         '[["group","site:one",1]]',
@@ -142,7 +142,7 @@ describeWith(['redis-server'], 'processes that race at the last place', () => {
 
 describeWith(['redis-server'], 'limits that two admins change under load', () => {
   it.each(KINDS)(
-    'are never seen mixed: what a decision says is what the version that it names said, on $kind',
+    'are never seen mixed: a decision shows the limits of the version that it names, on $kind',
     async (kind) => {
       const layer: LimitsLayer = {
         maxSessionsPerUser: 3,
@@ -150,13 +150,13 @@ describeWith(['redis-server'], 'limits that two admins change under load', () =>
         groups: { trunk: { default: 4, parents: { west: 'carrier:acme' } }, carrier: { default: 5 } },
       };
       const { urls, admin, version } = await start(kind, layer);
-      const said = new Map<number, LimitsLayer>([[version, layer]]);
+      const layers = new Map<number, LimitsLayer>([[version, layer]]);
       const racing = { done: false };
       const change = async (edit: (api: LimitsLayer, round: number) => LimitsLayer) => {
         const { limits } = admin();
         for (let round = 1; !racing.done; round++) {
           const document = await limits.change(tenant, (api) => edit(api, round));
-          said.set(document.version, document.api);
+          layers.set(document.version, document.api);
         }
       };
       // Each change moves two limits, so that a mixture of two versions would show.
@@ -172,14 +172,14 @@ describeWith(['redis-server'], 'limits that two admins change under load', () =>
         }),
       ];
       const bodies = ['alice', 'bob', 'carol'].map((user) => ({ user, groups: ['trunk:west'] }));
-      const told = await race(urls, { bodies, requests: 4_000, churn: 0.95 });
+      const raced = await race(urls, { bodies, requests: 4_000, churn: 0.95 });
       racing.done = true;
       await Promise.all(admins);
 
-      expect([timesOf(told.answers, 201) > 0, timesOf(told.answers, 429) > 0]).toEqual([true, true]);
-      expect(timesOf(told.answers, 201) + timesOf(told.answers, 429)).toBe(4_000);
-      for (const { policyVersion, limits } of told.answers) {
-        const of = said.get(policyVersion);
+      expect([timesOf(raced.answers, 201) > 0, timesOf(raced.answers, 429) > 0]).toEqual([true, true]);
+      expect(timesOf(raced.answers, 201) + timesOf(raced.answers, 429)).toBe(4_000);
+      for (const { policyVersion, limits } of raced.answers) {
+        const of = layers.get(policyVersion);
         const max: Record<string, number | undefined> = {
           user: of?.maxSessionsPerUser,
           total: of?.maxTotalSessions,
@@ -188,7 +188,7 @@ describeWith(['redis-server'], 'limits that two admins change under load', () =>
         };
         expect(limits.map(([scope, key]) => [scope, key, max[scope] ?? max[key]])).toEqual(limits);
       }
-      const versions = new Set(told.answers.map(({ policyVersion }) => policyVersion));
+      const versions = new Set(raced.answers.map(({ policyVersion }) => policyVersion));
       expect(versions.size).toBeGreaterThan(3);
     },
     120_000,

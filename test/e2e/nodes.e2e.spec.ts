@@ -48,7 +48,7 @@ async function start(options: Partial<BerthOptions> = {}, leaseS: number = LEASE
       nodes.push(node);
       return node;
     },
-    aboard: async () => (await client.zrange(keys.deadlines, '0', '-1')).toSorted(),
+    liveIds: async () => (await client.zrange(keys.deadlines, '0', '-1')).toSorted(),
     /** Every ending that was ever written. */
     async endings() {
       const events = await client.xrange(keys.events, '-', '+');
@@ -77,14 +77,14 @@ describeWith(['redis-server'], 'a fleet of nodes', () => {
     const [killed, other] = [fleet.node('b2bua-1'), fleet.node('b2bua-2')];
     await callMany(killed, 2_000);
     await callMany(other, 200);
-    await eventually(async () => expect(await fleet.aboard()).toHaveLength(2_200));
+    await eventually(async () => expect(await fleet.liveIds()).toHaveLength(2_200));
     await killed.kill();
     // Twice the promise: the machine has other things to do.
     await eventually(async () => expect(await fleet.client.zcard(keys.deadlines)).toBe(200), {
       timeoutMs: 2 * (LEASE_S + 5) * 1_000,
     });
     expect(Date.now() - killed.beatAt).toBeGreaterThanOrEqual(LEASE_S * 1_000);
-    expect(await fleet.aboard()).toEqual(heldBy(other));
+    expect(await fleet.liveIds()).toEqual(heldBy(other));
     expect(new Set(await fleet.endings())).toEqual(new Set(['node_lost']));
     expect(other.hungUp).toEqual([]);
   });
@@ -105,7 +105,7 @@ describeWith(['redis-server'], 'a fleet of nodes', () => {
     expect(await post('/v1/sessions', { sessionId: 'c2', user: 'u', node: 'n', epoch: 200 })).toBe(201);
     await gateway.process.kill();
     await gateway.process.restart();
-    await eventually(async () => expect(await fleet.aboard()).toEqual([]), { timeoutMs: 60_000 });
+    await eventually(async () => expect(await fleet.liveIds()).toEqual([]), { timeoutMs: 60_000 });
     expect(new Set(await fleet.endings())).toEqual(new Set(['node_lost', 'node_restarted']));
     expect(await post('/v1/sessions', { sessionId: 'c3', user: 'u', node: 'n', epoch: 200 })).toBe(409);
   }, 90_000);
@@ -120,20 +120,20 @@ describeWith(['redis-server'], 'a fleet of nodes', () => {
     fleet.redis.pause();
     await delay(30_000);
     fleet.redis.resume();
-    await delay(9_000); // a lease and a half: whoever would be lost is lost by then
-    expect(await fleet.aboard()).toEqual(before);
+    await delay(9_000); // a lease and a half: a node that would be lost is lost by then
+    expect(await fleet.liveIds()).toEqual(before);
 
     const gateway = fleet.berth.app('admission-gateway');
     await gateway.process.kill();
     await delay(30_000);
     await gateway.process.restart();
     await delay(9_000);
-    expect(await fleet.aboard()).toEqual(before);
+    expect(await fleet.liveIds()).toEqual(before);
     expect(await fleet.endings()).toEqual([]);
     expect([...one.hungUp, ...two.hungUp]).toEqual([]);
   }, 150_000);
 
-  // A lease that a busy machine keeps: whoever missed it again would be taken back twice.
+  // A lease that a busy machine keeps: a node that missed it again would be taken back twice.
   it('takes a node back that was cut off for longer than its lease, without a single hang-up', async () => {
     const fleet = await start({}, 6);
     const [cut, other] = [fleet.node('b2bua-1'), fleet.node('b2bua-2')];
@@ -142,7 +142,7 @@ describeWith(['redis-server'], 'a fleet of nodes', () => {
     cut.setCut(true);
     await eventually(async () => expect(await fleet.client.zcard(keys.deadlines)).toBe(10));
     cut.setCut(false);
-    await eventually(async () => expect(await fleet.aboard()).toEqual(heldBy(cut, other)));
+    await eventually(async () => expect(await fleet.liveIds()).toEqual(heldBy(cut, other)));
     expect(cut.calls.size).toBe(300);
     expect(cut.hungUp).toEqual([]);
     const adopted = await fleet.client.xrange(keys.events, '-', '+');
@@ -167,7 +167,7 @@ describeWith(['redis-server'], 'a fleet of nodes', () => {
     await delay(2 * LEASE_S * 1_000);
     load.abort();
     await churn;
-    await eventually(async () => expect(await fleet.aboard()).toEqual(heldBy(...three)));
+    await eventually(async () => expect(await fleet.liveIds()).toEqual(heldBy(...three)));
     expect(three.flatMap(({ hungUp }) => hungUp)).toEqual([]);
   });
 

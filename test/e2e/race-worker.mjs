@@ -35,8 +35,8 @@ async function ask(number) {
     sessionId,
   });
   const { policyVersion, limits } = JSON.parse(text);
-  const told = (limits ?? []).map(({ scope, key, max }) => [scope, key.replaceAll(sessionId, '*'), max]);
-  const answer = JSON.stringify({ status, policyVersion, limits: told });
+  const shown = (limits ?? []).map(({ scope, key, max }) => [scope, key.replaceAll(sessionId, '*'), max]);
+  const answer = JSON.stringify({ status, policyVersion, limits: shown });
   answers.set(answer, (answers.get(answer) ?? 0) + 1);
   if (status !== 201) return;
   if (Math.random() < task.churn) await post(`${gateway(1)}/v1/sessions/${sessionId}/end`, {});

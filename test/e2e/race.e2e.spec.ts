@@ -64,10 +64,10 @@ describeWith(['redis-server'], 'racing processes', () => {
       const { urls, live, highest } = await start(kind, { apps: ['admission-gateway'], gateways: 2, configYaml });
       const places = LIMIT * kind.users.length;
 
-      const told = await race(urls, { bodies: bodiesOf(kind.users), requests: 10_000 });
+      const raced = await race(urls, { bodies: bodiesOf(kind.users), requests: 10_000 });
 
-      expect([timesOf(told.answers, 201), timesOf(told.answers, 429)]).toEqual([places, 10_000 - places]);
-      expect(told.live).toEqual(await live());
+      expect([timesOf(raced.answers, 201), timesOf(raced.answers, 429)]).toEqual([places, 10_000 - places]);
+      expect(raced.live).toEqual(await live());
       expect(await highest()).toBe(LIMIT);
     },
     120_000,
@@ -79,10 +79,10 @@ describeWith(['redis-server'], 'racing processes', () => {
       const configYaml = `${PATIENT}\nlimits: { max_sessions_per_user: 7 }\ntenants: { default: { shards: ${kind.shards} } }`;
       const { urls, live, highest } = await start(kind, { apps: ['admission-gateway'], gateways: 2, configYaml });
 
-      const told = await race(urls, { bodies: bodiesOf(kind.users), requests: 4_000, churn: 0.99 });
+      const raced = await race(urls, { bodies: bodiesOf(kind.users), requests: 4_000, churn: 0.99 });
 
-      expect(new Set(told.answers.map(({ status }) => status))).toEqual(new Set([201, 429]));
-      expect(told.live).toEqual(await live());
+      expect(new Set(raced.answers.map(({ status }) => status))).toEqual(new Set([201, 429]));
+      expect(raced.live).toEqual(await live());
       expect(await highest()).toBe(7);
     },
     120_000,
@@ -109,10 +109,10 @@ tenants: { default: { shards: ${kind.shards} } }
       });
       await eventually(async () => !(await isEmpty()), { what: 'live sessions' });
       await victim?.process.kill();
-      const told = await racing;
+      const raced = await racing;
 
-      expect(timesOf(told.answers, 201)).toBeGreaterThan(0);
-      expect(timesOf(told.answers, 'broken')).toBeGreaterThan(0);
+      expect(timesOf(raced.answers, 201)).toBeGreaterThan(0);
+      expect(timesOf(raced.answers, 'broken')).toBeGreaterThan(0);
       await eventually(isEmpty, { what: 'every place to be free' });
     },
     120_000,

@@ -13,7 +13,7 @@ const run = promisify(execFile);
 export const PATIENT = 'store: { decision_deadline_ms: 20000 }';
 
 /** An answer that came so often. What only this session is under is named `*`; `broken` is a connection that broke before its answer. */
-export interface Told {
+export interface RacedAnswer {
   status: number | 'broken';
   policyVersion: number;
   limits: [scope: string, key: string, max: number][];
@@ -21,7 +21,7 @@ export interface Told {
 }
 
 export interface Report {
-  answers: Told[];
+  answers: RacedAnswer[];
   /** The ids of the sessions that were admitted and not ended. */
   live: string[];
 }
@@ -54,7 +54,7 @@ export async function race(urls: string[], { prefix = 'racer', bodies, requests,
 }
 
 /** How often the answer had this status. */
-export const timesOf = (answers: readonly Told[], status: Told['status']): number =>
+export const timesOf = (answers: readonly RacedAnswer[], status: RacedAnswer['status']): number =>
   answers.filter((answer) => answer.status === status).reduce((sum, { times }) => sum + times, 0);
 
 /** The Redis of a race. */

@@ -70,7 +70,7 @@ function lines(app = gateway()): Record<string, unknown>[] {
   return written.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
-const said = (message: string, app = gateway()) => lines(app).filter((line) => line['message'] === message);
+const logged = (message: string, app = gateway()) => lines(app).filter((line) => line['message'] === message);
 const REFUSED = 'The changed configuration is refused; everything stays as it was';
 const READ = 'Configuration read again';
 
@@ -100,8 +100,8 @@ describe('a new limit is in force within 10 s after the file changed', () => {
     expect(await limitInForce()).toBe(1);
     await replace(limits(2));
     await eventually(async () => (await limitInForce()) === 2, IN_FORCE);
-    await eventually(() => said(READ).length === 1);
-    expect(said(READ)[0]).toMatchObject({ file, changed: ['limits.max_sessions_per_user'], cause: 'file' });
+    await eventually(() => logged(READ).length === 1);
+    expect(logged(READ)[0]).toMatchObject({ file, changed: ['limits.max_sessions_per_user'], cause: 'file' });
   });
 
   it('by the swap of a symbolic link, as a ConfigMap of Kubernetes changes', async () => {
@@ -126,12 +126,12 @@ describe('a new limit is in force within 10 s after the file changed', () => {
     expect(await limitInForce()).toBe(1);
     await replace(limits(2));
     gateway().process.signal('SIGHUP');
-    await eventually(() => said(READ).length === 1, IN_FORCE);
+    await eventually(() => logged(READ).length === 1, IN_FORCE);
     await eventually(async () => (await limitInForce()) === 2, IN_FORCE);
-    expect(said(READ)[0]).toMatchObject({ cause: 'SIGHUP' });
+    expect(logged(READ)[0]).toMatchObject({ cause: 'SIGHUP' });
   });
 
-  it('and what the API has said still wins over the file', async () => {
+  it('and what was set by the API still wins over the file', async () => {
     await start(`${limits(1)}history: { storage: memory }\n`, ['admission-gateway', 'limits-admin']);
     const set = await fetch(`${berth!.app('limits-admin').url}/api/sessions/limits/boss`, {
       method: 'PUT',
@@ -152,15 +152,15 @@ describe('a new limit is in force within 10 s after the file changed', () => {
 it('a bad file changes nothing and is logged once, with its path, and SIGHUP kills nobody', async () => {
   await start(limits(1));
   await replace('limits: { max_sessions_per_user: 2, ');
-  await eventually(() => said(REFUSED).length > 0, IN_FORCE);
-  expect(said(REFUSED)[0]).toMatchObject({ level: 'error', file, problems: [expect.stringContaining('not YAML')] });
+  await eventually(() => logged(REFUSED).length > 0, IN_FORCE);
+  expect(logged(REFUSED)[0]).toMatchObject({ level: 'error', file, problems: [expect.stringContaining('not YAML')] });
   await elapsed(4_500); // for two more looks, which must say nothing more
-  expect(said(REFUSED)).toHaveLength(1);
+  expect(logged(REFUSED)).toHaveLength(1);
   expect(await limitInForce()).toBe(1);
   await replace('limits: { max_sessions_per_user: many }');
   gateway().process.signal('SIGHUP');
-  await eventually(() => said(REFUSED).length === 2, IN_FORCE);
-  expect(said(REFUSED)[1]).toMatchObject({
+  await eventually(() => logged(REFUSED).length === 2, IN_FORCE);
+  expect(logged(REFUSED)[1]).toMatchObject({
     file,
     problems: [expect.stringContaining('limits.max_sessions_per_user: found "many", expected a whole number')],
   });
@@ -197,10 +197,10 @@ itOnLinux('SIGHUP does not end an app that is still being loaded', async () => {
 it('a file that is gone, or cut off to nothing, takes no keys and limits away', async () => {
   await start(limits(1));
   await rm(file);
-  await eventually(() => said(REFUSED).length === 1, IN_FORCE);
+  await eventually(() => logged(REFUSED).length === 1, IN_FORCE);
   await writeFile(file, '');
-  await eventually(() => said(REFUSED).length === 2, IN_FORCE);
-  expect(said(REFUSED).map(({ problems }) => problems)).toEqual([
+  await eventually(() => logged(REFUSED).length === 2, IN_FORCE);
+  expect(logged(REFUSED).map(({ problems }) => problems)).toEqual([
     [expect.stringContaining('there is no such file')],
     [expect.stringContaining('says nothing any more')],
   ]);
@@ -213,7 +213,7 @@ it('the level of the log changes', async () => {
   await replace(limits(1, 'logging: { level: info }\n'));
   await eventually(async () => {
     await limitInForce();
-    return said('Session created').length > 0;
+    return logged('Session created').length > 0;
   }, IN_FORCE);
   expect(lines()[0]).toMatchObject({ message: READ, changed: ['logging.level'] });
 });
@@ -229,15 +229,15 @@ it('the policies of sessions hold for those that start from then on, in all apps
   expect(await lasts()).toBe(600);
   await replace(policy(60));
   await eventually(async () => (await lasts()) === 60, IN_FORCE);
-  for (const app of berth!.apps) await eventually(() => said(READ, app).length === 1, IN_FORCE);
+  for (const app of berth!.apps) await eventually(() => logged(READ, app).length === 1, IN_FORCE);
 });
 
 it('a setting that takes a restart is named and not applied', async () => {
   await start(limits(1, 'nodes: { lease: 15 }\n'));
   await replace(limits(2, 'nodes: { lease: 30 }\nstore: { decision_deadline_ms: 300 }\ntenants: { new: {} }\n'));
   await eventually(async () => (await limitInForce()) === 2, IN_FORCE);
-  await eventually(() => said('Settings that take a restart stay as they were').length === 1);
-  expect(said('Settings that take a restart stay as they were')[0]).toMatchObject({
+  await eventually(() => logged('Settings that take a restart stay as they were').length === 1);
+  expect(logged('Settings that take a restart stay as they were')[0]).toMatchObject({
     level: 'warn',
     settings: ['nodes.lease', 'store.decision_deadline_ms', 'tenants.new'],
   });
@@ -254,7 +254,7 @@ it('a setting that takes a restart is named and not applied', async () => {
 it('two gateways that read one changed file do not warn of each other', async () => {
   await start(limits(1), ['admission-gateway'], 2);
   await replace(limits(2));
-  for (const app of berth!.gateways) await eventually(() => said(READ, app).length === 1, IN_FORCE);
+  for (const app of berth!.gateways) await eventually(() => logged(READ, app).length === 1, IN_FORCE);
   await eventually(async () => (await limitInForce()) === 2, IN_FORCE);
   const outputs = berth!.gateways.map(({ process }) => process.output());
   expect(outputs.filter((output) => output.includes('replaced different ones'))).toEqual([]);
@@ -313,8 +313,8 @@ describe('a key that was removed', () => {
     });
     await replace(limits(1));
     gateway().process.signal('SIGHUP');
-    await eventually(() => said(REFUSED).length === 1, IN_FORCE);
-    expect(said(REFUSED)[0]).toMatchObject({ problems: [expect.stringContaining('because auth.keys is empty')] });
+    await eventually(() => logged(REFUSED).length === 1, IN_FORCE);
+    expect(logged(REFUSED)[0]).toMatchObject({ problems: [expect.stringContaining('because auth.keys is empty')] });
     expect((await admit('alice')).status).toBe(401);
   });
 

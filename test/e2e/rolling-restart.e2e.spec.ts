@@ -83,14 +83,14 @@ describeWith(['redis-server'], 'a rolling restart of both gateways under load', 
     expect(callers.every(({ asked, sentAway }) => asked > 100 && sentAway > 0)).toBe(true);
     expect(callers.some(({ refused }) => refused.size > 0)).toBe(true);
 
-    // And the books say what the callers were told, each thing once.
-    const told = (what: 'admitted' | 'ended') => callers.flatMap((caller) => [...caller[what]]);
-    const ended = new Set(told('ended'));
-    const live = told('admitted').filter((id) => !ended.has(id));
+    // And the books have what the callers were answered, each thing once.
+    const answered = (what: 'admitted' | 'ended') => callers.flatMap((caller) => [...caller[what]]);
+    const ended = new Set(answered('ended'));
+    const live = answered('admitted').filter((id) => !ended.has(id));
     const answer = await fetch(`${berth.app('limits-admin').url}/api/sessions/active?limit=1000`);
     const { sessions } = (await answer.json()) as { sessions: { id: string }[] };
     expect(sorted(sessions.map(({ id }) => id))).toEqual(sorted(live));
-    expect(sorted(await eventsOf('session.admitted'))).toEqual(sorted(told('admitted')));
+    expect(sorted(await eventsOf('session.admitted'))).toEqual(sorted(answered('admitted')));
     expect(sorted(await eventsOf('session.ended'))).toEqual(sorted(ended));
   }, 180_000);
 });

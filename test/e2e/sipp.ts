@@ -75,7 +75,7 @@ export interface CallersOptions {
 export interface Callers {
   /** Waits until every caller was answered or refused. */
   results(): Promise<CallResult[]>;
-  /** Hangs up answered calls: all of them unless said. */
+  /** Hangs up answered calls: all of them by default. */
   hangUp(callIds?: string[]): Promise<void>;
   /** Waits until every call is over; fails if one did not go as the scenario says. */
   finished(): Promise<void>;

@@ -129,7 +129,7 @@ describeWith(['redis-server'], 'a process that runs', () => {
 });
 
 describeWith(['redis-server'], 'processes with the right number of shards', () => {
-  it('start whoever of them is first, and a gateway that was there before Redis serves the tenant when Redis comes', async () => {
+  it('start, whichever of them is first, and a gateway that was there before Redis serves the tenant when Redis comes', async () => {
     await redis.kill();
     const { url } = await listening('admission-gateway', acmeWith(3));
     expect(await statusOf(`${url}/v1/sessions`, askForAcme('call'))).toBe(503);

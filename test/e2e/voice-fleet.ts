@@ -33,7 +33,7 @@ export interface VoiceFleet {
 }
 
 export interface VoiceFleetOptions {
-  /** Berth's configuration; every user may have five calls unless said. */
+  /** Berth's configuration; every user may have five calls by default. */
   configYaml?: string;
 }
 
@@ -112,7 +112,7 @@ export interface NodeJson {
   node: string;
   epoch: number;
   state: 'live' | 'lost';
-  /** As it said with its last beat. */
+  /** As in its last beat. */
   claimedSessions: number | null;
   sessions: number;
   pendingCommands: number;

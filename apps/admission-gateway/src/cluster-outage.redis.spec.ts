@@ -21,29 +21,29 @@ afterAll(async () => {
 describe('an outage inside a cluster', () => {
   it('is in the log of the gateway: when decisions of a shard begin to fail, with the cause, and when they work again', async () => {
     const gateway = await startGateway({ url: cluster.url } as RedisServer, { configYaml: CONFIG });
-    const said = (message: string) => gateway.log.filter((line) => line['message'] === message);
+    const logged = (message: string) => gateway.log.filter((line) => line['message'] === message);
     const callers = new AbortController();
     let call = 0;
     const calling = (async () => {
       while (!callers.signal.aborted) await gateway.admit({ user: `user-${(call += 1)}` });
     })();
     await eventually(() => call > 50);
-    expect(said('Decisions fail')).toEqual([]);
+    expect(logged('Decisions fail')).toEqual([]);
 
     await cluster.failover(await cluster.slotOf(shardKeys(TENANT, 1).deadlines));
 
     await eventually(
-      () => expect(said('Decisions work again').flatMap(({ shards }) => shards)).toContain('default/1'),
+      () => expect(logged('Decisions work again').flatMap(({ shards }) => shards)).toContain('default/1'),
       {
         timeoutMs: 30_000,
       },
     );
     callers.abort();
     await calling;
-    const failing = said('Decisions fail').filter(({ shards }) => (shards as string[]).includes('default/1'));
+    const failing = logged('Decisions fail').filter(({ shards }) => (shards as string[]).includes('default/1'));
     expect(failing[0]).toMatchObject({ level: 'warn', cause: expect.stringMatching(/Redis/) });
     // At most one line a second: the times between them, as they are written.
-    const times = [...said('Decisions fail'), ...said('Decisions work again')]
+    const times = [...logged('Decisions fail'), ...logged('Decisions work again')]
       .map(({ timestamp }) => Date.parse(String(timestamp)))
       .toSorted((a, b) => a - b);
     for (const [i, time] of times.entries()) if (i > 0) expect(time - (times[i - 1] ?? 0)).toBeGreaterThan(900);

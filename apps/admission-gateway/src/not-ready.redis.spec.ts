@@ -127,7 +127,7 @@ const FAULTS: Record<string, Fault> = {
 
 describe('ready while nothing works', () => {
   it.each(Object.keys(FAULTS))(
-    'is told with cause and remedy in answers, health and log: %s',
+    'is shown with cause and remedy in answers, health and log: %s',
     async (name) => {
       const { sentence, begin, end } = FAULTS[name]!;
       const gateway = await startGateway(redis, { configYaml: CONFIG });

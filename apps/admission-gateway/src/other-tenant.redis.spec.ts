@@ -77,11 +77,11 @@ it('keys of another tenant are answered as if there were nothing, and change not
   for (const operation of OPERATIONS) {
     for (const key of others) {
       for (const name of ['hidden', 'hidden-too']) {
-        const told = await asked(operation, name, by(key));
+        const answer = await asked(operation, name, by(key));
         const nothing = await asked(operation, name.replace('hidden', 'absent'), by(key));
         const called = [operation.handler, key.role, name];
-        expect([...called, told.status, told.unnamed]).toEqual([...called, nothing.status, nothing.unnamed]);
-        expect([...called, told.text.includes('buried')]).toEqual([...called, false]);
+        expect([...called, answer.status, answer.unnamed]).toEqual([...called, nothing.status, nothing.unnamed]);
+        expect([...called, answer.text.includes('buried')]).toEqual([...called, false]);
       }
     }
   }

@@ -134,7 +134,7 @@ describe('while Redis is away', () => {
 });
 
 describe('two gateways with different files', () => {
-  it('are told apart by name in a warning', async () => {
+  it('are named in a warning', async () => {
     const one = await startGateway(redis, { configYaml: CONFIG, env: { BERTH_GATEWAY_PORT: '11111' } });
     const two = await startGateway(redis, {
       configYaml: 'limits: { max_sessions_per_user: 3 }',

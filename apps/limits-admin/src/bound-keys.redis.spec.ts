@@ -70,7 +70,7 @@ describe("Keys bound to nodes read only their nodes' sessions", () => {
     expect(seen.toSorted()).toEqual(['bob-0', 'bob-2', 'bob-4', 'own']);
   });
 
-  it("and are told so where they ask for another node's", async () => {
+  it("and get 403 where they ask for another node's", async () => {
     expect(await get(admin, '/api/sessions/active?node=proxy-1', viewer)).toMatchObject({
       status: 403,
       body: { code: 'forbidden', error: expect.stringContaining('auth.keys.nodes') },
@@ -114,8 +114,8 @@ describe("Keys bound to nodes read only their nodes' sessions", () => {
     const open = readable('their nodes');
     expect(open.length).toBeGreaterThan(4);
     for (const url of open) {
-      const told = await admin.app.inject({ url, headers: viewer });
-      expect([url, told.statusCode, told.payload.match(/foreign|loose|proxy-1/)]).toEqual([url, 200, null]);
+      const answer = await admin.app.inject({ url, headers: viewer });
+      expect([url, answer.statusCode, answer.payload.match(/foreign|loose|proxy-1/)]).toEqual([url, 200, null]);
       const all = await admin.app.inject({ url, headers: anyAdmin });
       expect([url, all.payload.match(/foreign|proxy-1/)]).not.toEqual([url, null]);
     }

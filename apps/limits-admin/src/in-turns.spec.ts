@@ -53,7 +53,7 @@ describe('work in turns', () => {
     expect(await pageInTurns([], (a: number, b) => a - b, { page: 1, limit })).toEqual([]);
   });
 
-  it('stops when it is told to', async () => {
+  it('stops when its signal says so', async () => {
     const stop = new AbortController();
     let done = 0;
     const work = inTurns(

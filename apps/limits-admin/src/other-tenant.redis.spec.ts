@@ -104,10 +104,10 @@ it('keys of another tenant are answered as if there were nothing, and change not
     const { handler } = operation;
     for (const role of ROLES) {
       const headers = others.by(role);
-      const told = await asked(operation, 'hidden', headers);
+      const answer = await asked(operation, 'hidden', headers);
       const nothing = await asked(operation, NOBODY, headers);
-      expect([handler, role, told.status, told.unnamed]).toEqual([handler, role, nothing.status, nothing.unnamed]);
-      expect([handler, role, told.text.includes('buried')]).toEqual([handler, role, false]);
+      expect([handler, role, answer.status, answer.unnamed]).toEqual([handler, role, nothing.status, nothing.unnamed]);
+      expect([handler, role, answer.text.includes('buried')]).toEqual([handler, role, false]);
     }
   }
   expect(await everything()).toEqual(before);

@@ -10,7 +10,7 @@ forEachTest(async ({ fleet, start }) => {
   admin = await start();
 });
 
-/** As others see it, without who said it last. */
+/** As others see it, without who changed it last. */
 const shown = async (path: string) => {
   const { origin: _, origins: __, version: ___, source: ____, ...rest } = (await admin.call('GET', path)).body;
   return rest;

@@ -56,10 +56,10 @@ describeWith(['redis-server'], 'a streams server', () => {
     const seen: StreamEntry[] = [];
     await lab.publish(ids(250));
     await lab.leavePending('somebody-dead', 250);
-    const { told } = lab.serve({ handlers: noting(seen) });
+    const { facts } = lab.serve({ handlers: noting(seen) });
     await settled();
     expect(idsOf(seen).toSorted()).toEqual(ids(250).toSorted());
-    expect(told.of('claimed').reduce((sum, { count }) => sum + Number(count), 0)).toBe(250);
+    expect(facts.of('claimed').reduce((sum, { count }) => sum + Number(count), 0)).toBe(250);
   });
 
   it('leaves alone what a live consumer takes long to handle', async () => {
@@ -82,13 +82,13 @@ describeWith(['redis-server'], 'a streams server', () => {
     finish();
     await settled();
     expect(seen).toEqual([]);
-    expect(other.told.of('claimed')).toEqual([]);
+    expect(other.facts.of('claimed')).toEqual([]);
   });
 
   it('dead-letters a poison message after exactly maxDeliveries, while the others go on', async () => {
     const poisoned: number[] = [];
     const seen: StreamEntry[] = [];
-    const { told } = lab.serve({
+    const { facts } = lab.serve({
       handlers: {
         poison: ({ deliveries }) => {
           poisoned.push(deliveries);
@@ -116,9 +116,9 @@ describeWith(['redis-server'], 'a streams server', () => {
         'dead.deliveries': '3',
       },
     ]);
-    expect(told.of('retrying')).toHaveLength(2);
+    expect(facts.of('retrying')).toHaveLength(2);
     await eventually(() =>
-      expect(told.of('deadLettered')).toEqual([
+      expect(facts.of('deadLettered')).toEqual([
         { stream: lab.stream, streamId, type: 'poison', deliveries: 3, reason: 'failed 3 times: it breaks me' },
       ]),
     );
@@ -172,7 +172,7 @@ describeWith(['redis-server'], 'a streams server', () => {
     };
     const [one] = [1, 2, 3].map(() => lab.serve({ claimIdleMs: 30, handlers: { 'session.ended': fail } }));
     await lab.publish(ids(10));
-    await eventually(() => (one?.told.of('readFailed').length ?? 0) > 0);
+    await eventually(() => (one?.facts.of('readFailed').length ?? 0) > 0);
     expect(await lab.pending()).toBeGreaterThan(0);
     await lab.client.del(DEAD);
     await settled();
@@ -182,7 +182,7 @@ describeWith(['redis-server'], 'a streams server', () => {
   it('reads no more while a whole batch waits for a retry, and all is done once the failure is over', async () => {
     let broken = true;
     const seen = new Set<string>();
-    const { told } = lab.serve({
+    const { facts } = lab.serve({
       batch: 10,
       maxDeliveries: 1_000,
       handlers: {
@@ -193,7 +193,7 @@ describeWith(['redis-server'], 'a streams server', () => {
       },
     });
     await lab.publish(ids(100));
-    await eventually(() => told.of('retrying').length > 50);
+    await eventually(() => facts.of('retrying').length > 50);
     expect(await lab.pending()).toBeLessThan(20);
     broken = false;
     await eventually(() => seen.size === 100);
@@ -236,7 +236,7 @@ describeWith(['redis-server'], 'a streams server', () => {
     await eventually(async () => expect((await lab.deadLetters()).map((letter) => letter['id'])).toEqual(['gone']));
   });
 
-  it('tells how far behind its group is, to whoever listens', async () => {
+  it('tells its observer how far behind its group is', async () => {
     const lags: unknown[] = [];
     let finish = () => {};
     lab.serve({
@@ -269,7 +269,7 @@ describeWith(['redis-server'], 'a streams server', () => {
   it('understands both protocols of Redis', async () => {
     for (const protocol of [2, 3] as const) {
       const seen: StreamEntry[] = [];
-      const { server, told } = lab.serve({
+      const { server, facts } = lab.serve({
         group: `resp${protocol}`,
         connect: () => lab.redis.client({ protocol }),
         handlers: noting(seen),
@@ -279,7 +279,7 @@ describeWith(['redis-server'], 'a streams server', () => {
       await server.close();
       await lab.client.del(lab.stream);
       expect(first).toMatch(/^\d+-\d+$/);
-      expect(told.of('readFailed')).toEqual([]);
+      expect(facts.of('readFailed')).toEqual([]);
     }
   });
 });

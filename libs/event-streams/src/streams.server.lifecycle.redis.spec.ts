@@ -59,13 +59,13 @@ describeWith(['redis-server'], 'the life of a streams server', () => {
   });
 
   it('keeps its name in the group when it stops while an entry waits for a retry', async () => {
-    const { server, consumer, told } = lab.serve({
+    const { server, consumer, facts } = lab.serve({
       retryMs: 60_000,
       claimIdleMs: 120_000,
       handlers: { 'session.ended': () => Promise.reject(new Error('not now')) },
     });
     await lab.publish(['e0']);
-    await eventually(() => told.of('retrying').length === 1);
+    await eventually(() => facts.of('retrying').length === 1);
     await server.close();
     expect(await lab.consumers()).toEqual([{ name: consumer, pending: 1 }]);
   });
@@ -73,9 +73,9 @@ describeWith(['redis-server'], 'the life of a streams server', () => {
   it('hands back what waits for a retry when it stops: another consumer need not wait until it counts as dead', async () => {
     const claimIdleMs = 600_000;
     const retry = () => Promise.reject(new Error('not now'));
-    const { server, told } = lab.serve({ retryMs: 60_000, claimIdleMs, handlers: { 'session.ended': retry } });
+    const { server, facts } = lab.serve({ retryMs: 60_000, claimIdleMs, handlers: { 'session.ended': retry } });
     await lab.publish(ids(3));
-    await eventually(() => told.of('retrying').length === 3);
+    await eventually(() => facts.of('retrying').length === 3);
     await server.close();
     const seen = new Set<string | undefined>();
     lab.serve({ claimIdleMs, handlers: { 'session.ended': ({ fields }) => void seen.add(fields['id']) } });

@@ -15,7 +15,7 @@ import {
 } from './index.js';
 import { describeWith, eventually } from '#testing';
 
-import { DEAD, GROUP, TestStreams, Told } from '../test/test-streams.js';
+import { DEAD, GROUP, TestStreams, Facts } from '../test/test-streams.js';
 
 const seen: string[] = [];
 
@@ -83,7 +83,7 @@ class EventsModule {}
 describeWith(['redis-server'], 'in a Nest application', () => {
   let lab: TestStreams;
   let app: INestMicroservice;
-  let told: Told;
+  let facts: Facts;
 
   beforeAll(async () => {
     lab = await TestStreams.start();
@@ -92,7 +92,7 @@ describeWith(['redis-server'], 'in a Nest application', () => {
   beforeEach(async () => {
     await lab.clear();
     seen.length = 0;
-    told = new Told();
+    facts = new Facts();
     await start();
   });
 
@@ -102,7 +102,7 @@ describeWith(['redis-server'], 'in a Nest application', () => {
       streams: [lab.stream],
       group: GROUP,
       deadLetterStream: DEAD,
-      observer: told.observer,
+      observer: facts.observer,
       blockMs: 50,
       retryMs: 10,
       claimIdleMs: 300,
@@ -163,7 +163,7 @@ describeWith(['redis-server'], 'in a Nest application', () => {
   it('a method in batches that throws, or gives no results, is called again', async () => {
     await publish('failing', { id: 'f1' });
     await eventually(async () => expect(await deadReasons()).toEqual(['of f1']));
-    expect(told.of('retrying')).toMatchObject([
+    expect(facts.of('retrying')).toMatchObject([
       { reason: 'the database is away' },
       { reason: 'the handler gave no result' },
     ]);

@@ -33,33 +33,33 @@ describeWith(['redis-server'], 'a streams server recovers', () => {
     const server = await startOther();
     const other = new TestStreams(server);
     other.stream = 'events';
-    const { seen, told } = serve({}, other);
+    const { seen, facts } = serve({}, other);
     await reading(seen, 'first', other);
-    return { server, other, seen, told };
+    return { server, other, seen, facts };
   };
 
   it('from a lost group: it is made again from the beginning of the stream', async () => {
-    const { seen, told } = serve();
+    const { seen, facts } = serve();
     await reading(seen);
     await lab.client.xgroup('DESTROY', lab.stream, GROUP);
     await lab.publish(['second']);
     await eventually(() => seen.includes('second'));
-    expect(told.of('groupRecreated')).toEqual([{ stream: lab.stream, group: GROUP }]);
-    expect(told.of('readFailed')).toEqual([]);
+    expect(facts.of('groupRecreated')).toEqual([{ stream: lab.stream, group: GROUP }]);
+    expect(facts.of('readFailed')).toEqual([]);
     await settled();
   });
 
   it('from a deleted stream, also while it waits for entries', async () => {
-    const { seen, told } = serve({ blockMs: 5_000, claimIdleMs: 60_000 });
+    const { seen, facts } = serve({ blockMs: 5_000, claimIdleMs: 60_000 });
     await reading(seen);
     await lab.client.del(lab.stream);
     await lab.publish(['second']);
     await eventually(() => seen.includes('second'));
-    expect(told.of('groupRecreated')).toHaveLength(1);
+    expect(facts.of('groupRecreated')).toHaveLength(1);
   });
 
   it('from FLUSHALL in the middle of its work: all that is published afterwards is handled', async () => {
-    const { seen, told } = serve();
+    const { seen, facts } = serve();
     await reading(seen);
     for (let round = 0; round < 5; round += 1) {
       await lab.publish(ids(300, `r${round}-`));
@@ -67,7 +67,7 @@ describeWith(['redis-server'], 'a streams server recovers', () => {
       await lab.publish(ids(10, `after${round}-`));
       await eventually(() => expect(seen).toEqual(expect.arrayContaining(ids(10, `after${round}-`))));
     }
-    expect(told.of('groupRecreated').length).toBeGreaterThanOrEqual(5);
+    expect(facts.of('groupRecreated').length).toBeGreaterThanOrEqual(5);
     await settled();
   });
 
@@ -85,11 +85,11 @@ describeWith(['redis-server'], 'a streams server recovers', () => {
     const [gone = '', kept = ''] = await lab.publish(['gone', 'kept']);
     await lab.leavePending('me', 2);
     await lab.client.xtrim(lab.stream, 'MINID', kept);
-    const { seen, told } = serve({ consumer: 'me' });
+    const { seen, facts } = serve({ consumer: 'me' });
     await settled();
     expect(seen).toEqual(['kept']);
     await eventually(() =>
-      expect(told.of('entriesLost')).toEqual([{ stream: lab.stream, group: GROUP, streamIds: [gone] }]),
+      expect(facts.of('entriesLost')).toEqual([{ stream: lab.stream, group: GROUP, streamIds: [gone] }]),
     );
   });
 
@@ -97,11 +97,11 @@ describeWith(['redis-server'], 'a streams server recovers', () => {
     const [gone = '', kept = ''] = await lab.publish(['gone', 'kept']);
     await lab.leavePending('somebody-dead', 2);
     await lab.client.xtrim(lab.stream, 'MINID', kept);
-    const { seen, told } = serve();
+    const { seen, facts } = serve();
     await settled();
     await eventually(() => expect(seen).toEqual(['kept']));
     await eventually(() =>
-      expect(told.of('entriesLost')).toEqual([{ stream: lab.stream, group: GROUP, streamIds: [gone] }]),
+      expect(facts.of('entriesLost')).toEqual([{ stream: lab.stream, group: GROUP, streamIds: [gone] }]),
     );
   });
 
@@ -109,16 +109,16 @@ describeWith(['redis-server'], 'a streams server recovers', () => {
     const server = await startOther({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] });
     const other = new TestStreams(server);
     other.stream = 'events';
-    const { seen, told } = serve({}, other);
+    const { seen, facts } = serve({}, other);
     await reading(seen, 'first', other);
     await server.kill();
-    await eventually(() => told.of('readFailed').length === 1);
+    await eventually(() => facts.of('readFailed').length === 1);
     await server.restart();
     await other.publish(['second']);
     await eventually(() => seen.includes('second'));
-    await eventually(() => told.of('recovered').length === 1);
-    expect(told.of('groupRecreated')).toEqual([]);
-    expect(told.of('readFailed')).toHaveLength(1);
+    await eventually(() => facts.of('recovered').length === 1);
+    expect(facts.of('groupRecreated')).toEqual([]);
+    expect(facts.of('readFailed')).toHaveLength(1);
     await settled(other);
     await other.client.flushall();
     await server.kill();
@@ -133,31 +133,31 @@ describeWith(['redis-server'], 'a streams server recovers', () => {
     const other = new TestStreams(server);
     other.stream = 'events';
     await server.kill();
-    const { seen, told, server: streams } = serve({ drainMs: 30_000 }, other);
-    await eventually(() => told.of('readFailed').length === 1);
+    const { seen, facts, server: streams } = serve({ drainMs: 30_000 }, other);
+    await eventually(() => facts.of('readFailed').length === 1);
     await server.restart();
     await reading(seen, 'first', other);
     await server.kill();
-    await eventually(() => told.of('readFailed').length === 2);
+    await eventually(() => facts.of('readFailed').length === 2);
     const start = performance.now();
     await streams.close();
     expect(performance.now() - start).toBeLessThan(20_000); // the drain, 30 s, is for what is in hand
   });
 
   it('from a Redis that hangs and keeps its connections', async () => {
-    const { server, other, seen, told } = await readingOther();
+    const { server, other, seen, facts } = await readingOther();
     server.pause();
-    await eventually(() => told.of('readFailed').length === 1);
+    await eventually(() => facts.of('readFailed').length === 1);
     server.resume();
     await reading(seen, 'second', other);
-    await eventually(() => told.of('recovered').length === 1);
+    await eventually(() => facts.of('recovered').length === 1);
     await other.close();
   });
 
   it('from a master that became a replica for a while', async () => {
-    const { other, seen, told } = await readingOther();
+    const { other, seen, facts } = await readingOther();
     await other.client.replicaof(lab.redis.host, lab.redis.port);
-    await eventually(() => told.of('readFailed').length === 1);
+    await eventually(() => facts.of('readFailed').length === 1);
     await other.client.replicaof('NO', 'ONE');
     await reading(seen, 'second', other);
     await other.close();

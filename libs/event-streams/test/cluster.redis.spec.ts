@@ -6,7 +6,7 @@ import type { Cluster } from 'ioredis';
 import { groupLag, StreamsServer, trimStream, type StreamEntry } from '#event-streams';
 import { describeWith, endedAfterEach, eventually, migrateSlot, startRedisCluster, type RedisCluster } from '#testing';
 
-import { DEAD, GROUP, ids, Told } from './test-streams.js';
+import { DEAD, GROUP, ids, Facts } from './test-streams.js';
 
 describeWith(['redis-server'], 'on a Redis Cluster', () => {
   let cluster: RedisCluster;
@@ -31,12 +31,12 @@ describeWith(['redis-server'], 'on a Redis Cluster', () => {
     }
   };
   const serve = (streams: string[], handle: (entry: StreamEntry) => unknown, deadLetterStream = DEAD) => {
-    const told = new Told();
+    const facts = new Facts();
     const server = new StreamsServer({
       streams,
       group: GROUP,
       deadLetterStream,
-      observer: told.observer,
+      observer: facts.observer,
       connect: () => cluster.client(),
       blockMs: 50,
       claimIdleMs: 1_000,
@@ -46,7 +46,7 @@ describeWith(['redis-server'], 'on a Redis Cluster', () => {
     server.addHandler('session.ended', async (entry: StreamEntry) => handle(entry), true);
     server.listen(() => {});
     servers.push(server);
-    return { server, told };
+    return { server, facts };
   };
   const lags = async (streams: string[]) =>
     (await Promise.all(streams.map((stream) => groupLag(client, stream, GROUP)))).map((lag) => lag?.entries);
@@ -85,14 +85,14 @@ describeWith(['redis-server'], 'on a Redis Cluster', () => {
   const reading = async () => {
     const streams = newStreams();
     const seen = new Set<string>();
-    const { told } = serve(streams, ({ fields }) => seen.add(fields['id'] ?? ''));
+    const { facts } = serve(streams, ({ fields }) => seen.add(fields['id'] ?? ''));
     await publish(streams, ids(70, 'before'));
     await eventually(() => seen.size === 70);
-    return { streams, seen, told };
+    return { streams, seen, facts };
   };
 
   it('goes on while a slot moves to another master', async () => {
-    const { streams, seen, told } = await reading();
+    const { streams, seen, facts } = await reading();
     const slot = await cluster.slotOf(streams[0] ?? '');
     const from = await cluster.masterOf(slot);
     const to = await cluster.masterOf(from === (await cluster.masterOf(0)) ? 16_383 : 0);
@@ -104,11 +104,11 @@ describeWith(['redis-server'], 'on a Redis Cluster', () => {
     await publish(streams, ids(70, 'after'));
     await eventually(() => expect(seen.size).toBe(190));
     await settled(streams);
-    expect(told.of('groupRecreated')).toEqual([]);
+    expect(facts.of('groupRecreated')).toEqual([]);
   });
 
   it('goes on after the master of a slot was killed and its replica took over', async () => {
-    const { streams, seen, told } = await reading();
+    const { streams, seen, facts } = await reading();
     await settled(streams);
     await client.wait(1, 1_000).catch(() => {});
     await cluster.failover(await cluster.slotOf(streams[0] ?? ''));
@@ -116,6 +116,6 @@ describeWith(['redis-server'], 'on a Redis Cluster', () => {
     await eventually(() => publish(streams, after).then(() => true));
     await eventually(() => expect([...seen]).toEqual(expect.arrayContaining(after)));
     await settled(streams);
-    expect(told.of('entriesLost')).toEqual([]);
+    expect(facts.of('entriesLost')).toEqual([]);
   }, 120_000);
 });

@@ -64,7 +64,7 @@ describeWith(['redis-server'], 'a consumer process', () => {
     await expectEachAppliedOnce(all);
   });
 
-  it('told to stop in the middle of its work: leaves nothing pending, and ends by itself', async () => {
+  it('stopped in the middle of its work: leaves nothing pending, and ends by itself', async () => {
     await lab.publish(ids(5_000));
     const consumer = await start();
     await eventually(() => consumer.output().includes('applied'), { intervalMs: 1 });

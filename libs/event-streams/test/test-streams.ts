@@ -12,8 +12,8 @@ export const DEAD = 'dead-letters';
 type Fact = Record<string, unknown>;
 type Handlers = Record<string, (entry: StreamEntry) => unknown>;
 
-/** An observer that keeps what it was told. */
-export class Told {
+/** An observer that keeps all facts. */
+export class Facts {
   private readonly facts: [string, Fact][] = [];
   readonly observer = new Proxy<Partial<StreamsObserver>>(
     {},
@@ -23,14 +23,14 @@ export class Told {
   );
 
   of(name: keyof StreamsObserver): Fact[] {
-    return this.facts.flatMap(([told, fact]) => (told === name ? [fact] : []));
+    return this.facts.flatMap(([of, fact]) => (of === name ? [fact] : []));
   }
 }
 
 /** A running server, and the means to let it die as a killed process does. */
 export interface TestServer {
   server: StreamsServer;
-  told: Told;
+  facts: Facts;
   consumer: string;
   /** Its connections break and no new one opens; nothing is acknowledged, drained or taken leave of. */
   crash(): Promise<void>;
@@ -68,7 +68,7 @@ export class TestStreams {
   }
 
   serve({ handlers = {}, prepare, ...options }: ServerOptions = {}): TestServer {
-    const told = new Told();
+    const facts = new Facts();
     const consumer = options.consumer ?? `c-${randomUUID().slice(0, 8)}`;
     const clients: Redis[] = [];
     let crashed = false;
@@ -89,7 +89,7 @@ export class TestStreams {
       maxDeliveries: 3,
       deadLetterStream: DEAD,
       drainMs: 5_000,
-      observer: told.observer,
+      observer: facts.observer,
       ...options,
     });
     for (const [type, handler] of Object.entries(handlers)) {
@@ -102,7 +102,7 @@ export class TestStreams {
       for (const client of clients) client.disconnect();
       await server.close();
     };
-    const started = { server, told, consumer, crash };
+    const started = { server, facts, consumer, crash };
     this.started.push(started);
     return started;
   }

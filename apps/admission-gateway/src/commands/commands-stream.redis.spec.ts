@@ -208,7 +208,7 @@ describe('a stream of commands', () => {
     await (await open({}, await listen(second))).has('call');
   });
 
-  it('is told to come back elsewhere, and ended, when the gateway drains; one that comes all the same is served until it stops', async () => {
+  it('ends with the event to reconnect elsewhere when the gateway drains; one that comes all the same is served until it stops', async () => {
     const client = await open();
     await command(gateway, books, 'before');
     await client.has('before');

@@ -49,7 +49,7 @@ describeWith(['redis-server'], 'events and snapshots over HTTP', () => {
     expect(events.at(-1)?.[1]).toEqual(expect.arrayContaining(['overshoot', 'adoption']));
   });
 
-  it('one that has ended does not come back, in whatever order that is told', async () => {
+  it('one that has ended does not come back, in whatever order its events come', async () => {
     expect(await publish({ v: 1, type: 'session.ended', sessionId: 'a' }, started('b'))).toEqual([
       [404, 'session-unknown'],
       [201, undefined],
@@ -185,8 +185,8 @@ describeWith(['redis-server'], 'events and snapshots over HTTP', () => {
     ]);
     const entries = await books.xrange('berth:{default/0}:rejections', '-', '+');
     expect(entries).toHaveLength(2);
-    const told = Object.entries({ ...facts, sourcePort: '1080' }).flat();
-    for (const [, fields] of entries) expect(fields.slice(-told.length)).toEqual(told);
+    const asFields = Object.entries({ ...facts, sourcePort: '1080' }).flat();
+    for (const [, fields] of entries) expect(fields.slice(-asFields.length)).toEqual(asFields);
   });
 
   it.each([

@@ -72,7 +72,7 @@ export class AdmissionService implements OnModuleDestroy {
 
   /**
    * The server has stopped, but it does not wait for callers that hung up. Their decisions end first, then (an immediate later,
-   * when whoever asked has seen them) what nobody could be told is taken back, and only then may Redis be closed.
+   * when their callers have seen them) what could not be answered is taken back, and only then may Redis be closed.
    */
   async onModuleDestroy(): Promise<void> {
     await Promise.allSettled(this.underWay);

@@ -61,7 +61,7 @@ describe('a full limit on sessions', () => {
     expect(await live()).toBe(1);
   });
 
-  it('of the total refuses with 429 and SIP 503, whoever asks', async () => {
+  it('of the total refuses with 429 and SIP 503, for every user', async () => {
     const gateway = await gatewayWith({ max_total_sessions: 2 });
     await admitAll(gateway, { user: 'alice' }, { user: undefined, protocol: 'ssh' });
 
@@ -116,7 +116,7 @@ describe('a full limit on sessions', () => {
     await admitAll(gateway, { groups: ['trunk:north'] });
   });
 
-  it('of a class holds for who is said to be of it, and the others have the default', async () => {
+  it('of a class holds for a session that names it, and the others have the default', async () => {
     const gateway = await gatewayWith({
       max_sessions_per_user: 1,
       classes: { gold: 2 },
@@ -403,7 +403,7 @@ describe('the log', () => {
 describe('two gateways', () => {
   const REPLACED = /replaced different ones/;
   const publishedBy = (port: number) => ({ env: { BERTH_GATEWAY_PORT: String(port) } });
-  const told = ({ log }: Gateway) => log.filter(({ message }) => REPLACED.test(String(message)));
+  const replacedIn = ({ log }: Gateway) => log.filter(({ message }) => REPLACED.test(String(message)));
 
   it('with different files have one policy in force, that of the later, which names both', async () => {
     const first = await gatewayWith({ max_total_sessions: 1 }, publishedBy(18_081));
@@ -411,9 +411,9 @@ describe('two gateways', () => {
     expect((await first.admit()).status).toBe(429);
 
     const second = await gatewayWith({ max_total_sessions: 2 }, publishedBy(18_082));
-    await eventually(() => expect(told(second)).toHaveLength(1));
+    await eventually(() => expect(replacedIn(second)).toHaveLength(1));
 
-    expect(told(second)).toEqual([
+    expect(replacedIn(second)).toEqual([
       expect.objectContaining({
         level: 'warn',
         tenant: 'default',
@@ -421,7 +421,7 @@ describe('two gateways', () => {
         replaced: expect.stringMatching(/^admission-gateway .+:18081$/),
       }),
     ]);
-    expect(told(first)).toEqual([]);
+    expect(replacedIn(first)).toEqual([]);
     await admitAll(first, {});
     const answers = [await first.admit(), await second.admit()];
     for (const { status, body } of answers) {
@@ -437,6 +437,6 @@ describe('two gateways', () => {
     ];
     await admitAll(first, {});
     expect((await second.admit()).status).toBe(429);
-    expect([...told(first), ...told(second)]).toEqual([]);
+    expect([...replacedIn(first), ...replacedIn(second)]).toEqual([]);
   });
 });

@@ -30,7 +30,7 @@ onOneGateway({ configYaml: 'limits: { max_sessions_per_user: 0 }' }, (suite) => 
 
 const maybe = <T>(value: T) => constantFrom(undefined, null, value);
 
-/** What may be said of a session, each field said, said as null, or not said. */
+/** A session, each field present, null or absent. */
 const admission = record({
   user: constantFrom('alice', '+14155551234', 'ünï cødé', 'sip:bob@example.com'),
   attempt: option(integer({ min: 0, max: 2 ** 31 - 1 }), { nil: undefined }),
@@ -68,8 +68,8 @@ it('whatever an answer states of a session may be sent back, in any call that sa
     asyncProperty(constantFrom('named', 'nobody'), admission, nobody, async (kind, named, unnamed) => {
       await books.flushall();
       await gateway.post(`/v1/nodes/${NODE}/heartbeat`, { epoch: EPOCH, activeSessions: null });
-      const said = kind === 'named' ? named : unnamed;
-      const admitted = await gateway.post('/v1/sessions', { sessionId: 's', ...said });
+      const fields = kind === 'named' ? named : unnamed;
+      const admitted = await gateway.post('/v1/sessions', { sessionId: 's', ...fields });
       expect(admitted).toMatchObject({ status: 201 });
       const { body: session } = await gateway.get('/v1/sessions/s');
       expect(session).toEqual(admitted.body['session']);

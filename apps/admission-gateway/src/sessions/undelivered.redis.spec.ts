@@ -76,7 +76,7 @@ function admission(sessionId: string): string {
 
 const arrived = (count: number) =>
   eventually(() => Promise.resolve(received >= count), { what: `${count} requests to arrive` });
-const nobodyAboard = () =>
+const noneLive = () =>
   eventually(async () => (await books.zcard('berth:{default/0}:deadlines')) === 0, { what: 'every place to be free' });
 const counted = (metric: string, count: number) =>
   eventually(async () => (await gateway.metric(metric)) === count, { what: `${metric} to be ${count}` });
@@ -99,7 +99,7 @@ describe('a caller that gives up before the answer', () => {
     redis.resume();
 
     await counted(ADMITTED, 3);
-    await nobodyAboard();
+    await noneLive();
     await nothingPending();
   });
 
@@ -112,7 +112,7 @@ describe('a caller that gives up before the answer', () => {
     redis.resume();
 
     await counted(ADMITTED, 4);
-    await nobodyAboard();
+    await noneLive();
   });
 
   it('does not take the place from its own retry', async () => {
@@ -135,7 +135,7 @@ describe('a caller that gives up before the answer', () => {
 
     await counted(ADMITTED, 1);
     await counted(REPEATED, 2);
-    await nobodyAboard();
+    await noneLive();
   });
 
   it('may be admitted later, as if it had never asked', async () => {
@@ -143,7 +143,7 @@ describe('a caller that gives up before the answer', () => {
     await giveUp('call');
     redis.resume();
     await counted(ADMITTED, 1);
-    await nobodyAboard();
+    await noneLive();
     await nothingPending();
 
     expect((await gateway.admit({ sessionId: 'call' })).status).toBe(201);
@@ -159,7 +159,7 @@ describe('an answer that came too late from Redis', () => {
     redis.resume();
 
     await nothingPending();
-    await nobodyAboard();
+    await noneLive();
     expect((await gateway.admit({ sessionId: 'late-1' })).status).toBe(201);
   });
 });

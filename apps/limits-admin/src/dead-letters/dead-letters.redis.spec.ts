@@ -92,8 +92,8 @@ describeWith(['redis-server'], 'dead letters over the admin API', () => {
     ['none that is newer', ARRIVED_MS + 5, ARRIVED_MS],
     ['none that is no time', 'soon', ARRIVED_MS],
     ['none that is empty', '', ARRIVED_MS],
-  ])('replays with the time of the first arrival: %s', async (_, said, kept) => {
-    const id = await giveUp({ sessionId: 'call-1', arrivedAt: String(said) });
+  ])('replays with the time of the first arrival: %s', async (_, arrivedAt, kept) => {
+    const id = await giveUp({ sessionId: 'call-1', arrivedAt: String(arrivedAt) });
     expect((await admin.call('POST', `/dead-letters/${id}/replay`)).status).toBe(200);
     expect(await replayed()).toMatchObject({ arrivedAt: String(kept) });
   });
@@ -127,7 +127,7 @@ describeWith(['redis-server'], 'dead letters over the admin API', () => {
     return (await client.xadd(inboxKeys.deadLetters('default'), '*', ...flat)) ?? '';
   };
 
-  it('of the outbox goes back there with its place, and never ends a session as if a server had said so', async () => {
+  it('of the outbox goes back there with its position, and never ends a session as if a server had published it', async () => {
     const stream = shardKeys(DEFAULT_TENANT, 0).events;
     const id = await giveUpFrom(stream);
     expect((await admin.call('POST', `/dead-letters/${id}/replay`)).status).toBe(200);

@@ -19,7 +19,7 @@ import { changeBody, temporaryLimitBody } from '../limits/fields.schema.js';
 import { CHANGE_PROBLEMS } from '../limits/limits.operations.js';
 import { groupBody, groupPath, groupsQuery, kindBody, kindPath } from './groups.schema.js';
 
-/** What is said of a group or a kind beside its number. */
+/** The settings of a group or a kind beside its number. */
 const details = {
   action: actionWord(),
   rate: rateAnswer.nullable(),
@@ -44,7 +44,7 @@ const groupAnswer = z
 
 const kindFields = {
   kind: z.string(),
-  configured: z.boolean().describe('false: nothing is said of it; it is tracked, and unlimited'),
+  configured: z.boolean().describe('false: it has no settings; it is tracked, and unlimited'),
   default: limitNumber().describe('Of each group without a limit of its own; 0: unlimited'),
   ...details,
 };

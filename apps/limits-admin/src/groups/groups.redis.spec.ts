@@ -52,7 +52,7 @@ describe('kinds', () => {
     expect(await groupOf('trunk/west')).toMatchObject({ limit: 5 });
   });
 
-  it('of which nothing is said are shown as not configured, with the groups that live sessions name', async () => {
+  it('without settings are shown as not configured, with the groups that live sessions name', async () => {
     await fleet.admitIn(['queue:sales']);
     expect((await admin.call('GET', '/groups')).body).toMatchObject({
       kinds: [{ kind: 'queue', configured: false, default: 0 }],
@@ -93,14 +93,14 @@ describe('groups', () => {
   });
 
   it('are limited by name for the next decision, and shown', async () => {
-    const said = {
+    const settings = {
       limit: 1,
       parent: 'carrier:acme',
       rate: { per_second: 5, burst: 9 },
       observe: false,
       reason: 'test',
     };
-    expect(await admin.call('PUT', '/groups/trunk/west', said)).toMatchObject({
+    expect(await admin.call('PUT', '/groups/trunk/west', settings)).toMatchObject({
       status: 200,
       body: { success: true, group: 'trunk:west' },
     });
@@ -155,7 +155,7 @@ describe('groups', () => {
     expect(await groupOf('trunk/west')).toMatchObject({ parent: 'carrier:other' });
   });
 
-  it('go back to the file, else to their kind, with all that was said of them', async () => {
+  it('go back to the file, else to their kind, with all their settings', async () => {
     const reserve = { group: 'priority:emergency', places: 1 };
     await admin.call('PUT', '/groups/trunk/west', { limit: 9, parent: 'carrier:acme', observe: true, reserve });
     await admin.call('POST', '/groups/trunk/west/temporary-limit', { limit: 10, duration: '1h' });

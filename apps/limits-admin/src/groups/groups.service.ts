@@ -44,8 +44,8 @@ export class GroupsService {
   ) {}
 
   /**
-   * A page of the kinds that are configured or have live sessions, by name, and one of the groups that have live sessions or of which something is
-   * said, those with most sessions first: the same page and limit of both.
+   * A page of the kinds that are configured or have live sessions, by name, and one of the groups that have live sessions or settings of their
+   * own, those with most sessions first: the same page and limit of both.
    */
   async page(tenant: TenantConfig, query: GroupsQuery): Promise<KindPage & GroupPage> {
     const { current, counts } = await this.read(tenant);
@@ -89,7 +89,7 @@ export class GroupsService {
     kind: string | null = null,
   ): Promise<{ current: CurrentLimits; counts: GroupCount[] }> {
     const [current, live] = await Promise.all([this.limits.current(tenant), this.books.groups(tenant, kind)]);
-    const idle = new Set(saidGroups(current.limits));
+    const idle = new Set(groupsWithSettings(current.limits));
     if (idle.size === 0) return { current, counts: live };
     await inTurns(live, LOOKED_AT_PER_TURN, ({ group }) => idle.delete(group));
     const ofKind = [...idle].filter((group) => kind === null || groupParts(group).kind === kind);
@@ -97,7 +97,7 @@ export class GroupsService {
   }
 }
 
-function saidGroups({ groups, details }: EffectiveLimits): Set<string> {
+function groupsWithSettings({ groups, details }: EffectiveLimits): Set<string> {
   const named = Object.entries(groups).flatMap(([kind, { overrides, parents, rates }]) =>
     Object.keys({ ...overrides, ...parents, ...rates }).map((name) => `${kind}:${name}`),
   );

@@ -20,7 +20,7 @@ import { SETTINGS } from './api/history.fixture.js';
 const KEYS = shardKeys(DEFAULT_TENANT, 0);
 const TOTALS = ['bytesSent', 'bytesReceived', 'packetsSent', 'packetsReceived'] as const;
 
-interface Said {
+interface Published {
   type: 'session.started' | 'session.activity' | 'session.ended';
   attempt?: number;
   [field: string]: unknown;
@@ -55,16 +55,16 @@ function books() {
   return { store, inbox: new EventInbox(() => opened) };
 }
 
-async function say(sessionId: string, said: readonly Said[], way: Way): Promise<void> {
+async function say(sessionId: string, published: readonly Published[], way: Way): Promise<void> {
   const { inbox, store } = books();
   const arrival = { ageMs: 0, tenant: null } as const;
-  const apply = async (event: Said, index: number) => {
+  const apply = async (event: Published, index: number) => {
     const atMs = way === 'inbox' ? nowMs : null;
     const via = way === 'inbox' ? 'inbox' : 'http';
     await inbox.apply({ v: 1, ...event, sessionId }, { ...arrival, id: `${sessionId}${index}`, atMs, via });
   };
-  if (way === 'batch') await Promise.all(said.map(apply));
-  else for (const [index, event] of said.entries()) await apply(event, index);
+  if (way === 'batch') await Promise.all(published.map(apply));
+  else for (const [index, event] of published.entries()) await apply(event, index);
   await store.upkeep(DEFAULT_TENANT, 0, 200);
 }
 
@@ -83,9 +83,9 @@ async function rowsOf(sessionId: string): Promise<SessionRow[]> {
 }
 
 const totals = fc.record(Object.fromEntries(TOTALS.map((name) => [name, fc.nat(1_000)])), { requiredKeys: [] });
-const activity = totals.map((sums): Said => ({ type: 'session.activity', ...sums }));
-const ended = totals.map((sums): Said => ({ type: 'session.ended', reason: 'BYE', ...sums }));
-const started: Said = {
+const activity = totals.map((sums): Published => ({ type: 'session.activity', ...sums }));
+const ended = totals.map((sums): Published => ({ type: 'session.ended', reason: 'BYE', ...sums }));
+const started: Published = {
   type: 'session.started',
   user: 'alice',
   node: 'b2bua-1',
@@ -95,14 +95,14 @@ const started: Said = {
 };
 const way = fc.constantFrom<Way>('inbox', 'http', 'batch');
 
-/** All that was said, in an order, some of it more than once. */
-const inAnyOrder = (said: readonly Said[]) =>
+/** All events, in an order, some of them more than once. */
+const inAnyOrder = (published: readonly Published[]) =>
   fc
-    .tuple(fc.shuffledSubarray([...said], { minLength: said.length }), fc.subarray([...said]))
+    .tuple(fc.shuffledSubarray([...published], { minLength: published.length }), fc.subarray([...published]))
     .map(([order, again]) => [...order, ...again]);
 
-const largest = (said: readonly Said[]) => {
-  const of = (name: string) => Math.max(0, ...said.map((event) => Number(event[name] ?? 0)));
+const largest = (published: readonly Published[]) => {
+  const of = (name: string) => Math.max(0, ...published.map((event) => Number(event[name] ?? 0)));
   const [bytes_sent, bytes_received, packets_sent, packets_received] = TOTALS.map(of);
   return { bytes_sent, bytes_received, packets_sent, packets_received };
 };
@@ -113,9 +113,9 @@ describe('history and books are the same', () => {
       .tuple(fc.array(activity, { maxLength: 4 }), fc.array(ended, { minLength: 1, maxLength: 2 }))
       .chain(([activities, ends]) => inAnyOrder([started, ...activities, ...ends]));
     await fc.assert(
-      fc.asyncProperty(stories, way, async (said, how) => {
+      fc.asyncProperty(stories, way, async (published, how) => {
         const sessionId = randomUUID();
-        await say(sessionId, said, how);
+        await say(sessionId, published, how);
         const rows = await rowsOf(sessionId);
         expect(rows).toHaveLength(1);
         expect(rows[0]).toMatchObject({
@@ -132,10 +132,10 @@ describe('history and books are the same', () => {
           status: 'closed',
           close_reason: 'completed',
           note: 'BYE',
-          ...largest(said),
+          ...largest(published),
         });
         const found = await books().store.get(DEFAULT_TENANT, { sessionId });
-        const { bytes_sent: bytesSent, packets_received: packetsReceived } = largest(said);
+        const { bytes_sent: bytesSent, packets_received: packetsReceived } = largest(published);
         expect(found).toMatchObject({ kind: 'ended', session: { user: 'alice', bytesSent, packetsReceived } });
         expect(await client.zcard(KEYS.deadlines)).toBe(0);
       }),
@@ -148,20 +148,25 @@ describe('history and books are the same', () => {
     const attempt = fc.integer({ min: 1, max: 3 });
     const numbered = fc
       .tuple(attempt, fc.oneof(fc.constant(started), activity, ended))
-      .map(([number, event]): Said => ({ ...event, attempt: number }));
+      .map(([number, event]): Published => ({ ...event, attempt: number }));
     const stories = fc.array(numbered, { minLength: 2, maxLength: 8 }).chain(inAnyOrder);
     await fc.assert(
-      fc.asyncProperty(stories, fc.constantFrom<Way>('inbox', 'http'), async (said, how) => {
+      fc.asyncProperty(stories, fc.constantFrom<Way>('inbox', 'http'), async (published, how) => {
         const sessionId = randomUUID();
-        await say(sessionId, said, how);
+        await say(sessionId, published, how);
         const rows = await rowsOf(sessionId);
-        const begun = [1, 2, 3].filter((n) => said.some((event) => event.type === started.type && event.attempt === n));
+        const begun = [1, 2, 3].filter((n) =>
+          published.some((event) => event.type === started.type && event.attempt === n),
+        );
         expect(rows.map((row) => row.attempt).toSorted((a, b) => a - b)).toEqual(begun);
-        const last = Math.max(0, ...said.filter(({ type }) => type === 'session.ended').map((event) => event.attempt!));
+        const last = Math.max(
+          0,
+          ...published.filter(({ type }) => type === 'session.ended').map((event) => event.attempt!),
+        );
         for (const row of rows) {
           const isLive = row.attempt === Math.max(...begun) && row.attempt > last;
           expect(row.status === 'active').toBe(isLive);
-          if (!isLive) expect(row).toMatchObject(largest(said.filter((event) => event.attempt === row.attempt)));
+          if (!isLive) expect(row).toMatchObject(largest(published.filter((event) => event.attempt === row.attempt)));
         }
         await say(sessionId, [{ type: 'session.ended' }], how);
       }),
@@ -172,7 +177,7 @@ describe('history and books are the same', () => {
   it('however much is reported after the end: a few events, then one in each pass of the reaper', async () => {
     const sessionId = randomUUID();
     const before = await client.xlen(KEYS.events);
-    const reports = Array.from({ length: 500 }, (_, n): Said => ({ type: 'session.activity', bytesSent: n + 1 }));
+    const reports = Array.from({ length: 500 }, (_, n): Published => ({ type: 'session.activity', bytesSent: n + 1 }));
     await say(sessionId, [started, { type: 'session.ended' }, ...reports], 'http');
     expect(await client.xlen(KEYS.events)).toBe(before + 2 + 8 + 1);
     expect(await rowsOf(sessionId)).toMatchObject([{ status: 'closed', bytes_sent: 500 }]);

@@ -210,7 +210,7 @@ export const LIMITS = {
   },
 } as const satisfies Record<string, OperationSpec>;
 
-/** What else may be said of a user's limit. */
+/** What else there is to a user's limit. */
 export const USER_LIMITS = {
   classify: {
     summary: 'Gives a user a class',

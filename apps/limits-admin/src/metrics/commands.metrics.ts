@@ -11,7 +11,7 @@ export class CommandsMetrics {
   constructor(metrics: Metrics, tenants: Tenants, store: CommandsStore) {
     metrics.gauge(
       'berth_commands_unacknowledged',
-      'Sessions that Berth has ended and whose nodes have not said that they are hung up, of all tenants.',
+      'Sessions that Berth has ended and whose nodes have not acknowledged the command to hang up, of all tenants.',
       async () => {
         const counts = await Promise.all(tenants.all().map(async (tenant) => await store.count(tenant)));
         return counts.reduce((sum, count) => sum + count, 0);

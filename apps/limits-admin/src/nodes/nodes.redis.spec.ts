@@ -95,9 +95,9 @@ describeWith(['redis-server'], 'nodes over the admin API', () => {
     for (const [, flat] of ended) expect(flat).toEqual(expect.arrayContaining(['killed', 'by']));
     expect(await client.hlen('berth:{default/0}:commands:b2bua-1')).toBe(60);
     const lines = log.map((line) => JSON.parse(line) as Record<string, unknown>);
-    const [said] = lines.filter(({ message }) => message === 'Node forgotten by admin');
-    expect(said).toMatchObject({ tenant: 'default', node: 'b2bua-1', sessions: 60, note: 'its clock was set back' });
-    expect(said?.['by']).toEqual(expect.any(String));
+    const [logged] = lines.filter(({ message }) => message === 'Node forgotten by admin');
+    expect(logged).toMatchObject({ tenant: 'default', node: 'b2bua-1', sessions: 60, note: 'its clock was set back' });
+    expect(logged?.['by']).toEqual(expect.any(String));
     expect(lines.filter(({ message }) => message === 'Session killed by admin')).toHaveLength(60);
     expect((await admin.call('DELETE', '/nodes/b2bua-1')).status).toBe(404);
     expect(await nodes.beat(DEFAULT_TENANT, { node: 'b2bua-1', epoch: 1, via: 'http' })).toMatchObject({

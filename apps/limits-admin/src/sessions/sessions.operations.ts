@@ -57,7 +57,7 @@ const refusalAnswer = z
   })
   .meta({ id: 'SessionRefusal', description: 'A refusal of a session id' });
 
-/** Who is aboard. */
+/** Live sessions, and what is known of one. */
 export const SESSIONS = {
   active: {
     summary: 'Lists live sessions',

@@ -32,7 +32,7 @@ async function start(withKeys: boolean): Promise<void> {
 type Row = Record<string, unknown>;
 
 /** Each ended session by its id: what log, event, history and export say of who ended it. */
-async function told(count: number): Promise<Record<string, unknown[]>> {
+async function namedIn(count: number): Promise<Record<string, unknown[]>> {
   const endedRows = async () => {
     const { data } = (await get(admin, '/api/sessions/history', AUTH)).body as { data: (Row & { id: string })[] };
     return data.filter((row) => row['end_time'] !== null);
@@ -77,7 +77,7 @@ describe('a kill names its caller in log, event, history and export', () => {
     await admin.call('DELETE', '/users/bob/sessions', undefined, AUTH);
     await fleet.admit('alice', 'stays');
     await admin.call('PUT', '/limits/alice', { limit: 1, on_lower: 'trim_now' }, AUTH);
-    const by = await told(5);
+    const by = await namedIn(5);
     expect(Object.keys(by)).toHaveLength(5);
     for (const one of Object.values(by)) expect(one).toEqual(everywhere('ops-1'));
   });
@@ -86,13 +86,13 @@ describe('a kill names its caller in log, event, history and export', () => {
     await start(false);
     await fleet.admit('alice', 'a');
     await admin.call('DELETE', '/a');
-    expect(await told(1)).toEqual({ a: everywhere('local') });
+    expect(await namedIn(1)).toEqual({ a: everywhere('local') });
   });
 
   it('and no end that nobody asked for names anybody', async () => {
     await start(true);
     await fleet.admit('alice', 'a');
     await fleet.store.end(fleet.tenant, { sessionId: 'a' }, { reason: 'completed', by: 'node' });
-    expect(await told(1)).toEqual({ a: [undefined, undefined, null, null, ''] });
+    expect(await namedIn(1)).toEqual({ a: [undefined, undefined, null, null, ''] });
   });
 });

@@ -106,7 +106,7 @@ async function rekey(
 ): Promise<boolean> {
   const { name, identity, tombstoneMs } = tenant;
   const startedAtMs = performance.now();
-  let saidAtMs = startedAtMs;
+  let reportedAtMs = startedAtMs;
   const outcome = await new Rekey({
     client,
     tombstoneMs,
@@ -116,8 +116,8 @@ async function rekey(
     onBegin: (from) =>
       say(`${name}: changing ${identityText(from)} to ${identityText(identity)}; the tenant is closed`),
     onProgress(looked, of) {
-      if (performance.now() - saidAtMs < PROGRESS_MS) return;
-      saidAtMs = performance.now();
+      if (performance.now() - reportedAtMs < PROGRESS_MS) return;
+      reportedAtMs = performance.now();
       say(`${name}: ${looked.toLocaleString('en-US')} of ${of.toLocaleString('en-US')} sessions`);
     },
   }).run(tenant);

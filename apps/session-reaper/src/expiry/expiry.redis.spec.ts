@@ -332,9 +332,9 @@ describeWith(['redis-server'], 'the reaper on one Redis', () => {
       const failed = /cmdstat_evalsha:.*failed_calls=(\d+)/.exec(await client.info('commandstats'))?.[1];
       expect(Number(failed)).toBeLessThan(200);
       // Once, and again only if a job that was in hand ended well in between: not once for each of the attempts.
-      const said = reaper.messages().filter((message) => message.startsWith('Expiry queue out of order'));
-      expect(said.length).toBeGreaterThanOrEqual(1);
-      expect(said.length).toBeLessThanOrEqual(3);
+      const logged = reaper.messages().filter((message) => message.startsWith('Expiry queue out of order'));
+      expect(logged.length).toBeGreaterThanOrEqual(1);
+      expect(logged.length).toBeLessThanOrEqual(3);
     } finally {
       await client.config('SET', 'maxmemory', 0);
     }

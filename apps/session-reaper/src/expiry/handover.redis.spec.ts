@@ -60,10 +60,10 @@ describeWith(['redis-server'], 'the reaper and handovers that nobody has finishe
     try {
       await eventually(async () => expect(await client.exists(OLD.offers, OLD.offersDue, OLD.deadlines)).toBe(0));
       expect((await client.zrange(NEW.deadlines, '0', '-1')).toSorted()).toEqual(['claimed', 'offered']);
-      const told = (await client.xrange(NEW.events, '-', '+')).filter(([, fields]) =>
+      const events = (await client.xrange(NEW.events, '-', '+')).filter(([, fields]) =>
         fields.includes('session.transferred'),
       );
-      expect(told).toHaveLength(2);
+      expect(events).toHaveLength(2);
     } finally {
       await Promise.all(replicas.map((app) => app.close()));
     }

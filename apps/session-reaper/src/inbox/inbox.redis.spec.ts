@@ -103,13 +103,13 @@ describeWith(['redis-server'], 'the inbox', () => {
     expect(await reaper.metric('berth_inbox_events_total{type="session.started",outcome="applied"}')).toBe(5);
   });
 
-  it('keeps a refusal of a server with what it said of the session', async () => {
+  it('keeps a refusal of a server with its fields of the session', async () => {
     await startReaper();
-    const told = { sourceIp: '192.0.2.7', sourcePort: '1080', destination: '198.51.100.7:25', protocol: 'socks' };
-    await publish('session.rejected', { user: 'alice', rule: 'block-25', decision: 'deny', ...told });
+    const facts = { sourceIp: '192.0.2.7', sourcePort: '1080', destination: '198.51.100.7:25', protocol: 'socks' };
+    await publish('session.rejected', { user: 'alice', rule: 'block-25', decision: 'deny', ...facts });
     await eventually(async () => {
       const [entry] = await client.xrange(keys.rejections, '-', '+');
-      const expected = ['rule', 'block-25', 'decision', 'deny', ...Object.entries(told).flat()];
+      const expected = ['rule', 'block-25', 'decision', 'deny', ...Object.entries(facts).flat()];
       expect(entry?.[1]).toEqual(expect.arrayContaining(expected));
     });
   });

@@ -168,7 +168,7 @@ describeWith(['redis-server'], 'the reaper and nodes', () => {
     expect(reapers).toHaveLength(3);
   });
 
-  it('tells the shards of a loss that a dead replica left half-told', async () => {
+  it('tells the other shards of a loss that a dead replica wrote to some', async () => {
     await startNode('b2bua-1');
     await client.hset('berth:{default}:losing', 'b2bua-9', '7 1');
     await startReaper();

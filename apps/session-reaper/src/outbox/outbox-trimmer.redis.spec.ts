@@ -100,7 +100,7 @@ describe('the outbox', () => {
     expect(log.map((line) => JSON.parse(line))).toMatchObject([{ level: 'error', losses: [{ group: 'history' }] }, {}]);
   });
 
-  it('where nobody reads it has its bound and no alarm, whoever once read it', async () => {
+  it('where nobody reads it has its bound and no alarm, although it was read once', async () => {
     await readAll();
     await publish(KEYS.events, 1_500);
     await trimmer({ isRead: false }).trimAll();

@@ -33,7 +33,7 @@ export const json =
   (value: unknown): Answer =>
   (_, out) =>
     void out.end(JSON.stringify(value));
-/** Does as it is told. */
+/** Does what each command says. */
 export const obedient: Answer = ({ commands }, out) =>
   void out.end(JSON.stringify({ results: commands.map(({ commandId }) => ({ commandId, result: 'done' })) }));
 
@@ -57,8 +57,8 @@ export class Hook {
     return `http://127.0.0.1:${this.port}/hooks/berth?key=in-the-query`;
   }
 
-  /** The sessions that it was told to end, in order, repetitions included. */
-  get told(): string[] {
+  /** The sessions that it was asked to end, in order, repetitions included. */
+  get asked(): string[] {
     return this.calls.flatMap(({ commands }) => commands.map(({ sessionId }) => sessionId));
   }
 
@@ -70,8 +70,8 @@ export class Hook {
   private async take(request: IncomingMessage, out: ServerResponse): Promise<void> {
     let text = '';
     for await (const part of request.setEncoding('utf8')) text += part as string;
-    const said = JSON.parse(text === '' ? '{"commands":[]}' : text) as Pick<Call, 'node' | 'commands'>;
-    const call = { headers: request.headers, path: request.url ?? '', text, ...said };
+    const parsed = JSON.parse(text === '' ? '{"commands":[]}' : text) as Pick<Call, 'node' | 'commands'>;
+    const call = { headers: request.headers, path: request.url ?? '', text, ...parsed };
     this.calls.push(call);
     this.answer(call, out);
   }

@@ -49,7 +49,7 @@ describe('a webhook', () => {
     await allDone();
     await books.give('after');
     await allDone();
-    expect(hook.told).toEqual(['before', 'after']);
+    expect(hook.asked).toEqual(['before', 'after']);
     const [call] = hook.calls;
     expect(JSON.parse(call?.text ?? '')).toEqual({
       tenant: 'default',
@@ -74,11 +74,11 @@ describe('a webhook', () => {
       unsure: json({ results: [{ commandId: 'x', result: 'perhaps' }] }),
     };
     hook.answer = (call, out) =>
-      (hook.told.filter((id) => id === call.node).length === 1 ? answers[call.node] : obedient)?.(call, out);
+      (hook.asked.filter((id) => id === call.node).length === 1 ? answers[call.node] : obedient)?.(call, out);
     await reap();
     for (const node of Object.keys(answers)) await books.give(node, node);
     for (const node of Object.keys(answers)) await allDone(node);
-    expect(hook.told.toSorted()).toEqual(
+    expect(hook.asked.toSorted()).toEqual(
       Object.keys(answers)
         .flatMap((node) => [node, node])
         .toSorted(),
@@ -128,7 +128,7 @@ describe('a webhook', () => {
     await books.give('third', 'proxy-1');
     await allDone('b2bua-1');
     await allDone('b2bua-2');
-    expect([hook.told, other.told]).toEqual([['first'], ['second']]);
+    expect([hook.asked, other.asked]).toEqual([['first'], ['second']]);
     expect(await books.waiting('proxy-1')).toHaveLength(1);
   });
 
@@ -136,8 +136,8 @@ describe('a webhook', () => {
     for (let i = 0; i < 1_000; i++) await books.give(`call-${i}`);
     await reap();
     await allDone();
-    expect(new Set(hook.told).size).toBe(1_000);
-    expect(hook.told).toHaveLength(1_000);
+    expect(new Set(hook.asked).size).toBe(1_000);
+    expect(hook.asked).toHaveLength(1_000);
     expect(Math.max(...hook.calls.map(({ commands }) => commands.length))).toBeLessThan(600);
   });
 });
@@ -150,8 +150,8 @@ describe('a webhook that does not work', () => {
     await eventually(() => hook.calls.length === 3);
     hook.answer = obedient;
     await allDone();
-    const said = messages(reaper).filter((message) => String(message).startsWith('Webhook'));
-    expect(said).toEqual(['Webhook failed; it will be tried again', 'Webhook works again']);
+    const logged = messages(reaper).filter((message) => String(message).startsWith('Webhook'));
+    expect(logged).toEqual(['Webhook failed; it will be tried again', 'Webhook works again']);
     expect(reaper.log).toContainEqual(expect.objectContaining({ node: 'b2bua-1', reason: 'status 500' }));
     expect(await reaper.metric('berth_webhook_requests_total{outcome="failed"}')).toBe(3);
     expect(await reaper.metric('berth_webhook_requests_total{outcome="accepted"}')).toBe(1);
@@ -247,11 +247,11 @@ describe('webhooks and several reapers', () => {
     const three = [await reap(), await reap(), await reap()];
     for (let i = 0; i < 20; i++) await books.give(`call-${i}`);
     await allDone();
-    expect(hook.told).toHaveLength(20);
+    expect(hook.asked).toHaveLength(20);
 
     hook.answer = json({});
     await books.give('late');
-    await eventually(() => hook.told.includes('late'));
+    await eventually(() => hook.asked.includes('late'));
     const [survivor, ...others] = three.toReversed();
     for (const reaper of others) await reaper.app.close();
     hook.answer = obedient;
@@ -287,7 +287,7 @@ describe('webhooks and Redis', () => {
     await redis.restart();
     await eventually(async () => await books.give('after').then(() => true));
     await allDone();
-    expect(hook.told).toContain('after');
+    expect(hook.asked).toContain('after');
   });
 });
 
@@ -313,8 +313,10 @@ describe('a command that nobody acknowledges', () => {
       await client.hset(key, sessionId, JSON.stringify({ ...old, sessionId }));
     const reaper = await reap([]);
     await eventually(async () => expect(await reaper.metric('berth_commands_given_up_total')).toBe(2));
-    const said = reaper.log.filter(({ message }) => String(message).startsWith('Commands given up'));
-    expect(said).toEqual([expect.objectContaining({ level: 'warn', tenant: TENANT.name, node: 'b2bua-1', count: 2 })]);
+    const logged = reaper.log.filter(({ message }) => String(message).startsWith('Commands given up'));
+    expect(logged).toEqual([
+      expect.objectContaining({ level: 'warn', tenant: TENANT.name, node: 'b2bua-1', count: 2 }),
+    ]);
     expect((await books.waiting()).map(({ sessionId }) => sessionId)).toEqual(['fresh']);
   });
 });

@@ -61,9 +61,9 @@ describe('tenants', () => {
   it('see their own history, and the live figures of all their shards', async () => {
     const started = await startWithHistory(start, 'memory:', { config: { tenants: TENANTS } });
     ({ admin } = started);
-    const told = { id: 'a1', user: 'alice', tenant: 'acme', startedAtMs: Date.now() - 60_000 };
+    const session = { id: 'a1', user: 'alice', tenant: 'acme', startedAtMs: Date.now() - 60_000 };
     const limits = [{ scope: 'user', key: 'alice', max: 1, active: 1 }];
-    await started.database.apply([admitted(told), ended(told, 1), refused({ tenant: 'acme', limits })]);
+    await started.database.apply([admitted(session), ended(session, 1), refused({ tenant: 'acme', limits })]);
     const acme = { 'berth-tenant': 'acme' };
     const rows = async (url: string, headers = {}) => (await get(admin, url, headers)).body['total'];
     for (const [url, count] of [
@@ -84,7 +84,7 @@ describe('tenants', () => {
 });
 
 describe('what is away', () => {
-  it('is said: without Redis there are no live figures, and history is still read', async () => {
+  it('is answered: without Redis there are no live figures, and history is still read', async () => {
     const own = await startRedis();
     try {
       const loaded = loadConfig({ env: { BERTH_REDIS_URL: own.url }, cwd: '/' });
@@ -104,7 +104,7 @@ describe('what is away', () => {
     }
   });
 
-  it('is said: without the database everything here is a 503, bad input still a 400', async () => {
+  it('is answered: without the database everything here is a 503, bad input still a 400', async () => {
     const url = `postgres://postgres@127.0.0.1:${await freePort()}/berth`;
     admin = await start({ config: { history: { ...SETTINGS, url } } });
     for (const call of CALLS) {
@@ -116,7 +116,7 @@ describe('what is away', () => {
     expect(await statusOf('/api/sessions/history?page=0')).toBe(400);
   });
 
-  it('is said: where no history is kept there is nothing here', async () => {
+  it('is answered: where no history is kept there is nothing here', async () => {
     admin = await start();
     for (const call of [...CALLS, '/api/sessions/stats?window_hours=48']) {
       expect([call, await get(admin, call)]).toMatchObject([call, { status: 404, body: { code: 'not-found' } }]);

@@ -132,7 +132,7 @@ describe('bad input', () => {
     }
   });
 
-  it('over the retention is told what that is, and all of it may be asked for', async () => {
+  it('over the retention is answered with what that is, and all of it may be asked for', async () => {
     const message = 'must be more than 0, and at most 2160 hours, for so long history is kept';
     const { body } = await get(admin, `${SESSIONS}/stats?window_hours=2161`);
     expect(body['errors']).toEqual([{ path: 'window_hours', message }]);
@@ -140,7 +140,7 @@ describe('bad input', () => {
     expect(await get(admin, `${SESSIONS}/stats?timeRange=90d`)).toMatchObject({ body: { window_hours: 2160 } });
   });
 
-  it('of a time is told what to write, and which two do not go together', async () => {
+  it('of a time is answered with what to write, and which two do not go together', async () => {
     const errors = async (query: string) => (await get(admin, `${SESSIONS}/history?${query}`)).body['errors'];
     const written = 'must be a time as RFC 3339 has it, such as 2026-11-21T00:00:00Z; in a query + is written %2B';
     expect(await errors('from=2026-11-21T00:00:00+01:00')).toEqual([{ path: 'from', message: written }]);
@@ -155,7 +155,7 @@ describe('bad input', () => {
     expect(await errors('from=2999-01-01T00:00:00Z')).toEqual(future);
   });
 
-  it('that is a misspelt filter is told which there are', async () => {
+  it('that is a misspelt filter is answered with those that there are', async () => {
     const { body } = await get(admin, `${SESSIONS}/violations?user=alice&time_range=1h`);
     const names = 'session_id, source_ip, node, group, correlation_id, hours, timeRange, from, to, page, limit';
     const message = `is not known here; known are ${names}`;

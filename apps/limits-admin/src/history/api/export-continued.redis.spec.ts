@@ -83,17 +83,17 @@ describe('an export', () => {
 
   it('goes on where the one before ended: what is over, each once, while others come in', async () => {
     await listen();
-    const told = (id: string, agoMs: number) => ({ id, startedAtMs: suite.nowMs - agoMs });
-    await database.apply([admitted(told('a', 9_000)), admitted(told('b', 8_000)), ended(told('b', 8_000), 1)]);
+    const session = (id: string, agoMs: number) => ({ id, startedAtMs: suite.nowMs - agoMs });
+    await database.apply([admitted(session('a', 9_000)), admitted(session('b', 8_000)), ended(session('b', 8_000), 1)]);
     const first = await lines('begin');
     expect(first.ids).toEqual(['b']);
     expect(first.answer.trailers['berth-cursor']).toBe(first.summary.cursor);
     expect(first.summary).toMatchObject({ rows: 1 });
     // The one that began first ends last; an older one comes late.
     await database.apply([
-      ended(told('a', 9_000), 5),
-      admitted(told('old', 50_000)),
-      ended(told('old', 50_000), 1),
+      ended(session('a', 9_000), 5),
+      admitted(session('old', 50_000)),
+      ended(session('old', 50_000), 1),
       refused({ sessionId: 'r', atMs: suite.nowMs, limits: [{ scope: 'user', key: 'alice', max: 1, active: 1 }] }),
     ]);
     const second = await lines(first.summary.cursor);
@@ -107,12 +107,12 @@ describe('an export', () => {
   it('that broke off is continued behind the last whole line that came', async () => {
     await listen();
     const metadata = { text: 'x'.repeat(8_000) };
-    const tolds = Array.from({ length: 4_000 }, (_, i) => ({
+    const many = Array.from({ length: 4_000 }, (_, i) => ({
       id: `s${i}`,
       startedAtMs: suite.nowMs - 9_000_000 + i,
       metadata,
     }));
-    await fill(database, tolds);
+    await fill(database, many);
     const broken = await begin('format=jsonl&cursor=begin');
     let text = '';
     for await (const chunk of broken) {
@@ -128,7 +128,7 @@ describe('an export', () => {
     await fill(database, [{ id: 'late', startedAtMs: suite.nowMs - 10_000_000 }]);
     const rest = await lines(`${String(broken.headers['berth-lineage'])}.${got.at(-1)!.revision}`);
     expect([...got.map((row) => row.session_id), ...rest.ids].toSorted()).toEqual(
-      [...tolds.map(({ id }) => id), 'late'].toSorted(),
+      [...many.map(({ id }) => id), 'late'].toSorted(),
     );
   }, 60_000);
 

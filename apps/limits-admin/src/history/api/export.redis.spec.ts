@@ -12,7 +12,7 @@ import { eventually, readCsv } from '#testing';
 
 import { forEachTest, type AdminSuite } from '../../admin-suite.fixture.js';
 import type { Admin } from '../../limits-admin.fixture.js';
-import { admitted, fill, startWithHistory, type Told } from './history.fixture.js';
+import { admitted, fill, startWithHistory, type Recorded } from './history.fixture.js';
 
 const HOSTILE = [
   '=cmd|/C calc!A0',
@@ -83,7 +83,7 @@ async function still(reading: { rows: number }): Promise<void> {
   });
 }
 
-const sessions = (count: number, more: Partial<Told> = {}): Told[] =>
+const sessions = (count: number, more: Partial<Recorded> = {}): Recorded[] =>
   Array.from({ length: count }, (_, i) => ({ id: `s${i}`, startedAtMs: nowMs - 1_000 * (count - i), ...more }));
 
 describe.each(['memory', 'sqlite'])('an export from %s', (kind) => {
@@ -91,10 +91,10 @@ describe.each(['memory', 'sqlite'])('an export from %s', (kind) => {
     await startIn(kind);
   });
 
-  it('has 50,000 rows, each once and equal to what was told, and their number in the trailer', async () => {
-    const tolds = sessions(50_000);
-    await fill(database, tolds);
-    const expected = tolds.map(({ id, startedAtMs }) => [id, new Date(startedAtMs).toISOString()]);
+  it('has 50,000 rows, each once and equal to what was written, and their number in the trailer', async () => {
+    const recorded = sessions(50_000);
+    await fill(database, recorded);
+    const expected = recorded.map(({ id, startedAtMs }) => [id, new Date(startedAtMs).toISOString()]);
     const csv = await begin('');
     const [names = [], ...lines] = readCsv(await text(csv));
     const [id, at] = [names.indexOf('session_id'), names.indexOf('start_time')];
@@ -109,15 +109,15 @@ describe.each(['memory', 'sqlite'])('an export from %s', (kind) => {
   }, 120_000);
 
   it('has hostile names unchanged on reading back, and no formula for a spreadsheet', async () => {
-    const tolds = HOSTILE.map((user, i) => ({ id: `${user}/${i}`, user, startedAtMs: nowMs + i }));
-    await database.apply(tolds.map(admitted));
+    const recorded = HOSTILE.map((user, i) => ({ id: `${user}/${i}`, user, startedAtMs: nowMs + i }));
+    await database.apply(recorded.map(admitted));
     const csv = await text(await begin('?format=csv'));
     expect(csv).not.toMatch(/(^|,)"?[=+@\t]/m);
     const [names = [], ...lines] = readCsv(csv);
     const columns = [names.indexOf('session_id'), names.indexOf('user')];
-    expect(lines.map((line) => columns.map((at) => line[at]))).toEqual(tolds.map(({ id, user }) => [id, user]));
+    expect(lines.map((line) => columns.map((at) => line[at]))).toEqual(recorded.map(({ id, user }) => [id, user]));
     const json = (await text(await begin('?format=jsonl'))).split('\n').slice(0, -1);
-    expect(json.map((row) => (JSON.parse(row) as Told).user)).toEqual(HOSTILE);
+    expect(json.map((row) => (JSON.parse(row) as Recorded).user)).toEqual(HOSTILE);
   });
 
   it('takes the filters of history, says what it is, and is a file', async () => {
@@ -190,7 +190,7 @@ describe('a reader', () => {
     );
   }, 120_000);
 
-  it('is told by a problem where the database fails before the first row', async () => {
+  it('is a problem where the database fails before the first row', async () => {
     await database.close();
     const failed = await begin('?format=csv');
     expect(failed.headers['content-type']).toMatch('application/problem+json');

@@ -11,7 +11,7 @@ import { historyQuery, userHistoryQuery, violationsQuery } from './history.schem
 import { gapsView, pageView, violationsView } from './history.view.js';
 import { Questions } from './questions.js';
 
-/** Who was aboard, and who was refused, row by row. */
+/** Sessions and refusals, row by row. */
 @Controller('api')
 @Needs('sessions.read')
 @Tag('history')

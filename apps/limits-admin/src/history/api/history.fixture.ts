@@ -27,7 +27,7 @@ export async function startWithHistory(
 }
 
 /** A session as a test says it; what it leaves out is nothing special. */
-export interface Told {
+export interface Recorded {
   id: string;
   user?: string;
   tenant?: string;
@@ -54,9 +54,9 @@ function event(type: string, tenant: string, atMs: number, fields: Record<string
   return read;
 }
 
-export function admitted(told: Told): HistoryEvent {
-  const { id, user = 'alice', tenant = 'default', startedAtMs, active = {}, metadata = null } = told;
-  const { destination = '198.51.100.7:5060', node = 'b2bua-1', sourceIp = '192.0.2.10', correlationId = null } = told;
+export function admitted(one: Recorded): HistoryEvent {
+  const { id, user = 'alice', tenant = 'default', startedAtMs, active = {}, metadata = null } = one;
+  const { destination = '198.51.100.7:5060', node = 'b2bua-1', sourceIp = '192.0.2.10', correlationId = null } = one;
   const session = {
     id,
     attempt: 1,
@@ -64,7 +64,7 @@ export function admitted(told: Told): HistoryEvent {
     node,
     epoch: 1,
     state: 'active',
-    groups: told.groups ?? Object.keys(active.groups ?? {}),
+    groups: one.groups ?? Object.keys(active.groups ?? {}),
     priority: 'normal',
     sourceIp,
     sourcePort: 5060,
@@ -82,8 +82,8 @@ export function admitted(told: Told): HistoryEvent {
 }
 
 /** Its end, so many seconds after its start. */
-export function ended(told: Told, lastedSecs: number, reason = 'completed', totals: Record<string, number> = {}) {
-  const { id, user = 'alice', tenant = 'default', node = 'b2bua-1', startedAtMs: startedAt } = told;
+export function ended(one: Recorded, lastedSecs: number, reason = 'completed', totals: Record<string, number> = {}) {
+  const { id, user = 'alice', tenant = 'default', node = 'b2bua-1', startedAtMs: startedAt } = one;
   const endedAt = startedAt + 1_000 * lastedSecs;
   const fields = { sessionId: id, attempt: 1, user, node, startedAt, endedAt, reason, note: '', ...totals };
   return event('session.ended', tenant, endedAt, fields);
@@ -129,9 +129,9 @@ export async function get(admin: Admin, url: string, headers: Record<string, str
 }
 
 /** Many sessions at once, a second apart and all ended. */
-export async function fill(database: HistoryDatabase, tolds: readonly Told[]): Promise<void> {
-  for (let from = 0; from < tolds.length; from += 2_000) {
-    const some = tolds.slice(from, from + 2_000);
-    await database.apply(some.flatMap((told) => [admitted(told), ended(told, 60)]));
+export async function fill(database: HistoryDatabase, all: readonly Recorded[]): Promise<void> {
+  for (let from = 0; from < all.length; from += 2_000) {
+    const some = all.slice(from, from + 2_000);
+    await database.apply(some.flatMap((one) => [admitted(one), ended(one, 60)]));
   }
 }

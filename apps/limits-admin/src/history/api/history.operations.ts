@@ -117,7 +117,7 @@ const PAGE = {
 
 const PAGES = 'A cursor keeps the order of the page that gave it; say the filter again.';
 
-/** Who was aboard, and who was refused, row by row. */
+/** Sessions and refusals, row by row. */
 export const HISTORY = {
   list: {
     summary: 'Lists sessions and refusals, newest first by default',

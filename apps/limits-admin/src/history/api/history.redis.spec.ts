@@ -27,8 +27,8 @@ describe.each(['memory', 'sqlite'])('history in %s', (kind) => {
   });
 
   it('shows a session as the row of the contract, live and ended', async () => {
-    const told = { id: 'call@host', startedAtMs: suite.nowMs - 60_000 };
-    await database.apply([admitted(told)]);
+    const session = { id: 'call@host', startedAtMs: suite.nowMs - 60_000 };
+    await database.apply([admitted(session)]);
     const row = {
       id: 'call@host',
       user: 'alice',
@@ -54,7 +54,7 @@ describe.each(['memory', 'sqlite'])('history in %s', (kind) => {
     expect(await admin.call('GET', '/history')).toMatchObject({ status: 200 });
     expect((await admin.call('GET', '/history')).body).toEqual({ data: [row], ...page });
     const totals = { bytesSent: 10, bytesReceived: 20, packetsSent: 3, packetsReceived: 4 };
-    await database.apply([ended(told, 30, 'node_lost', totals)]);
+    await database.apply([ended(session, 30, 'node_lost', totals)]);
     const after = {
       ...row,
       status: 'failed',
@@ -100,11 +100,11 @@ describe.each(['memory', 'sqlite'])('history in %s', (kind) => {
 
   it('finds what began from one time on and before another one, to the millisecond', async () => {
     const at = (ms: number) => new Date(suite.nowMs - 3 * HOUR_MS + ms).toISOString();
-    const tolds = [0, 1, 5_000, 2 * HOUR_MS].map((ms) => ({
+    const recorded = [0, 1, 5_000, 2 * HOUR_MS].map((ms) => ({
       id: `s${ms}`,
       startedAtMs: suite.nowMs - 3 * HOUR_MS + ms,
     }));
-    await fill(database, tolds);
+    await fill(database, recorded);
     expect(await idsOf(`?from=${at(0)}`)).toEqual(['s7200000', 's5000', 's1', 's0']);
     expect(await idsOf(`?from=${at(1)}&to=${at(2 * HOUR_MS)}`)).toEqual(['s5000', 's1']);
     expect(await idsOf(`?to=${at(1)}`)).toEqual(['s0']);
@@ -240,14 +240,14 @@ describe.each(['memory', 'sqlite'])('history in %s', (kind) => {
     ['status', ['b', 'c', 'a']],
     ['dest_ip', ['a', 'c', 'b']],
   ])('sorts by %s, both ways, and goes on by cursor in that order', async (column, falling) => {
-    const tolds = [
+    const recorded = [
       { id: 'a', user: 'bob', startedAtMs: suite.nowMs - 900_000, destination: 'z.example:1' },
       { id: 'b', user: 'carol', startedAtMs: suite.nowMs - 800_000, destination: 'a.example:1' },
       { id: 'c', user: 'alice', startedAtMs: suite.nowMs - 700_000, destination: 'm.example:1' },
     ] as const;
-    const [a, b, c] = tolds;
+    const [a, b, c] = recorded;
     await database.apply([
-      ...tolds.map(admitted),
+      ...recorded.map(admitted),
       ended(a, 200, 'completed', { bytesSent: 9, bytesReceived: 5 }),
       ended(b, 700, 'node_lost', { bytesSent: 1, bytesReceived: 1 }),
       ended(c, 100, 'completed', { bytesSent: 5, bytesReceived: 9 }),

@@ -29,8 +29,8 @@ describe('a gap in history', () => {
   it('is shown by what lacks its events, and by nothing else', async () => {
     ({ admin, database } = await startWithHistory(suite.start));
     const [fromMs, toMs] = [hourMs, hourMs + MINUTE_MS];
-    const place = { tenant: 'default', shard: 0, atMs: suite.nowMs, position: `${suite.nowMs}-0`, levels: [] };
-    await database.apply([{ kind: 'gap', ...place, id: 'trimmed', fromMs, toMs, entries: 500 }]);
+    const lost = { tenant: 'default', shard: 0, atMs: suite.nowMs, position: `${suite.nowMs}-0`, levels: [] };
+    await database.apply([{ kind: 'gap', ...lost, id: 'trimmed', fromMs, toMs, entries: 500 }]);
     const gaps = [{ from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString(), events: 500 }];
     for (const path of ['/stats?window_hours=24', '/history', '/violations', '/history?user=alice&timeRange=1d']) {
       expect(await answer(path)).toMatchObject({ gaps });
@@ -49,15 +49,15 @@ describe.each(['memory', 'sqlite'])('statistics in %s', (kind) => {
 
   it('count what started within the window, and refusals by limits beside it', async () => {
     const at = (hours: number) => suite.nowMs - hours * HOUR_MS;
-    const told = [
+    const recorded = [
       { id: 's1', user: 'alice', startedAtMs: at(1), destination: 'example.com:443', active: { total: 1 } },
       { id: 's2', user: 'bob', startedAtMs: at(2), destination: 'example.com:443', active: { total: 7 } },
       { id: 's3', user: 'alice', startedAtMs: at(30), destination: 'api.example:443', active: { total: 9 } },
       { id: 's4', user: 'alice', startedAtMs: at(1), destination: null },
     ];
-    const [first, second, third] = told;
+    const [first, second, third] = recorded;
     await database.apply([
-      ...told.map(admitted),
+      ...recorded.map(admitted),
       ended(first!, 10, 'completed', { bytesSent: 100, bytesReceived: 11 }),
       ended(second!, 25, 'killed', { bytesSent: 1_000, bytesReceived: 2, totalActive: 0 }),
       ended(third!, 3_600, 'completed', { bytesSent: 7, totalActive: 0 }),
