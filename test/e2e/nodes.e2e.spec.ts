@@ -180,9 +180,9 @@ describeWith(['redis-server'], 'a fleet of nodes', () => {
     await eventually(async () => expect(await fleet.endings()).not.toEqual([]));
     await fleet.berth.gateways[0]!.process.kill();
     await leaving;
-    await eventually(async () => expect(await fleet.aboard()).toEqual(heldBy(...stays)));
+    await eventually(async () => expect(await fleet.liveIds()).toEqual(heldBy(...stays)));
     await delay(2 * LEASE_S * 1_000); // a node that would be lost is lost by then
-    expect(await fleet.aboard()).toEqual(heldBy(...stays));
+    expect(await fleet.liveIds()).toEqual(heldBy(...stays));
     expect(await fleet.endings()).toEqual(Array<string>(1_500).fill('completed'));
     const admin = fleet.berth.app('limits-admin').url;
     const listed = async (what: string) => (await (await fetch(`${admin}/api/sessions/${what}`)).json()) as object;

@@ -144,8 +144,10 @@ it('numbers in queries are decimal digits and nothing else', async () => {
 
 it('a refused empty snapshot leaves nothing behind', async () => {
   await books.flushall();
+  // The gateway registers its tenant anew when it notices, at any moment: that is not of the snapshot.
+  const left = async () => (await books.keys('*')).filter((key) => !key.endsWith(':tenant')).toSorted();
   const { body: beat } = await gateway.post(`/v1/nodes/${NODE}/heartbeat`, { epoch: EPOCH });
-  const before = (await books.keys('*')).toSorted();
+  const before = await left();
   const empty = { epoch: EPOCH, mark: beat['mark'], sessions: [] };
   expect(await gateway.post(`/v1/nodes/${NODE}/sessions`, empty)).toMatchObject({
     status: 400,
@@ -153,5 +155,5 @@ it('a refused empty snapshot leaves nothing behind', async () => {
   });
   const event = { v: 1, type: 'node.snapshot', node: NODE, ...empty };
   expect((await gateway.post('/v1/events', { events: [event] })).body).toMatchObject({ results: [{ status: 400 }] });
-  expect((await books.keys('*')).toSorted()).toEqual(before);
+  expect(await left()).toEqual(before);
 });
