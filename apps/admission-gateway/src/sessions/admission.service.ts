@@ -2,7 +2,14 @@ import { setImmediate } from 'node:timers/promises';
 
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 
-import { assertMaySpeakForNode, assertMaySpeakForSession, LOGGER, type Logger, type Principal } from '#service-kit';
+import {
+  assertMaySpeakForNode,
+  assertMaySpeakForSession,
+  LOGGER,
+  type Logger,
+  type Principal,
+  type ProblemCode,
+} from '#service-kit';
 import {
   StoreUnavailableError,
   type AdmissionRequest,
@@ -18,6 +25,15 @@ import { assertMayAskFor } from './emergency.js';
 import { GatewayMetrics } from './gateway.metrics.js';
 import { isOvershot, logRefusal, refusalOf } from './refusal.js';
 import { TenantsRepository } from '../tenants/tenants.repository.js';
+
+/** As what a decision is counted that neither admits nor refuses by limits. */
+const REASON = {
+  ended: 'session-ended',
+  'id-conflict': 'session-id-conflict',
+  'stale-epoch': 'stale-epoch',
+  'node-draining': 'node-draining',
+  withdrawn: 'store-unavailable',
+} as const satisfies Record<Exclude<Decision['kind'], 'admitted' | 'rejected'>, ProblemCode>;
 
 /** May this session start? */
 @Injectable()
@@ -89,21 +105,8 @@ export class AdmissionService implements OnModuleDestroy {
       case 'rejected':
         this.recordRefusal(request, decision);
         break;
-      case 'ended':
-        this.metrics.admission('ended', 'session-ended');
-        break;
-      case 'id-conflict':
-        this.metrics.admission('id-conflict', 'session-id-conflict');
-        break;
-      case 'stale-epoch':
-        this.metrics.admission('stale-epoch', 'stale-epoch');
-        break;
-      case 'node-draining':
-        this.metrics.admission('node-draining', 'node-draining');
-        break;
-      case 'withdrawn':
-        this.metrics.admission('withdrawn', 'store-unavailable');
-        break;
+      default:
+        this.metrics.admission(decision.kind, REASON[decision.kind]);
     }
   }
 
