@@ -31,6 +31,7 @@ export { RedisMemory } from './health/redis-memory.js';
 export { StoreHealth } from './health/store-health.service.js';
 export { contextOptions, tlsOptions } from './http/tls-options.js';
 export { ifUndelivered } from './http/undelivered.js';
+export { consumerReports } from './logging/consumer-reports.js';
 export { createLogger, type Logger } from './logging/logger.js';
 export { NestLogger } from './logging/nest-logger.js';
 export { ConsumerMetrics } from './metrics/consumer.metrics.js';

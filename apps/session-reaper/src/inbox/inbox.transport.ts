@@ -1,8 +1,8 @@
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 
 import type { BerthConfig } from '#config';
-import { StreamsServer, type StreamsObserver } from '#event-streams';
-import { CONFIG, connectRedis, LOGGER, type EndsFirst, type Logger } from '#service-kit';
+import { StreamsServer } from '#event-streams';
+import { CONFIG, connectRedis, consumerReports, LOGGER, type EndsFirst, type Logger } from '#service-kit';
 import { deadLetterTenant, INBOX_STREAMS, inboxKeys } from '#session-core';
 
 import { InboxMetrics } from './inbox.metrics.js';
@@ -10,6 +10,12 @@ import { InboxMetrics } from './inbox.metrics.js';
 /** Entries of one stream that are read at once: enough for 20,000 events a second with a few calls of the reader. */
 const BATCH = 500;
 const DEAD_AFTER_MS = 30_000;
+const SENTENCES = {
+  lost: 'Events lost: they were trimmed before they were applied',
+  recreated: 'The inbox had lost its consumer group; reading all that is there again',
+  unreadable: 'Inbox not readable; it will be tried again and again',
+  readable: 'Inbox readable again',
+};
 
 /** Reads what servers publish, as one of the reapers. `createApp` makes it a microservice of the app; the handlers are those of `InboxController`. */
 @Injectable()
@@ -25,7 +31,7 @@ export class InboxTransport extends StreamsServer implements OnModuleDestroy, En
       deadLetterStream: (fields) => inboxKeys.deadLetters(deadLetterTenant(fields, isTenant)),
       batch: BATCH,
       claimIdleMs: DEAD_AFTER_MS,
-      observer: observer(logger, metrics),
+      observer: consumerReports(logger, metrics, SENTENCES),
     });
   }
 
@@ -33,21 +39,4 @@ export class InboxTransport extends StreamsServer implements OnModuleDestroy, En
   async onModuleDestroy(): Promise<void> {
     await this.close();
   }
-}
-
-function observer(logger: Logger, metrics: InboxMetrics): Partial<StreamsObserver> {
-  return {
-    deadLettered(fact) {
-      metrics.deadLettered();
-      logger.warn(fact, 'Event given up; GET /api/sessions/dead-letters shows it');
-    },
-    entriesLost({ stream, streamIds }) {
-      metrics.lost(streamIds.length);
-      logger.error({ stream, count: streamIds.length }, 'Events lost: they were trimmed before they were applied');
-    },
-    groupRecreated: (fact) =>
-      logger.warn(fact, 'The inbox had lost its consumer group; reading all that is there again'),
-    readFailed: ({ error }) => logger.error({ err: error }, 'Inbox not readable; it will be tried again and again'),
-    recovered: ({ afterMs }) => logger.info({ after_ms: afterMs }, 'Inbox readable again'),
-  };
 }

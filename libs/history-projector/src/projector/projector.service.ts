@@ -4,8 +4,16 @@ import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationB
 
 import { pause } from '#basics';
 import type { BerthConfig } from '#config';
-import type { StreamsObserver, StreamsServer } from '#event-streams';
-import { CONFIG, LOGGER, REDIS, TenantRegistryService, type EndsFirst, type Logger } from '#service-kit';
+import type { StreamsServer } from '#event-streams';
+import {
+  CONFIG,
+  consumerReports,
+  LOGGER,
+  REDIS,
+  TenantRegistryService,
+  type EndsFirst,
+  type Logger,
+} from '#service-kit';
 import { Books, historyKeys, Lease, outboxOf, StoreUnavailableError, type StoreClient } from '#session-core';
 
 import { History } from '../history.service.js';
@@ -18,6 +26,12 @@ import { readOutbox } from './outbox-reader.js';
 /** So long after a crash of the one that projects another one begins. */
 const LEASE_MS = 5_000;
 const ASK_EVERY_MS = 1_250;
+const SENTENCES = {
+  lost: 'Events lost: they were trimmed before history had them',
+  recreated: 'History had lost its consumer group; reading all that is there again',
+  unreadable: 'Outbox not readable; it will be tried again and again',
+  readable: 'Outbox readable again',
+};
 
 interface Projection {
   reader: StreamsServer;
@@ -96,7 +110,7 @@ export class Projector implements OnApplicationBootstrap, BeforeApplicationShutd
     const tenants = Object.values(config.tenants);
     const streams = new Map(tenants.flatMap(outboxOf).map(({ stream, shard }) => [stream, shard]));
     const isTenant = (name: string) => Object.hasOwn(config.tenants, name);
-    const observer = this.observer();
+    const observer = consumerReports(logger, this.metrics, SENTENCES);
     const reader = readOutbox({ redis: config.redis, settings, streams, writer, isTenant, observer });
     const ending = new AbortController();
     const { signal } = ending;
@@ -116,23 +130,5 @@ export class Projector implements OnApplicationBootstrap, BeforeApplicationShutd
     writer.stop();
     await Promise.all([reader.close(), beside]);
     if (!this.stopping.signal.aborted) this.logger.warn('Another limits-admin writes history now');
-  }
-
-  private observer(): Partial<StreamsObserver> {
-    const { logger, metrics } = this;
-    return {
-      deadLettered(fact) {
-        metrics.deadLettered();
-        logger.warn(fact, 'Event given up; GET /api/sessions/dead-letters shows it');
-      },
-      entriesLost({ stream, streamIds }) {
-        metrics.lost(streamIds.length);
-        logger.error({ stream, count: streamIds.length }, 'Events lost: they were trimmed before history had them');
-      },
-      groupRecreated: (fact) =>
-        logger.warn(fact, 'History had lost its consumer group; reading all that is there again'),
-      readFailed: ({ error }) => logger.error({ err: error }, 'Outbox not readable; it will be tried again and again'),
-      recovered: ({ afterMs }) => logger.info({ after_ms: afterMs }, 'Outbox readable again'),
-    };
   }
 }
