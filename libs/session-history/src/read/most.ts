@@ -6,7 +6,7 @@ import { dayOf, hourOf, type Window } from '../model/buckets.js';
 import { NOTHING } from '../model/contributions.js';
 import { timeText } from '../model/row.js';
 import type { Database, Store } from '../store/store.js';
-import { singleRows, sumByName, tenantIs, wholeBuckets, type Sums } from './sums.js';
+import { singleRows, sumByName, sumsIn, tenantIs, wholeBuckets, type Sums } from './sums.js';
 
 /** Of which the most are looked for: users by bytes, destinations by sessions. */
 export type RankedScope = 'user' | 'destination';
@@ -121,16 +121,11 @@ async function topOf(
   db: Database,
   tenant: string,
   scope: RankedScope,
-  { span, bucket }: { span: number; bucket: string },
+  bucket: { span: number; bucket: string },
   depth: number,
 ): Promise<Top> {
-  const rows = await db
-    .selectFrom('rollups')
+  const rows = await sumsIn(db, tenant, scope, bucket)
     .select(['name', 'rank'])
-    .where('tenant', '=', tenant)
-    .where('scope', '=', scope)
-    .where('span', '=', span)
-    .where('bucket', '=', bucket)
     .where('rank', 'is not', null)
     .orderBy('rank', 'desc')
     .orderBy('sessions', 'desc')

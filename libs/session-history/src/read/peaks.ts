@@ -6,6 +6,7 @@ import type { LevelScope } from '../model/event.js';
 import { timeText } from '../model/row.js';
 import type { Database } from '../store/store.js';
 import { openHours } from './open-hours.js';
+import { sumsIn } from './sums.js';
 
 /** The most sessions that were live at once within an hour. */
 export interface HourPeak {
@@ -70,14 +71,9 @@ export async function highestPeaks(
   const open = scope === 'user' ? await openHours(db) : [];
   const buckets = open.filter((hour) => hour >= first).map((bucket) => ({ span: HOUR, bucket }));
   for (let ms = Date.parse(first); ms <= nowMs; ms += DAY_MS) buckets.push({ span: DAY, bucket: dayOf(timeText(ms)) });
-  for (const { span, bucket } of buckets) {
-    let listed = db
-      .selectFrom('rollups')
+  for (const bucket of buckets) {
+    let listed = sumsIn(db, tenant, scope, bucket)
       .select(['name', 'peak'])
-      .where('tenant', '=', tenant)
-      .where('scope', '=', scope)
-      .where('span', '=', span)
-      .where('bucket', '=', bucket)
       .where('peak', '>', 0)
       .orderBy('peak', 'desc')
       .limit(count);

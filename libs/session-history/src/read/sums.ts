@@ -53,5 +53,19 @@ export async function sumByName(db: Database, parts: readonly RawBuilder<unknown
   return rows;
 }
 
+/** The sums of a bucket, one for each name of the scope. */
+export const sumsIn = (
+  db: Database,
+  tenant: string,
+  scope: Scope,
+  { span, bucket }: { span: number; bucket: string },
+) =>
+  db
+    .selectFrom('rollups')
+    .where('tenant', '=', tenant)
+    .where('scope', '=', scope)
+    .where('span', '=', span)
+    .where('bucket', '=', bucket);
+
 /** Keeps the planner from looking for the tenant by the key: most databases have one, and its rows in no order are no help. */
 export const tenantIs = (tenant: string): RawBuilder<boolean> => sql<boolean>`(sessions.tenant || '') = ${tenant}`;
