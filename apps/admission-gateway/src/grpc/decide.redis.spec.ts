@@ -112,14 +112,27 @@ describe('Decide', () => {
     const stream = client.decide();
     for (let number = 0; number < 10; number++) stream.send(admission(number));
     await eventually(() => inFlight() === 10, { what: 'the admissions to arrive' });
-    const stopped = stopGracefully(gateway.app);
-    await eventually(() => gateway.app.get(ReadinessChecks).draining.aborted, { what: 'the stop to begin' });
+    gateway.app.get(ReadinessChecks).drain();
+    stream.send(admission(10));
 
     redis.resume();
 
     await eventually(() => stream.ended !== null, { what: 'the stream to end' });
     expect([stream.ended, stream.all.length]).toEqual(['OK', 10]);
+    expect(await live()).toBe(10);
+  });
+
+  it('is answered and ended by a gateway that stops', async () => {
+    redis.pause();
+    const stream = client.decide();
+    for (let number = 0; number < 10; number++) stream.send(admission(number));
+    await eventually(() => inFlight() === 10, { what: 'the admissions to arrive' });
+    const stopped = stopGracefully(gateway.app);
+
+    redis.resume();
     await stopped;
+
+    expect([stream.ended, stream.all.length]).toEqual(['OK', 10]);
     expect(await live()).toBe(10);
   });
 });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
-import { stopGracefully } from '#service-kit';
+import { ReadinessChecks } from '#service-kit';
 import { eventually, startRedis, type RedisServer } from '#testing';
 
 import { command, endByBerth, listen, NODE } from '../commands/commands.fixture.js';
@@ -58,7 +58,7 @@ describe('WatchCommands', () => {
     await eventually(() => stream.ended === 'CANCELLED' && again.ended === 'CANCELLED');
   });
 
-  it('says that its client has to come back when the gateway drains, and ends', async () => {
+  it('says that its client has to come back when the gateway drains, and ends, while single calls are served', async () => {
     await begin();
     await command(gateway, books, 'one');
     const stream = client.watch('NodeService/WatchCommands', { node: NODE });
@@ -66,12 +66,12 @@ describe('WatchCommands', () => {
     const health = client.watch('grpc.health.v1.Health/Watch');
     await eventually(() => health.all.length === 1);
 
-    const stopped = stopGracefully(gateway.app);
+    gateway.app.get(ReadinessChecks).drain();
     await eventually(() => stream.ended !== null && health.ended !== null, { what: 'the streams to end' });
 
     expect([stream.ended, stream.all.at(-1)]).toEqual(['OK', { reconnect: { reason: 'draining' } }]);
     expect([health.ended, health.all]).toEqual(['OK', [{ status: 'SERVING' }, { status: 'NOT_SERVING' }]]);
-    await stopped;
+    expect((await client.call('Admit', { sessionId: 'still', user: 'alice' })).code).toBe('OK');
   });
 
   it('ends when its connection is old, without a call being lost', async () => {
