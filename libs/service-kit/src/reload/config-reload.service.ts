@@ -124,8 +124,7 @@ export class ConfigReload implements OnModuleDestroy {
     this.logger.level = this.config.logging.level;
     for (const listener of this.listeners) listener();
     const { file, warnings } = next.config;
-    const switched = asksForClients(started) !== asksForClients(next);
-    const waits = (path: string) => !isTakenOver(path) || (switched && path === 'http.tls.client_ca_file');
+    const waits = (path: string) => !isTakenOver(path) || isSwitched(path, started, next);
     const changed = changedSettings(inForce.settings, next.settings).filter((path) => !waits(path));
     this.logger.info({ file, changed, ...why }, 'Configuration read again');
     for (const warning of warnings) this.logger.warn(warning);
@@ -135,7 +134,13 @@ export class ConfigReload implements OnModuleDestroy {
   }
 }
 
-const asksForClients = ({ settings }: ConfigReading) => settings.http.tls?.client_ca_file !== undefined;
+/** Whether client certificates are asked for is settled when a server starts. */
+function isSwitched(path: string, started: ConfigReading, next: ConfigReading): boolean {
+  const section = (['http', 'grpc'] as const).find((name) => path === `${name}.tls.client_ca_file`);
+  if (section === undefined) return false;
+  const asks = ({ settings }: ConfigReading) => settings[section].tls?.client_ca_file !== undefined;
+  return asks(started) !== asks(next);
+}
 
 /** A file that is gone or cut off would take all keys and limits with it. To do that on purpose, restart. */
 function refuseLost(inForce: ConfigReading, { config, isEmpty }: ConfigReading): void {
