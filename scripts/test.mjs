@@ -26,6 +26,9 @@ const packages = [
   'curl',
   'jq',
   'python3',
+  'python3-grpcio',
+  'protobuf-compiler',
+  'protobuf-compiler-grpc',
 ];
 
 /** Suites that start whole processes run after the others: they need more of the machine at a time. */

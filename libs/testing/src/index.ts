@@ -23,3 +23,4 @@ export { endedAfterEach, onFolder, onRedis, type OnRedis } from './suites.js';
 export { describeWith, findTool } from './tools.js';
 export { watchAnswers, type AnswersWatch } from './watch-answers.js';
 export { askWildly, type Document } from './wild-requests.js';
+export { projectRoot } from './project-root.js';

@@ -8,7 +8,9 @@ const INSTALL: Record<string, string> = {
   sipp: 'apt-get install sip-tester',
   kamailio: 'apt-get install kamailio kamailio-utils-modules kamailio-extra-modules',
   'redis-server': 'apt-get install redis-server',
-  python3: 'apt-get install python3',
+  python3: 'apt-get install python3 python3-grpcio',
+  protoc: 'apt-get install protobuf-compiler',
+  grpc_python_plugin: 'apt-get install protobuf-compiler-grpc',
 };
 
 // The globals that Jest sets: importing @jest/globals throws outside Jest, where `#testing` is used too.

@@ -17,6 +17,7 @@ import { CONFIG, ConfigReload, contextOptions, LOGGER, tlsOptions, type Logger, 
 
 import { AdmissionMethods } from './admission-methods.service.js';
 import { CallGate } from './call-gate.service.js';
+import { CallMethods } from './call-methods.service.js';
 import { forReflection, serviceNamed } from './descriptors.js';
 import { HealthMethods } from './health-methods.service.js';
 import type { Method, Methods, TwoWayCall, UnaryCall, WatchCall } from './methods.js';
@@ -59,6 +60,7 @@ export class GrpcServer implements ServesCalls, OnModuleDestroy {
     @Inject(LOGGER) private readonly logger: Logger,
     admission: AdmissionMethods,
     nodes: NodeMethods,
+    calls: CallMethods,
     health: HealthMethods,
     private readonly streams: OpenStreams,
   ) {
@@ -66,6 +68,8 @@ export class GrpcServer implements ServesCalls, OnModuleDestroy {
     this.server = new Server({ ...OPTIONS, ...age, interceptors: [gate.interceptor] });
     this.add('berth.v1.AdmissionService', admission.methods);
     this.add('berth.v1.NodeService', nodes.methods);
+    this.add('b2bua.v1.B2BUACallService', calls.methods);
+    this.add('b2bua.v1.RoutingRuleService', calls.routingMethods);
     this.add('grpc.health.v1.Health', health.methods);
     new ReflectionService(forReflection).addToServer(this.server);
     for (const version of ['v1', 'v1alpha']) {

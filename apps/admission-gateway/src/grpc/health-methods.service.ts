@@ -7,7 +7,7 @@ import { OpenStreams } from './open-streams.service.js';
 import type { Message } from './session.mapper.js';
 
 /** The whole server, and each service that probes may ask for. */
-const SERVICES = ['', 'berth.v1.AdmissionService', 'berth.v1.NodeService'];
+const SERVICES = ['', 'berth.v1.AdmissionService', 'berth.v1.NodeService', 'b2bua.v1.B2BUACallService'];
 
 /** As often as the process looks at itself. */
 const LOOK_MS = 1_000;

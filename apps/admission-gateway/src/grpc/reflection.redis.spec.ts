@@ -37,6 +37,8 @@ describe.each(['grpc-v1', 'grpc-v1alpha'])('reflection %s', (protocol) => {
   it('lists the services', async () => {
     const { out } = await bufCurl('', ['--reflect-protocol', protocol, '--list-services']);
     expect(out.trim().split('\n')).toEqual([
+      'b2bua.v1.B2BUACallService',
+      'b2bua.v1.RoutingRuleService',
       'berth.v1.AdmissionService',
       'berth.v1.NodeService',
       'grpc.health.v1.Health',
