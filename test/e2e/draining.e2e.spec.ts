@@ -1,16 +1,8 @@
-import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import type { Redis } from 'ioredis';
 
 import { auditKeys, historyKeys, inboxKeys, INBOX_STREAMS } from '#session-core';
-import {
-  describeWith,
-  endedAfterEach,
-  eventually,
-  startBerth,
-  startRedis,
-  type Berth,
-  type RedisServer,
-} from '#testing';
+import { describeWith, endedAfterEach, eventually, onRedis, startBerth, type Berth, type RedisServer } from '#testing';
 
 const EVENTS = 3_000;
 const CONFIG = 'shutdown: { grace: 10m }\nhistory: { storage: memory }\nlimits: { max_sessions_per_user: 0 }\n';
@@ -20,14 +12,7 @@ let redis: RedisServer;
 let client: Redis;
 const fleets = endedAfterEach<Berth>((fleet) => fleet.stop());
 
-beforeEach(async () => {
-  redis = await startRedis();
-  client = redis.client();
-});
-
-afterEach(async () => {
-  await redis.stop();
-});
+onRedis((on) => ({ redis, client } = on));
 
 async function startWorkers(): Promise<Berth> {
   const fleet = await startBerth({

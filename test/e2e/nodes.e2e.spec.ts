@@ -57,7 +57,8 @@ async function start(options: Partial<BerthOptions> = {}, leaseS: number = LEASE
   };
 }
 
-async function callMany(node: FleetNode, count: number): Promise<void> {
+/** Begins so many calls on the node, and returns it. */
+async function callMany(node: FleetNode, count: number): Promise<FleetNode> {
   const numbers = Array.from({ length: count }, (_, index) => index).values();
   const lane = async () => {
     for (const number of numbers) {
@@ -67,6 +68,7 @@ async function callMany(node: FleetNode, count: number): Promise<void> {
     }
   };
   await Promise.all(Array.from({ length: 32 }, lane));
+  return node;
 }
 
 const heldBy = (...fleet: FleetNode[]) => fleet.flatMap((node) => [...node.calls.keys()]).toSorted();
@@ -112,9 +114,8 @@ describeWith(['redis-server'], 'a fleet of nodes', () => {
 
   it('loses no session while the store is stopped for 30 s, nor while its only gateway is down for 30 s', async () => {
     const fleet = await start({}, 6);
-    const [one, two] = [fleet.node('b2bua-1'), fleet.node('b2bua-2')];
-    await callMany(one, 100);
-    await callMany(two, 100);
+    const one = await callMany(fleet.node('b2bua-1'), 100);
+    const two = await callMany(fleet.node('b2bua-2'), 100);
     const before = heldBy(one, two);
 
     fleet.redis.pause();
@@ -136,9 +137,8 @@ describeWith(['redis-server'], 'a fleet of nodes', () => {
   // A lease that a busy machine keeps: a node that missed it again would be taken back twice.
   it('takes a node back that was cut off for longer than its lease, without a single hang-up', async () => {
     const fleet = await start({}, 6);
-    const [cut, other] = [fleet.node('b2bua-1'), fleet.node('b2bua-2')];
-    await callMany(cut, 300);
-    await callMany(other, 10);
+    const cut = await callMany(fleet.node('b2bua-1'), 300);
+    const other = await callMany(fleet.node('b2bua-2'), 10);
     cut.setCut(true);
     await eventually(async () => expect(await fleet.client.zcard(keys.deadlines)).toBe(10));
     cut.setCut(false);

@@ -1,13 +1,11 @@
-import { startBerth } from '#testing';
-
 import type { BenchContext } from './bench-context.js';
 import { httpCall } from './http-admissions.js';
 import { forEachInFlight } from './in-flight.js';
-import { anAdmission, startEcho, startLoad } from './load-processes.js';
+import { anAdmission, startEcho, startGateway, startLoad } from './load-processes.js';
 import type { Measurement } from './measurement.js';
 import { processorMicroseconds } from './process-cpu.js';
 import { alternate, compare } from './rounds.js';
-import { mustEnd, openStore } from './sessions.js';
+import { mustEnd } from './sessions.js';
 
 const ROUNDS = 7;
 const REQUESTS = 3_000;
@@ -17,11 +15,7 @@ const WARM_UP = 6_000;
 
 /** Processor time of the gateway per admission over HTTP keep-alive, next to that of a bare Fastify with the same exchange. */
 export async function gatewayCpu(context: BenchContext): Promise<Measurement[]> {
-  const redis = await context.redis();
-  const store = await openStore(redis);
-  const berth = await startBerth({ redisUrl: redis.url, apps: ['admission-gateway'] });
-  context.atEnd(() => berth.stop());
-  const gateway = berth.app('admission-gateway');
+  const { store, gateway } = await startGateway(context);
   const echo = await startEcho(context, 'http-echo', await anAdmission(gateway.url));
   const load = startLoad(context, 'http-load');
 

@@ -1,13 +1,11 @@
-import { startBerth } from '#testing';
-
 import type { BenchContext } from './bench-context.js';
 import { httpCall } from './http-admissions.js';
 import { forEachInFlight } from './in-flight.js';
-import { anAdmission, startEcho, startLoad, type LoadOrder } from './load-processes.js';
+import { anAdmission, startEcho, startGateway, startLoad, type LoadOrder } from './load-processes.js';
 import type { Measurement } from './measurement.js';
 import { processorMicroseconds } from './process-cpu.js';
 import { alternate, compare, median } from './rounds.js';
-import { mustEnd, openStore } from './sessions.js';
+import { mustEnd } from './sessions.js';
 
 const ROUNDS = 7;
 const REQUESTS = 3_000;
@@ -20,11 +18,7 @@ const WARM_UP = 6_000;
  * echo (grpc-js and Fastify); and admissions a second over either.
  */
 export async function gatewayGrpc(context: BenchContext): Promise<Measurement[]> {
-  const redis = await context.redis();
-  const store = await openStore(redis);
-  const berth = await startBerth({ redisUrl: redis.url, apps: ['admission-gateway'] });
-  context.atEnd(() => berth.stop());
-  const gateway = berth.app('admission-gateway');
+  const { store, gateway } = await startGateway(context);
   const { pid } = gateway.process;
   const answer = await anAdmission(gateway.url);
   const echoes = {

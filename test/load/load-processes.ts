@@ -2,10 +2,12 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-import { startProcess } from '#testing';
+import type { SessionStore } from '#session-core';
+import { startBerth, startProcess, type BerthApp } from '#testing';
 
 import type { BenchContext } from './bench-context.js';
 import { admissionBody } from './http-admissions.js';
+import { openStore } from './sessions.js';
 
 /** Sends the admissions number `from` to `from + count - 1` to a server, so many at a time. */
 export interface LoadOrder {
@@ -23,6 +25,15 @@ export type LoadResult = Record<string, number>;
 
 /** What an answer means that admits. */
 const ADMITTED = { 'http-load': '201', 'grpc-load': 'OK' } as const;
+
+/** A gateway on a Redis of the bench alone, and a store on that Redis. */
+export async function startGateway(context: BenchContext): Promise<{ store: SessionStore; gateway: BerthApp }> {
+  const redis = await context.redis();
+  const store = await openStore(redis);
+  const berth = await startBerth({ redisUrl: redis.url, apps: ['admission-gateway'] });
+  context.atEnd(() => berth.stop());
+  return { store, gateway: berth.app('admission-gateway') };
+}
 
 /** What the gateway answers to an admission over HTTP. */
 export async function anAdmission(url: string): Promise<string> {

@@ -74,6 +74,13 @@ const setting = (name: string, bad: string, good: string) => ({
   begin: () => client.config('SET', name, bad),
   end: () => client.config('SET', name, good),
 });
+const foreign = (key: string) => ({
+  begin: async () => {
+    await client.del(key);
+    await client.set(key, 'foreign');
+  },
+  end: () => client.del(key),
+});
 const others = () => client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
 
 const FAULTS: Record<string, Fault> = {
@@ -97,22 +104,8 @@ const FAULTS: Record<string, Fault> = {
     },
     end: () => client.config('SET', 'requirepass', ''),
   },
-  'WRONGTYPE of a key of the shard': {
-    sentence: 'foreign type',
-    begin: async () => {
-      await client.del(KEYS.deadlines);
-      await client.set(KEYS.deadlines, 'foreign');
-    },
-    end: () => client.del(KEYS.deadlines),
-  },
-  'WRONGTYPE of a key that admissions only write': {
-    sentence: 'foreign type',
-    begin: async () => {
-      await client.del(KEYS.users);
-      await client.set(KEYS.users, 'foreign');
-    },
-    end: () => client.del(KEYS.users),
-  },
+  'WRONGTYPE of a key of the shard': { sentence: 'foreign type', ...foreign(KEYS.deadlines) },
+  'WRONGTYPE of a key that admissions only write': { sentence: 'foreign type', ...foreign(KEYS.users) },
   refused: {
     sentence: 'Nothing listens where Redis should be',
     begin: () => redis.kill(),

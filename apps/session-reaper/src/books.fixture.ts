@@ -99,19 +99,20 @@ export interface BooksSuite {
   readonly books: TestBooks;
 }
 
-/** For a suite: a Redis of its own, and for each test empty books on it. */
-export function onTestBooks(begin: (suite: BooksSuite) => void, args: string[] = []): void {
-  let redis: RedisServer;
-  let client: Redis;
+/** For a suite: a Redis of its own, and for each test empty books on it. What is returned is filled before each test. */
+export function onTestBooks(begin: (suite: BooksSuite) => void = () => {}, args: string[] = []): BooksSuite {
+  const held = {} as { -readonly [Part in keyof BooksSuite]: BooksSuite[Part] };
   beforeAll(async () => {
-    redis = await startRedis({ args });
-    client = redis.client();
+    held.redis = await startRedis({ args });
+    held.client = held.redis.client();
   });
   beforeEach(async () => {
-    await client.flushall();
-    begin({ redis, client, books: await new TestBooks(client).open() });
+    await held.client.flushall();
+    held.books = await new TestBooks(held.client).open();
+    begin(held);
   });
-  afterAll(() => redis?.stop());
+  afterAll(() => held.redis?.stop());
+  return held;
 }
 
 function pairs(flat: string[]): [string, string][] {

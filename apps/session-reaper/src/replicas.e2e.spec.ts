@@ -1,33 +1,18 @@
 import { expect, it } from '@jest/globals';
-import type { Redis } from 'ioredis';
 
-import {
-  describeWith,
-  endedAfterEach,
-  eventually,
-  startBerth,
-  type Berth,
-  type BerthApp,
-  type RedisServer,
-} from '#testing';
+import { describeWith, endedAfterEach, eventually, startBerth, type Berth, type BerthApp } from '#testing';
 
-import { TestBooks, onTestBooks } from './books.fixture.js';
+import { onTestBooks } from './books.fixture.js';
 
 const SESSIONS = 10_000;
 
 describeWith(['redis-server'], 'replicas of the reaper', () => {
-  let redis: RedisServer;
-  let client: Redis;
-  let books: TestBooks;
   const fleets = endedAfterEach<Berth>((fleet) => fleet.stop());
-
-  onTestBooks((suite) => {
-    ({ books, client, redis } = suite);
-  });
+  const suite = onTestBooks();
 
   const startReaper = async (): Promise<BerthApp> => {
     const fleet = await startBerth({
-      redisUrl: redis.url,
+      redisUrl: suite.redis.url,
       apps: ['session-reaper'],
       configYaml: 'reaper: { sweep_interval: 0.2 }',
       env: { BERTH_LOG_LEVEL: 'warn' },
@@ -36,15 +21,15 @@ describeWith(['redis-server'], 'replicas of the reaper', () => {
     return fleet.app('session-reaper');
   };
 
-  /** All are due at one moment, when every one of them is on the books. */
-  const makeBacklog = () => books.admitMany(SESSIONS, 2_500);
+  /** All are due at one moment, when every one of them is on the suite.books. */
+  const makeBacklog = () => suite.books.admitMany(SESSIONS, 2_500);
 
   const working = () =>
-    eventually(async () => (await books.live()) < SESSIONS, { intervalMs: 1, what: 'the backlog to shrink' });
+    eventually(async () => (await suite.books.live()) < SESSIONS, { intervalMs: 1, what: 'the backlog to shrink' });
 
   const expectEachEndedOnce = async () => {
-    await eventually(async () => expect(await books.live()).toBe(0));
-    const ended = await books.ended();
+    await eventually(async () => expect(await suite.books.live()).toBe(0));
+    const ended = await suite.books.ended();
     expect(ended).toHaveLength(SESSIONS);
     expect(new Set(ended.map(({ sessionId }) => sessionId)).size).toBe(SESSIONS);
   };
@@ -70,7 +55,7 @@ describeWith(['redis-server'], 'replicas of the reaper', () => {
     await makeBacklog();
     await working();
     await doomed.process.kill();
-    expect(await books.live()).toBeGreaterThan(0);
+    expect(await suite.books.live()).toBeGreaterThan(0);
     await startReaper();
     await expectEachEndedOnce();
   });
@@ -84,9 +69,9 @@ describeWith(['redis-server'], 'replicas of the reaper', () => {
     // A dead worker's job is given to another one when its lock has run out.
     await eventually(
       async () => {
-        expect(await client.keys('{berth}:expiry:*:lock')).toEqual([]);
-        expect(await client.llen('{berth}:expiry:active')).toBe(0);
-        expect((await client.keys('{berth}:*')).length).toBeLessThanOrEqual(10);
+        expect(await suite.client.keys('{berth}:expiry:*:lock')).toEqual([]);
+        expect(await suite.client.llen('{berth}:expiry:active')).toBe(0);
+        expect((await suite.client.keys('{berth}:*')).length).toBeLessThanOrEqual(10);
       },
       { timeoutMs: 30_000 },
     );
@@ -98,8 +83,8 @@ describeWith(['redis-server'], 'replicas of the reaper', () => {
     await working();
     first.process.signal('SIGTERM');
     expect(await first.process.exited).toEqual({ code: 0, signal: null });
-    expect(await books.live()).toBeGreaterThan(0);
-    expect(await client.llen('{berth}:expiry:active')).toBe(0);
+    expect(await suite.books.live()).toBeGreaterThan(0);
+    expect(await suite.client.llen('{berth}:expiry:active')).toBe(0);
     await startReaper();
     await expectEachEndedOnce();
   });

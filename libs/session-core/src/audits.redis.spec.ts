@@ -80,36 +80,43 @@ describe('the audit', () => {
     expect(await audits.drift(tenant)).toBe(0);
   });
 
+  const KEYS_OF_MANY = [
+    'session',
+    'traffic',
+    'user_sessions',
+    'group_sessions',
+    'node_sessions',
+    'node_runs',
+    'commands',
+  ];
+  const SINGLE_KEYS = [
+    'deadlines',
+    'users',
+    'groups',
+    'started',
+    'runs',
+    'begun',
+    'nodes',
+    'departed',
+    'pulse',
+    'creations',
+    'refusals',
+    'commanded',
+    'offers',
+    'claims',
+    'late',
+    'audit',
+    'strays',
+    'rejections',
+    'limits',
+    'events',
+  ] as const;
+  type Kind = [kind: string, keysOf: () => Promise<string[]> | string[]];
   /** Each kind of key of a shard, as keys.ts has it, and what the audit makes of its loss: `whole` by default. */
-  const KINDS: [kind: string, keysOf: () => Promise<string[]> | string[]][] = [
-    ['session', async () => await named('session:')],
-    ['traffic', async () => await named('traffic:')],
-    ['user_sessions', async () => await named('user_sessions:')],
-    ['group_sessions', async () => await named('group_sessions:')],
-    ['node_sessions', async () => await named('node_sessions:')],
-    ['deadlines', () => [keys.deadlines]],
-    ['users', () => [keys.users]],
-    ['groups', () => [keys.groups]],
-    ['started', () => [keys.started]],
-    ['node_runs', async () => await named('node_runs:')],
-    ['runs', () => [keys.runs]],
-    ['begun', () => [keys.begun]],
-    ['nodes', () => [keys.nodes]],
-    ['departed', () => [keys.departed]],
-    ['pulse', () => [keys.pulse]],
-    ['creations', () => [keys.creations]],
-    ['refusals', () => [keys.refusals]],
-    ['commanded', () => [keys.commanded]],
-    ['commands', async () => await named('commands:')],
-    ['offers', () => [keys.offers]],
+  const KINDS: Kind[] = [
+    ...KEYS_OF_MANY.map((kind): Kind => [kind, async () => await named(`${kind}:`)]),
+    ...SINGLE_KEYS.map((kind): Kind => [kind, () => [keys[kind]]]),
     ['offers_due', () => [keys.offersDue]],
-    ['claims', () => [keys.claims]],
-    ['late', () => [keys.late]],
-    ['audit', () => [keys.audit]],
-    ['strays', () => [keys.strays]],
-    ['rejections', () => [keys.rejections]],
-    ['limits', () => [keys.limits]],
-    ['events', () => [keys.events]],
   ];
   const named = async (kind: string) =>
     (await books.redis.keys('*')).filter((key) => key.startsWith(keys.prefix + kind));

@@ -31,7 +31,7 @@ async function page(query: string) {
 
 describe('GET /active', () => {
   it('shows each live session whole', async () => {
-    await fleet.admit('alice', 'call@host', {
+    const said = {
       from: '<sip:alice@example.com>',
       to: 'sip:bob@example.com',
       sourceIp: '192.0.2.10',
@@ -40,7 +40,8 @@ describe('GET /active', () => {
       direction: 'inbound',
       correlationId: 'c-1',
       metadata: { userAgent: 'x' },
-    });
+    } as const;
+    await fleet.admit('alice', 'call@host', said);
     const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
     expect(await page('')).toEqual({
       sessions: [
@@ -52,14 +53,8 @@ describe('GET /active', () => {
           node: 'b2bua-1',
           epoch: 1,
           state: 'active',
-          from: '<sip:alice@example.com>',
-          to: 'sip:bob@example.com',
-          sourceIp: '192.0.2.10',
-          sourcePort: 5060,
-          destination: '198.51.100.7:5060',
+          ...said,
           protocol: 'sip',
-          direction: 'inbound',
-          correlationId: 'c-1',
           groups: [],
           priority: 'normal',
           authenticated: true,
@@ -72,7 +67,6 @@ describe('GET /active', () => {
           packetsSent: 0,
           packetsReceived: 0,
           channels: [],
-          metadata: { userAgent: 'x' },
         },
       ],
       nextCursor: null,

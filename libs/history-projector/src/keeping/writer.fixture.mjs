@@ -2,7 +2,7 @@
 // rows, says `written`; without a number it goes on writing, and says how far it is.
 import { setImmediate } from 'node:timers/promises';
 
-import { HistoryDatabase } from '#session-history';
+import { HistoryDatabase, historyEvent } from '#session-history';
 
 const [url, rows] = process.argv.slice(2);
 const most = rows === undefined ? Infinity : Number(rows);
@@ -25,25 +25,11 @@ const wait = setInterval(() => {
   void database.close();
 }, 20);
 
+/** As it stands in the outbox. */
 function refusal(n) {
-  return {
-    kind: 'refused',
-    tenant: 'default',
-    atMs: start + n,
-    position: `${start + n}-0`,
-    levels: [],
-    id: `r${n}`,
-    sessionId: `s${n}`,
-    user: `u${n % 100}`,
-    limits: [{ scope: 'user', key: `u${n % 100}`, max: 1, active: 1 }],
-    count: 1,
-    rule: '',
-    decision: '',
-    sourceIp: '192.0.2.10',
-    sourcePort: 40_000,
-    destination: 'example.com:443',
-    protocol: 'socks',
-    node: '',
-    correlationId: null,
-  };
+  const limits = JSON.stringify([{ scope: 'user', key: `u${n % 100}`, max: 1, active: 1 }]);
+  const facts = { sourceIp: '192.0.2.10', sourcePort: '40000', destination: 'example.com:443', protocol: 'socks' };
+  const of = { id: `r${n}`, type: 'session.rejected', tenant: 'default', at: String(start + n) };
+  const fields = { ...of, ...facts, sessionId: `s${n}`, user: `u${n % 100}`, limits };
+  return historyEvent({ position: `${start + n}-0`, shard: 0, fields });
 }

@@ -10,7 +10,7 @@ import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { type HistoryDatabase } from '#session-history';
 import { eventually, readCsv } from '#testing';
 
-import { forEachTest, type AdminSuite } from '../../admin-suite.fixture.js';
+import { forEachTest } from '../../admin-suite.fixture.js';
 import type { Admin } from '../../limits-admin.fixture.js';
 import { admitted, fill, startWithHistory, type Recorded } from './history.fixture.js';
 
@@ -28,21 +28,15 @@ const HOSTILE = [
   'ü漢😀',
 ];
 
-let dir: string;
 let admin: Admin;
 let database: HistoryDatabase;
 let url: string;
-let nowMs: number;
-let log: string[];
-let start: AdminSuite['start'];
 
-forEachTest((suite) => {
-  ({ dir, log, nowMs, start } = suite);
-});
+const suite = forEachTest();
 
 async function startIn(kind: string): Promise<void> {
-  const at = kind === 'sqlite' ? `sqlite://${join(dir, 'history.db')}` : 'memory:';
-  ({ admin, database } = await startWithHistory(start, at));
+  const at = kind === 'sqlite' ? `sqlite://${join(suite.dir, 'history.db')}` : 'memory:';
+  ({ admin, database } = await startWithHistory(suite.start, at));
   await admin.app.listen(0, '127.0.0.1');
   url = `${await admin.app.getUrl()}/api/sessions/history/export`;
 }
@@ -84,7 +78,7 @@ async function still(reading: { rows: number }): Promise<void> {
 }
 
 const sessions = (count: number, more: Partial<Recorded> = {}): Recorded[] =>
-  Array.from({ length: count }, (_, i) => ({ id: `s${i}`, startedAtMs: nowMs - 1_000 * (count - i), ...more }));
+  Array.from({ length: count }, (_, i) => ({ id: `s${i}`, startedAtMs: suite.nowMs - 1_000 * (count - i), ...more }));
 
 describe.each(['memory', 'sqlite'])('an export from %s', (kind) => {
   beforeEach(async () => {
@@ -109,7 +103,7 @@ describe.each(['memory', 'sqlite'])('an export from %s', (kind) => {
   }, 120_000);
 
   it('has hostile names unchanged on reading back, and no formula for a spreadsheet', async () => {
-    const recorded = HOSTILE.map((user, i) => ({ id: `${user}/${i}`, user, startedAtMs: nowMs + i }));
+    const recorded = HOSTILE.map((user, i) => ({ id: `${user}/${i}`, user, startedAtMs: suite.nowMs + i }));
     await database.apply(recorded.map(admitted));
     const csv = await text(await begin('?format=csv'));
     expect(csv).not.toMatch(/(^|,)"?[=+@\t]/m);
@@ -121,8 +115,8 @@ describe.each(['memory', 'sqlite'])('an export from %s', (kind) => {
   });
 
   it('takes the filters of history, says what it is, and is a file', async () => {
-    await fill(database, [{ id: 'b', user: 'bob', startedAtMs: nowMs }, ...sessions(3)]);
-    await database.apply([admitted({ id: 'live', startedAtMs: nowMs })]);
+    await fill(database, [{ id: 'b', user: 'bob', startedAtMs: suite.nowMs }, ...sessions(3)]);
+    await database.apply([admitted({ id: 'live', startedAtMs: suite.nowMs })]);
     const csv = await begin('?username=ALICE&status=closed&timeRange=1h&format=');
     expect(csv.headers).toMatchObject({
       'content-type': 'text/csv; charset=utf-8; header=present',
@@ -184,7 +178,7 @@ describe('a reader', () => {
     await database.close();
     await expect(text(broken)).rejects.toThrow('aborted');
     expect([broken.complete, broken.trailers]).toEqual([false, {}]);
-    const line = log.map((entry) => JSON.parse(entry) as Record<string, unknown>);
+    const line = suite.log.map((entry) => JSON.parse(entry) as Record<string, unknown>);
     expect(line).toContainEqual(
       expect.objectContaining({ level: 'warn', message: 'An export of history broke off', rows: reading.rows }),
     );
@@ -206,7 +200,7 @@ describe('a client that leaves an export', () => {
   beforeEach(async () => {
     await startIn('sqlite');
     await fill(database, sessions(2_000, { metadata: { text: 'x'.repeat(4_000) } }));
-    log.length = 0;
+    suite.log.length = 0;
   }, 120_000);
 
   async function dial() {
@@ -229,7 +223,7 @@ describe('a client that leaves an export', () => {
       expect(reading.stopped).toBe(reading.begun);
       expect(await connections()).toBe(0);
     });
-    const lines = log.map((entry) => JSON.parse(entry) as { level: string });
+    const lines = suite.log.map((entry) => JSON.parse(entry) as { level: string });
     expect(lines.filter(({ level }) => level !== 'info')).toEqual([]);
     const whole = await begin('?format=jsonl');
     expect((await text(whole)).match(/\n/g)).toHaveLength(2_000);
@@ -270,7 +264,7 @@ describe('a client that leaves an export', () => {
 it('a client that leaves any other answer is no error in the log', async () => {
   await startIn('sqlite');
   await fill(database, sessions(2_000));
-  log.length = 0;
+  suite.log.length = 0;
   const paths = ['/api/sessions/history?limit=1000', '/api/sessions/active', '/api/sessions/users', '/metrics'];
   const port = Number(new URL(url).port);
   for (const path of paths) {
@@ -293,6 +287,6 @@ it('a client that leaves any other answer is no error in the log', async () => {
         admin.app.getHttpServer().getConnections((_error, count) => resolve(count === 0));
       }),
   );
-  const lines = log.map((entry) => JSON.parse(entry) as { level: string });
+  const lines = suite.log.map((entry) => JSON.parse(entry) as { level: string });
   expect(lines.filter(({ level }) => level !== 'info')).toEqual([]);
 }, 120_000);
