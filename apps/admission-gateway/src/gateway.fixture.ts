@@ -123,6 +123,20 @@ export function onNewGateways(options: GatewayOptions, begin: Begin): void {
   afterAll(() => redis?.stop());
 }
 
+/** For a suite whose tests stop Redis for a while: for each a Redis, and a gateway on it. Redis goes on before they are ended. */
+export function onStoppedRedis(options: GatewayOptions, begin: Begin): void {
+  let redis: RedisServer | undefined;
+  beforeEach(async () => {
+    redis = await startRedis();
+    await begin({ redis, books: redis.client(), gateway: await startGateway(redis, options) });
+  });
+  afterEach(async () => {
+    redis?.resume();
+    await stopGateways();
+    await redis?.stop();
+  });
+}
+
 /** Where a test is not about the deadline, a busy machine must not make an outage of a late answer. */
 function patient(config: BerthConfig): BerthConfig {
   const deadlineMs = 10_000;

@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { stopGracefully } from '#service-kit';
-import { eventually, startRedis, type RedisServer } from '#testing';
+import { eventually, type RedisServer } from '#testing';
 
-import { startGateway, stopGateways, type Gateway } from '../gateway.fixture.js';
+import { onStoppedRedis, type Gateway } from '../gateway.fixture.js';
 import { CallGate } from './call-gate.service.js';
 import { connectGrpc, metadataOf, methodNamed, type GrpcClient } from './grpc.fixture.js';
 
@@ -19,18 +19,11 @@ let books: ReturnType<RedisServer['client']>;
 let gateway: Gateway;
 let client: GrpcClient;
 
-beforeEach(async () => {
-  redis = await startRedis();
-  books = redis.client();
-  gateway = await startGateway(redis, { configYaml: PATIENT });
-  client = await connectGrpc(gateway);
-});
+afterEach(() => client.close());
 
-afterEach(async () => {
-  client.close();
-  redis.resume();
-  await stopGateways();
-  await redis.stop();
+onStoppedRedis({ configYaml: PATIENT }, async (suite) => {
+  ({ books, gateway, redis } = suite);
+  client = await connectGrpc(gateway);
 });
 
 const live = async () => await books.zcard('berth:{default/0}:deadlines');

@@ -10,12 +10,6 @@ import { InboxMetrics } from './inbox.metrics.js';
 /** Entries of one stream that are read at once: enough for 20,000 events a second with a few calls of the reader. */
 const BATCH = 500;
 const DEAD_AFTER_MS = 30_000;
-const SENTENCES = {
-  lost: 'Events lost: they were trimmed before they were applied',
-  recreated: 'The inbox had lost its consumer group; reading all that is there again',
-  unreadable: 'Inbox not readable; it will be tried again and again',
-  readable: 'Inbox readable again',
-};
 
 /** Reads what servers publish, as one of the reapers. `createApp` makes it a microservice of the app; the handlers are those of `InboxController`. */
 @Injectable()
@@ -31,7 +25,12 @@ export class InboxTransport extends StreamsServer implements OnModuleDestroy, En
       deadLetterStream: (fields) => inboxKeys.deadLetters(deadLetterTenant(fields, isTenant)),
       batch: BATCH,
       claimIdleMs: DEAD_AFTER_MS,
-      observer: consumerReports(logger, metrics, SENTENCES),
+      observer: consumerReports(logger, metrics, {
+        lost: 'Events lost: they were trimmed before they were applied',
+        recreated: 'The inbox had lost its consumer group; reading all that is there again',
+        unreadable: 'Inbox not readable; it will be tried again and again',
+        readable: 'Inbox readable again',
+      }),
     });
   }
 

@@ -26,12 +26,6 @@ import { readOutbox } from './outbox-reader.js';
 /** So long after a crash of the one that projects another one begins. */
 const LEASE_MS = 5_000;
 const ASK_EVERY_MS = 1_250;
-const SENTENCES = {
-  lost: 'Events lost: they were trimmed before history had them',
-  recreated: 'History had lost its consumer group; reading all that is there again',
-  unreadable: 'Outbox not readable; it will be tried again and again',
-  readable: 'Outbox readable again',
-};
 
 interface Projection {
   reader: StreamsServer;
@@ -110,7 +104,12 @@ export class Projector implements OnApplicationBootstrap, BeforeApplicationShutd
     const tenants = Object.values(config.tenants);
     const streams = new Map(tenants.flatMap(outboxOf).map(({ stream, shard }) => [stream, shard]));
     const isTenant = (name: string) => Object.hasOwn(config.tenants, name);
-    const observer = consumerReports(logger, this.metrics, SENTENCES);
+    const observer = consumerReports(logger, this.metrics, {
+      lost: 'Events lost: they were trimmed before history had them',
+      recreated: 'History had lost its consumer group; reading all that is there again',
+      unreadable: 'Outbox not readable; it will be tried again and again',
+      readable: 'Outbox readable again',
+    });
     const reader = readOutbox({ redis: config.redis, settings, streams, writer, isTenant, observer });
     const ending = new AbortController();
     const { signal } = ending;
