@@ -5,6 +5,7 @@ import { join } from 'node:path';
 
 import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
 import * as fc from 'fast-check';
+import { sql, type RawBuilder } from 'kysely';
 
 import { askPostgres, inForm, startPostgres, type Forms, type PostgresServer } from '#testing';
 
@@ -91,6 +92,25 @@ export function describeDatabases(title: string, body: (databases: Databases) =>
 
 export function storeAt(kind: Kind, url: string): Store {
   return kind === 'sqlite' ? sqliteStore(url.replace('sqlite://', '')) : postgresStore(url);
+}
+
+/** The plan of a query, a step a line. */
+export async function planOf({ kind, read }: Store, query: RawBuilder<unknown>): Promise<string> {
+  const plan = kind === 'sqlite' ? sql`explain query plan ${query}` : sql`explain ${query}`;
+  const steps = await read(async (db) => {
+    // So few rows PostgreSQL would rather read all: whether it can do otherwise is what is asked.
+    if (kind === 'postgres') {
+      for (const way of ['seqscan', 'sort', 'bitmapscan']) await sql.raw(`set local enable_${way} = off`).execute(db);
+    }
+    return (await plan.execute(db)).rows.map((row) => Object.values(row as object).join(' '));
+  });
+  return steps.join('\n');
+}
+
+/** Fails where the plan reads a whole table, or sorts more than what has the same start. */
+export function expectIndexed(plan: string): void {
+  expect(plan).not.toMatch(/SCAN (sessions|s|g)\b(?! USING)|Seq Scan/);
+  expect(plan).not.toMatch(/USE TEMP B-TREE FOR ORDER BY|(^|-> +)Sort\b(?! Key)/m);
 }
 
 /** Why history was unavailable to this work, which fails. */

@@ -67,8 +67,7 @@ export async function* exportRevisions(
   for (let seen = after; ;) {
     const next = await revisionsAfter(store, tenant, { after: seen, upTo });
     if (next === null) return;
-    const within = sql`sessions.tenant = ${tenant} and sessions.revision > ${seen} and sessions.revision <= ${next}`;
-    const rows = await read(store, sql`select * from sessions where ${within} and ${where} order by sessions.revision`);
+    const rows = await read(store, rowsOf(tenant, { after: seen, upTo: next }, where));
     await breath();
     if (rows.length > 0) yield { text: rows.map(line).join(''), rows: rows.length };
     seen = next;
@@ -76,16 +75,27 @@ export async function* exportRevisions(
 }
 
 /** The last revision of the next piece; null at the end. So many rows are looked at, however few of them the filter lets through. */
-async function revisionsAfter(store: Store, tenant: string, { after, upTo }: Revisions): Promise<number | null> {
+async function revisionsAfter(store: Store, tenant: string, revisions: Revisions): Promise<number | null> {
   try {
-    const { rows } = await sql<{ last: number | null }>`select max(revision) as last from (select revision from sessions
-      where tenant = ${tenant} and revision > ${after} and revision <= ${upTo} order by revision limit ${CHUNK_ROWS}) as seen`.execute(
-      store.db,
-    );
+    const { rows } = await lastOf(tenant, revisions).execute(store.db);
     return rows[0]?.last ?? null;
   } catch (error) {
     throw historyError(error);
   }
+}
+
+export function lastOf(tenant: string, { after, upTo }: Revisions): RawBuilder<{ last: number | null }> {
+  return sql`select max(revision) as last from (select revision from sessions
+    where tenant = ${tenant} and revision > ${after} and revision <= ${upTo} order by revision limit ${CHUNK_ROWS}) as seen`;
+}
+
+export function rowsOf(
+  tenant: string,
+  { after, upTo }: Revisions,
+  where: RawBuilder<unknown>,
+): RawBuilder<Record<string, unknown>> {
+  const within = sql`sessions.tenant = ${tenant} and sessions.revision > ${after} and sessions.revision <= ${upTo}`;
+  return sql`select * from sessions where ${within} and ${where} order by sessions.revision`;
 }
 
 async function read(store: Store, rows: RawBuilder<unknown>): Promise<CsvValue[][]> {

@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 
 import type { HistoryFilter } from '../index.js';
 import { selectionOf } from './filter.js';
-import { describeDatabases, storeAt } from '../../test/databases.fixture.js';
+import { describeDatabases, expectIndexed, planOf, storeAt } from '../../test/databases.fixture.js';
 import { World } from '../../test/world.fixture.js';
 
 const START = Date.UTC(2026, 10, 20, 12);
@@ -40,19 +40,7 @@ describeDatabases('the questions of history', ({ kind, url, emptyAfter, open, qu
       const { from, where } = selectionOf('default', filter);
       const page = sql`select * from ${from} where ${where} order by start_time desc, session_id desc limit 10`;
       try {
-        const plan = kind === 'sqlite' ? sql`explain query plan ${page}` : sql`explain ${page}`;
-        // So few rows PostgreSQL would rather read all: whether it can do otherwise is what is asked.
-        const steps = await store.read(async (db) => {
-          if (kind === 'postgres') {
-            for (const way of ['seqscan', 'sort', 'bitmapscan'])
-              await sql.raw(`set local enable_${way} = off`).execute(db);
-          }
-          return (await plan.execute(db)).rows.map((row) => Object.values(row as object).join(' '));
-        });
-        const text = steps.join('\n');
-        expect(text).not.toMatch(/SCAN (sessions|s|g)\b(?! USING)|Seq Scan/);
-        // By the start, and by the id within one millisecond alone.
-        expect(text).not.toMatch(/USE TEMP B-TREE FOR ORDER BY|(^|-> +)Sort\b(?! Key)/m);
+        expectIndexed(await planOf(store, page));
       } finally {
         await store.close();
       }
