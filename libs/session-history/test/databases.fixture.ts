@@ -95,9 +95,10 @@ export function storeAt(kind: Kind, url: string): Store {
 }
 
 /** The plan of a query, a step a line. */
-export async function planOf({ kind, read }: Store, query: RawBuilder<unknown>): Promise<string> {
+export async function planOf(store: Store, query: RawBuilder<unknown>): Promise<string> {
+  const { kind } = store;
   const plan = kind === 'sqlite' ? sql`explain query plan ${query}` : sql`explain ${query}`;
-  const steps = await read(async (db) => {
+  const steps = await store.read(async (db) => {
     // So few rows PostgreSQL would rather read all: whether it can do otherwise is what is asked.
     if (kind === 'postgres') {
       for (const way of ['seqscan', 'sort', 'bitmapscan']) await sql.raw(`set local enable_${way} = off`).execute(db);
