@@ -3,9 +3,10 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 
 /**
  * `deaf` takes connections and hands nothing on; `mute` hands requests on and loses the answers; `slow` keeps answers back for three seconds;
- * `busy` answers 503 as a gateway whose store is away; `foreign` answers 502 as a proxy without a gateway; `closed` breaks every connection.
+ * `busy` answers 503 as a gateway whose store is away; `foreign` answers 502 as a proxy without a gateway; `closed` breaks every connection; `streamless` is a proxy
+ * that refuses the stream of commands.
  */
-export type Fault = 'none' | 'deaf' | 'mute' | 'slow' | 'busy' | 'foreign' | 'closed';
+export type Fault = 'none' | 'streamless' | 'deaf' | 'mute' | 'slow' | 'busy' | 'foreign' | 'closed';
 
 const SLOW_MS = 3_000;
 
@@ -73,7 +74,8 @@ export class FaultyFront {
     const gateway = this.keep(connect({ port: Number(this.target.port), host: this.target.hostname }));
     client.on('data', (bytes) => {
       this.requests += 1;
-      const canned = CANNED[this.fault];
+      const isRefused = this.fault === 'streamless' && bytes.toString().startsWith('GET ');
+      const canned = CANNED[isRefused ? 'foreign' : this.fault];
       if (canned !== undefined) client.write(canned);
       else if (this.fault !== 'deaf') gateway.write(bytes);
     });

@@ -10,11 +10,18 @@ const MODULES = [
   'calls',
   'client',
   'errors',
+  'event-stream',
   'facts',
   'gateways',
   'generated/operations',
   'http-transport',
   'index',
+  'node/beat-worker',
+  'node/beats',
+  'node/berth-node',
+  'node/hang-ups',
+  'node/journal',
+  'node/own-file',
   'options',
   'outcomes',
   'pause',
@@ -61,14 +68,21 @@ describe('the package of the client', () => {
   });
 
   it.each([
-    ['module.mjs', `import { BerthClient, UnavailableError } from '@berth/client';`],
-    ['common.cjs', `const { BerthClient, UnavailableError } = require('@berth/client');`],
+    ['module.mjs', `import { BerthClient, BerthNode, UnavailableError } from '@berth/client';`],
+    ['common.cjs', `const { BerthClient, BerthNode, UnavailableError } = require('@berth/client');`],
   ])('works in %s', async (name, imports) => {
     const text = `${imports}
       const client = new BerthClient({ gateways: 'http://127.0.0.1:1', deadlineMs: 50 });
-      client.get('x').catch((error) => console.log(error instanceof UnavailableError, error.code));`;
+      client.get('x').catch((error) => console.log(error instanceof UnavailableError, error.code));
+      const nothing = { gateways: 'http://127.0.0.1:1', node: 'n', deadlineMs: 50, sessions: () => [], onTerminate: () => {} };
+      // The thread that beats is found, and finds no gateway.
+      BerthNode.start(nothing).then((node) => node.close()).then((left) => console.log('closed', left));`;
     await writeFile(join(packed.app, name), text);
-    expect((await run(process.execPath, [join(packed.app, name)])).stdout).toBe('true unreachable\n');
+    expect((await run(process.execPath, [join(packed.app, name)])).stdout.split('\n').toSorted()).toEqual([
+      '',
+      'closed 0',
+      'true unreachable',
+    ]);
   });
 
   it('has types that a strict program of CommonJS and one of ES modules take', async () => {

@@ -1,5 +1,5 @@
 import { UnavailableError, type ErrorCode } from './errors.js';
-import type { Problem } from './generated/operations.js';
+import type { Command, Problem } from './generated/operations.js';
 import type { Gateway, Gateways } from './gateways.js';
 import { pause } from './pause.js';
 import { problemOf } from './problems.js';
@@ -55,6 +55,19 @@ export class Calls {
       }
       const answer = await this.once(gateway, call, Math.max((deadline - now) / 2, LEAST_TRY_MS), tries);
       if (answer !== null) return { ...answer, inDoubt: tries.inDoubt };
+    }
+  }
+
+  /** Commands of a node from one gateway, for as long as that works. Throws UnavailableError where none can be reached. */
+  async *watch(node: string, signal: AbortSignal): AsyncGenerator<Command> {
+    const gateway = this.gateways.pick();
+    if (gateway === null) throw new UnavailableError('unreachable', 'All gateways are away', false);
+    try {
+      yield* gateway.transport.watch(node, signal);
+    } catch (error) {
+      if (!(error instanceof NoAnswer)) throw error;
+      if (!signal.aborted) this.gateways.failed(gateway, { answered: false });
+      throw new UnavailableError('unreachable', error.message, false, null, null, { cause: error });
     }
   }
 

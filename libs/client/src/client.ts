@@ -2,16 +2,17 @@ import { randomUUID } from 'node:crypto';
 
 import { Calls, type Answered, type CallOptions } from './calls.js';
 import { BerthError, UnavailableError } from './errors.js';
-import { Facts, type Totals } from './facts.js';
+import { Facts, type FactJournal, type Totals } from './facts.js';
 import { Gateways } from './gateways.js';
 import type { Admitted, Beat, Command, Operations, SessionNow, Snapshot } from './generated/operations.js';
 import { readOptions, type ClientOptions, type Settings } from './options.js';
 import {
   decisionOf,
   goneOf,
+  goneOutcome,
   handoverOutcome,
   sessionOutcome,
-  staleEpoch,
+  staleOutcome,
   type AdmissionRequest,
   type AdmitOutcome,
   type BeatOutcome,
@@ -44,17 +45,17 @@ type SessionFound = Operations['sessions_get']['answer'];
  * caller did wrong another BerthError. Every call has a deadline, retries and fails over to other gateways within it.
  */
 export class BerthClient {
-  private readonly settings: Settings;
+  protected readonly settings: Settings;
   private readonly gateways: Gateways;
   private readonly calls: Calls;
-  private readonly facts: Facts;
+  protected readonly facts: Facts;
 
-  /** Throws BerthError, code `invalid-option`. Connects with the first call. */
-  constructor(options: ClientOptions) {
+  /** Throws BerthError, code `invalid-option`. Connects with the first call. The journal is that of a BerthNode. */
+  constructor(options: ClientOptions, journal: FactJournal | null = null) {
     this.settings = readOptions(options);
     this.gateways = new Gateways(this.settings.gateways);
     this.calls = new Calls(this.gateways);
-    this.facts = new Facts(this.calls, this.settings.deadlineMs, this.settings.onProblem);
+    this.facts = new Facts(this.calls, this.settings.deadlineMs, this.settings.onProblem, journal);
   }
 
   /**
@@ -76,10 +77,10 @@ export class BerthClient {
       const answer = await this.ask({ operation: 'sessions_create', body: asked }, options, hasty);
       const decision = decisionOf(sessionId, answer);
       // Some earlier try may be on its way still, and find room.
-      if (answer.inDoubt && (decision.kind === 'rejected' || decision.kind === 'stale-epoch')) this.doubt(asked);
+      if (answer.inDoubt && (decision.kind === 'rejected' || decision.kind === 'stale-epoch')) await this.doubt(asked);
       return decision;
     } catch (error) {
-      return this.undecided(asked, error);
+      return await this.undecided(asked, error);
     }
   }
 
@@ -120,7 +121,7 @@ export class BerthClient {
     if (answer.status < 300) {
       return { kind: 'renewed', expiresAt: (answer.body as Operations['sessions_activity']['answer']).expiresAt };
     }
-    return gone(answer);
+    return goneOutcome(answer);
   }
 
   /**
@@ -140,17 +141,17 @@ export class BerthClient {
     }: Totals & SessionHint & CallOptions & { reason?: string } = {},
   ): Promise<EndOutcome> {
     const told = { ...(attempt !== undefined && { attempt }), ...(reason !== undefined && { reason }), ...totals };
-    const keep = (): EndOutcome => {
-      this.facts.keep({ v: 1, type: 'session.ended', sessionId, ...(user !== undefined && { user }), ...told });
+    const keep = async (): Promise<EndOutcome> => {
+      await this.facts.keep({ v: 1, type: 'session.ended', sessionId, ...(user !== undefined && { user }), ...told });
       return { kind: 'kept' };
     };
-    if (this.facts.has(sessionId)) return keep();
+    if (this.facts.has(sessionId)) return await keep();
     try {
       const answer = await this.about('sessions_end', sessionId, told, callOf(user, deadlineMs, signal));
-      return answer.status < 300 ? { kind: 'ended' } : gone(answer);
+      return answer.status < 300 ? { kind: 'ended' } : goneOutcome(answer);
     } catch (error) {
       if (error instanceof UnavailableError || (error instanceof BerthError && error.code === 'internal-error'))
-        return keep();
+        return await keep();
       throw error;
     }
   }
@@ -185,14 +186,14 @@ export class BerthClient {
   async heartbeat(node: string, beat: Heartbeat, options: CallOptions = {}): Promise<BeatOutcome> {
     const answer = await this.ask({ operation: 'nodes_heartbeat', params: { node }, body: beat }, options);
     if (answer.status < 300) return { kind: 'beat', ...(answer.body as Beat) };
-    return stale(answer);
+    return staleOutcome(answer);
   }
 
   /** The list of what a node holds, or one part of it: at most 1,000 sessions and 1 MiB. */
   async snapshot(node: string, part: SnapshotPart, options: CallOptions = {}): Promise<SnapshotOutcome> {
     const answer = await this.ask({ operation: 'nodes_snapshot', params: { node }, body: part }, options);
     if (answer.status < 300) return { kind: 'taken', ...(answer.body as Snapshot) };
-    return stale(answer);
+    return staleOutcome(answer);
   }
 
   /** What the node has to hang up, oldest first, and whether more comes once these are acknowledged. */
@@ -217,6 +218,17 @@ export class BerthClient {
     if (answer.status >= 300) throw failureOf(answer);
   }
 
+  /** The commands of a node as they come, until the stream ends: then call again, and `commands` meanwhile. */
+  watchCommands(node: string, { signal }: { signal: AbortSignal }): AsyncIterable<Command> {
+    return this.calls.watch(node, signal);
+  }
+
+  /** The node goes for good: what it holds ends, its name is forgotten. */
+  async leaveAs(node: string, epoch: number, options: CallOptions = {}): Promise<void> {
+    const answer = await this.ask({ operation: 'nodes_leave', params: { node }, body: { epoch } }, options);
+    if (answer.status >= 300) throw failureOf(answer);
+  }
+
   /** What waits to be delivered: ends, and sessions that were let through. */
   get undelivered(): number {
     return this.facts.size;
@@ -236,21 +248,21 @@ export class BerthClient {
     return { ...own, ...request, sessionId: request.sessionId ?? randomUUID() };
   }
 
-  private undecided(asked: AdmissionRequest & { sessionId: string }, error: unknown): AdmitOutcome {
+  private async undecided(asked: AdmissionRequest & { sessionId: string }, error: unknown): Promise<AdmitOutcome> {
     if (!(error instanceof BerthError)) throw error;
     const { sessionId } = asked;
     if (error.code === 'unreachable' && this.facts.letThrough < this.settings.ceiling) {
-      this.facts.keep({ v: 1, type: 'session.started', ...asked });
+      await this.facts.keep({ v: 1, type: 'session.started', ...asked });
       return { kind: 'let-through', mayStart: true, sessionId };
     }
-    if (error instanceof UnavailableError ? error.inDoubt : error.code === 'internal-error') this.doubt(asked);
+    if (error instanceof UnavailableError ? error.inDoubt : error.code === 'internal-error') await this.doubt(asked);
     throw error;
   }
 
   /** What this admission may have got is given back. */
-  private doubt({ sessionId, attempt = 1, user }: AdmissionRequest & { sessionId: string }): void {
+  private async doubt({ sessionId, attempt = 1, user }: AdmissionRequest & { sessionId: string }): Promise<void> {
     const reason = 'nobody was answered';
-    this.facts.keep(
+    await this.facts.keep(
       { v: 1, type: 'session.ended', sessionId, attempt, reason, ...(user !== undefined && { user }) },
       { doubt: true },
     );
@@ -263,7 +275,9 @@ export class BerthClient {
     { user, ...options }: { user?: string | undefined } & CallOptions,
   ): Promise<Answered> {
     // In the body an id needs no encoding, whatever proxies make of paths.
-    return this.ask({ operation, params: { id: '-' }, query: { user }, body: { sessionId, ...body } }, options);
+    const call = { operation, params: { id: '-' }, query: { user }, body: { sessionId, ...body } };
+    // An end is kept in any case: nobody has to wait for gateways that are known to be away.
+    return this.ask(call, options, operation === 'sessions_end');
   }
 
   private ask(
@@ -277,18 +291,6 @@ export class BerthClient {
 
 function callOf(user: string | undefined, deadlineMs: number | undefined, signal: AbortSignal | undefined) {
   return { user, ...(deadlineMs !== undefined && { deadlineMs }), ...(signal !== undefined && { signal }) };
-}
-
-function gone(answer: Answered): { kind: 'ended' } | { kind: 'unknown' } {
-  const found = goneOf(answer);
-  if (found === null) throw failureOf(answer);
-  return found;
-}
-
-function stale(answer: Answered) {
-  const found = staleEpoch(answer);
-  if (found === null) throw failureOf(answer);
-  return found;
 }
 
 export type { Activity, Admitted, Heartbeat, SessionNow, SnapshotPart, Transfer };

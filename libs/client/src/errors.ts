@@ -10,9 +10,11 @@ export type ProblemCode = Problem['code'];
  * - `cancelled`: the caller's signal ended the call;
  * - `bad-answer`: what answered was no gateway of Berth, or a newer one that this client does not understand;
  * - `invalid-option`: an option of this client is wrong;
+ * - `journal-unwritable`: the file of a node for what could not be delivered;
  * - `too-much-kept`: so much waits for delivery that no more is kept.
  */
-export type ErrorCode = ProblemCode | 'unreachable' | 'cancelled' | 'bad-answer' | 'invalid-option' | 'too-much-kept';
+export type ErrorCode =
+  ProblemCode | 'unreachable' | 'cancelled' | 'bad-answer' | 'invalid-option' | 'too-much-kept' | 'journal-unwritable';
 
 /** A failure: Berth could not do what was asked. A refusal is none; it is returned as a value. */
 export class BerthError extends Error {

@@ -28,6 +28,14 @@ const BATCH = { facts: 200, bytes: 900_000 };
 const MAX_KEPT = 100_000;
 const RETRY = { firstMs: 200, maxMs: 5_000 };
 
+/** Where facts are written down, so that the next run of a killed process can deliver them. */
+export interface FactJournal {
+  /** Resolves when the fact is on the disk. */
+  append(n: number, fact: Fact): Promise<void>;
+  delivered(done: number[]): void;
+  close(): Promise<void>;
+}
+
 /** What gateways could not take, in its order, until one has taken it. */
 export class Facts {
   private readonly kept = new Map<number, Kept>();
@@ -39,6 +47,7 @@ export class Facts {
     private readonly calls: Calls,
     private readonly deadlineMs: number,
     private readonly onProblem: (error: BerthError) => void,
+    private readonly journal: FactJournal | null,
   ) {}
 
   get size(): number {
@@ -66,13 +75,37 @@ export class Facts {
     return this.some(({ fact }) => fact.type === 'session.started' && nameOf(fact) === name);
   }
 
-  /** Throws `too-much-kept`, and keeps nothing, where no gateway has taken anything for too long. */
-  keep(fact: Fact, { doubt = false } = {}): void {
+  /** What the journal has from earlier runs; tries once to deliver it. */
+  async takeOver(facts: readonly Fact[]): Promise<void> {
+    for (const fact of facts) this.kept.set((this.last += 1), { fact, doubt: false, sent: true });
+    await this.flush();
+    this.deliver();
+  }
+
+  /** Tries to deliver all, until one try fails. */
+  async flush(): Promise<void> {
+    while (this.kept.size > 0 && (await this.deliverSome())) {
+      // The next batch.
+    }
+  }
+
+  /**
+   * Resolves when the fact is where it can be kept. Throws `too-much-kept` where no gateway has taken anything for too long, and
+   * `journal-unwritable`; then it is not kept.
+   */
+  async keep(fact: Fact, { doubt = false } = {}): Promise<void> {
     if (this.kept.size >= MAX_KEPT) {
       throw new BerthError('too-much-kept', `${MAX_KEPT} facts wait for a gateway: no more are kept`);
     }
-    this.kept.set((this.last += 1), { fact, doubt, sent: false });
-    this.delivering ??= this.deliverAll().finally(() => (this.delivering = null));
+    const number = (this.last += 1);
+    this.kept.set(number, { fact, doubt, sent: false });
+    try {
+      await this.journal?.append(number, fact);
+    } catch (error) {
+      this.kept.delete(number);
+      throw error;
+    }
+    this.deliver();
   }
 
   /**
@@ -85,6 +118,7 @@ export class Facts {
       if (!doubt || nameOf(fact) !== name) continue;
       if (sent) return false;
       this.kept.delete(number);
+      this.journal?.delivered([number]);
     }
     return true;
   }
@@ -97,7 +131,12 @@ export class Facts {
     while (this.kept.size > 0 && performance.now() < deadline && (await this.deliverSome())) {
       // The next batch.
     }
+    await this.journal?.close();
     return this.kept.size;
+  }
+
+  private deliver(): void {
+    this.delivering ??= this.deliverAll().finally(() => (this.delivering = null));
   }
 
   private some(predicate: (kept: Kept) => boolean): boolean {
@@ -141,6 +180,7 @@ export class Facts {
     if (one === undefined || result === undefined) return;
     const [number, { fact }] = one;
     this.kept.delete(number);
+    this.journal?.delivered([number]);
     if (result.status !== 400 && result.status !== 403) return;
     const sentence = `${fact.type} of ${fact.sessionId} was refused for good: ${String(result.detail)}`;
     this.onProblem(new BerthError((result.code ?? 'bad-answer') as ProblemCode, sentence));

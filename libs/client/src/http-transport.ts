@@ -1,12 +1,17 @@
 import { Agent as HttpAgent, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 
-import { OPERATIONS } from './generated/operations.js';
+import { BerthError } from './errors.js';
+import { readEvents } from './event-stream.js';
+import { OPERATIONS, type Command } from './generated/operations.js';
 import type { TlsOptions } from './options.js';
+import { failureOf } from './problems.js';
 import { NoAnswer, type Answer, type Call, type SendOptions, type Transport } from './transport.js';
 
 /** Far above any answer of a gateway: a thousand commands have half a megabyte. */
 const MAX_ANSWER_BYTES = 8 * 2 ** 20;
+/** A gateway sends a comment every 15 s: a stream that is silent for longer leads nowhere. */
+const MAX_SILENCE_MS = 25_000;
 /** Connections that are kept between calls. */
 const MAX_IDLE = 64;
 
@@ -69,6 +74,33 @@ export class HttpTransport implements Transport {
       });
       request.end(body);
     });
+  }
+
+  async *watch(node: string, signal: AbortSignal): AsyncGenerator<Command> {
+    // Over a connection of its own: a gateway that goes says so at the end of it.
+    const { request } = this.begin({ operation: 'commands_stream', params: { node } });
+    const cancel = () => request.destroy(new Error('the caller gave up'));
+    signal.addEventListener('abort', cancel);
+    request.setTimeout(MAX_SILENCE_MS, () => request.destroy(new Error(`silent for ${MAX_SILENCE_MS} ms`)));
+    try {
+      const response = await new Promise<IncomingMessage>((resolve, reject) => {
+        request.once('response', resolve);
+        request.on('error', reject);
+        request.end();
+        if (signal.aborted) cancel();
+      });
+      const isStream = response.headers['content-type']?.startsWith('text/event-stream') === true;
+      if (response.statusCode !== 200 || !isStream) throw failureOf(await readAnswer(response));
+      for await (const { event, data } of readEvents(response as AsyncIterable<Buffer>)) {
+        if (event === 'terminate') yield JSON.parse(data) as Command;
+      }
+    } catch (error) {
+      if (error instanceof BerthError) throw error;
+      throw new NoAnswer(`${this.url.origin}: ${(error as Error).message}`, true, false, { cause: error });
+    } finally {
+      signal.removeEventListener('abort', cancel);
+      request.destroy();
+    }
   }
 
   dropIdle(): void {

@@ -21,6 +21,8 @@ export type {
   Snapshot,
   UnreadableSession,
 } from './generated/operations.js';
+export { BerthNode, type HeldSession, type NodeOptions } from './node/berth-node.js';
+export type { OnTerminate, Termination } from './node/hang-ups.js';
 export type { ClientOptions, TlsOptions } from './options.js';
 export type {
   AdmissionRequest,

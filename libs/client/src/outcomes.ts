@@ -132,9 +132,7 @@ export function goneOf(answer: Answer): Gone | null {
 
 export function sessionOutcome(answer: Answer): SessionOutcome {
   if (answer.status < 300) return { kind: 'live', session: answer.body as SessionNow };
-  const gone = goneOf(answer);
-  if (gone === null) throw failureOf(answer);
-  return gone;
+  return goneOutcome(answer);
 }
 
 export function handoverOutcome(sessionId: string, answer: Answer): HandoverOutcome {
@@ -149,4 +147,16 @@ export function handoverOutcome(sessionId: string, answer: Answer): HandoverOutc
 export function staleEpoch(answer: Answer): StaleEpoch | null {
   const problem = problemOf(answer);
   return problem?.code === 'stale-epoch' ? { kind: 'stale-epoch', currentEpoch: problem.currentEpoch ?? null } : null;
+}
+
+export function goneOutcome(answer: Answer): Gone {
+  const gone = goneOf(answer);
+  if (gone === null) throw failureOf(answer);
+  return gone;
+}
+
+export function staleOutcome(answer: Answer): StaleEpoch {
+  const stale = staleEpoch(answer);
+  if (stale === null) throw failureOf(answer);
+  return stale;
 }

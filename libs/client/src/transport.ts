@@ -1,4 +1,4 @@
-import type { Operations } from './generated/operations.js';
+import type { Command, Operations } from './generated/operations.js';
 
 /** One call of one operation, whatever carries it. */
 export interface Call {
@@ -26,6 +26,11 @@ export interface SendOptions {
 export interface Transport {
   /** Sends a call, once. Rejects with NoAnswer, and then the connection it went over is closed, so that the gateway knows. */
   send(call: Call, options: SendOptions): Promise<Answer>;
+  /**
+   * Commands of a node as they come, until the gateway ends the stream or it has been silent for too long. Rejects with NoAnswer, or with
+   * BerthError where the gateway has none for this caller.
+   */
+  watch(node: string, signal: AbortSignal): AsyncIterable<Command>;
   /** Closes connections that are idle: they may lead nowhere. */
   dropIdle(): void;
   close(): void;
