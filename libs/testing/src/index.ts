@@ -19,7 +19,7 @@ export { startRedis, type RedisServer, type RedisServerOptions } from './redis-s
 export { startSentinel, type RedisSentinel, type RedisSentinelOptions } from './redis-sentinel.js';
 export { readCsv } from './read-csv.js';
 export { migrateSlot, type SlotMigration } from './slot-migration.js';
-export { endedAfterEach, onFolder, onRedis, type OnRedis } from './suites.js';
+export { endedAfterEach, onAuthorities, onFolder, onRedis, type OnRedis } from './suites.js';
 export { describeWith, findTool } from './tools.js';
 export { watchAnswers, type AnswersWatch } from './watch-answers.js';
 export { askWildly, type Document } from './wild-requests.js';

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type * as Jest from '@jest/globals';
 import type { Redis } from 'ioredis';
 
+import { makeAuthority, type TestAuthority, type TestCertificate } from './certificates.js';
 import { startRedis, type RedisServer } from './redis-server.js';
 
 // The globals that Jest sets, see tools.ts.
@@ -40,6 +41,29 @@ export function onFolder(begin: (folder: string) => void): void {
     begin(folder);
   });
   afterEach(() => rm(folder, { recursive: true, force: true }));
+}
+
+export interface OnAuthorities {
+  /** A folder for all tests of the suite, with the files of all of these. */
+  readonly dir: string;
+  readonly authority: TestAuthority;
+  /** One that nobody trusts. */
+  readonly other: TestAuthority;
+  /** Of the first authority. */
+  readonly server: TestCertificate;
+}
+
+/** For a suite: two authorities and the certificate of a server, in a folder that is removed at the end. */
+export function onAuthorities(begin: (suite: OnAuthorities) => void): void {
+  let dir: string | undefined;
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'berth-test-'));
+    const [authority, other] = await Promise.all([makeAuthority(dir, 'authority'), makeAuthority(dir, 'other')]);
+    begin({ dir, authority, other, server: await authority.issue('server') });
+  });
+  afterAll(async () => {
+    if (dir !== undefined) await rm(dir, { recursive: true, force: true });
+  });
 }
 
 /** For a suite: a list for what a test starts; after the test all of it is ended, and the list is empty again. */

@@ -35,6 +35,15 @@ const underWay = (count: number) =>
   eventually(() => gateway.app.get(CallGate).open.size === count, { what: `${count} calls under way` });
 const admitted = () => gateway.metric('berth_admissions_total{decision="admitted",reason="new"}');
 
+/** A stream of which ten admissions wait for Redis. */
+async function waiting() {
+  redis.pause();
+  const stream = client.decide();
+  for (let number = 0; number < 10; number++) stream.send(admission(number));
+  await eventually(() => inFlight() === 10, { what: 'the admissions to arrive' });
+  return stream;
+}
+
 describe('Decide', () => {
   it('answers admissions and endings under their numbers', async () => {
     const stream = client.decide();
@@ -87,10 +96,7 @@ describe('Decide', () => {
   });
 
   it('takes back what a client did not hear of that is gone', async () => {
-    redis.pause();
-    const stream = client.decide();
-    for (let number = 0; number < 10; number++) stream.send(admission(number));
-    await eventually(() => inFlight() === 10, { what: 'the admissions to arrive' });
+    const stream = await waiting();
     stream.call.cancel();
     await underWay(0);
 
@@ -101,10 +107,7 @@ describe('Decide', () => {
   });
 
   it('ends with OK when the gateway drains, once what was read is answered', async () => {
-    redis.pause();
-    const stream = client.decide();
-    for (let number = 0; number < 10; number++) stream.send(admission(number));
-    await eventually(() => inFlight() === 10, { what: 'the admissions to arrive' });
+    const stream = await waiting();
     gateway.app.get(ReadinessChecks).drain();
     stream.send(admission(10));
 
@@ -116,10 +119,7 @@ describe('Decide', () => {
   });
 
   it('is answered and ended by a gateway that stops', async () => {
-    redis.pause();
-    const stream = client.decide();
-    for (let number = 0; number < 10; number++) stream.send(admission(number));
-    await eventually(() => inFlight() === 10, { what: 'the admissions to arrive' });
+    const stream = await waiting();
     const stopped = stopGracefully(gateway.app);
 
     redis.resume();

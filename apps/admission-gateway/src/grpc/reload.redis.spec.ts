@@ -1,13 +1,12 @@
-import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { copyFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { credentials } from '@grpc/grpc-js';
-import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
+import { afterEach, expect, it } from '@jest/globals';
 
 import { ConfigFiles, readConfig } from '#config';
 import { ConfigReload, newKey } from '#service-kit';
-import { describeWith, eventually, makeAuthority, startRedis, type RedisServer } from '#testing';
+import { describeWith, endedAfterEach, eventually, makeAuthority, onFolder, onRedis, type RedisServer } from '#testing';
 
 import { listen } from '../commands/commands.fixture.js';
 import { startGateway, stopGateways, type Gateway } from '../gateway.fixture.js';
@@ -20,7 +19,7 @@ const keyed = ({ hash }: typeof one, id: string) => ({ id, role: 'admin', hash }
 let redis: RedisServer;
 let dir: string;
 let gateway: Gateway;
-const clients: GrpcClient[] = [];
+const clients = endedAfterEach<GrpcClient>((client) => client.close());
 
 /** A gateway that reads this file again when it is told to; returns its port for gRPC. */
 async function serve(settings: object): Promise<number> {
@@ -43,20 +42,9 @@ function connect(port: number, ca?: string): GrpcClient {
 const by = ({ key }: typeof one) => ({ metadata: { authorization: `Bearer ${key}` } });
 
 describeWith(['redis-server', 'openssl'], 'gRPC, when the configuration is read again', () => {
-  beforeAll(async () => {
-    redis = await startRedis();
-    dir = await mkdtemp(join(tmpdir(), 'berth-grpc-reload-'));
-  });
-
-  afterEach(async () => {
-    for (const client of clients.splice(0)) client.close();
-    await stopGateways();
-  });
-
-  afterAll(async () => {
-    await redis?.stop();
-    if (dir !== undefined) await rm(dir, { recursive: true, force: true });
-  });
+  onRedis((on) => ({ redis } = on));
+  afterEach(stopGateways);
+  onFolder((folder) => (dir = folder));
 
   it('ends the streams of a key that is gone, and goes on with those of the others', async () => {
     const client = connect(await serve({ auth: { keys: [keyed(one, 'one'), keyed(other, 'other')] } }));

@@ -1,15 +1,12 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-
 import { credentials } from '@grpc/grpc-js';
-import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
+import { afterEach, expect, it } from '@jest/globals';
 
 import { newKey } from '#service-kit';
 import {
   describeWith,
-  makeAuthority,
-  startRedis,
+  endedAfterEach,
+  onAuthorities,
+  onRedis,
   type RedisServer,
   type TestAuthority,
   type TestCertificate,
@@ -22,11 +19,10 @@ import { GrpcServer } from './grpc-server.service.js';
 const { key, hash } = newKey();
 
 let redis: RedisServer;
-let dir: string;
 let authority: TestAuthority;
 let other: TestAuthority;
 let server: TestCertificate;
-const clients: GrpcClient[] = [];
+const clients = endedAfterEach<GrpcClient>((client) => client.close());
 
 /** The port of a gateway whose section `grpc` or `http` has this TLS. */
 async function serve(section: 'grpc' | 'http', more = {}): Promise<number> {
@@ -62,22 +58,9 @@ const get = (client: GrpcClient, withKey = true) =>
   );
 
 describeWith(['redis-server', 'openssl'], 'gRPC with TLS', () => {
-  beforeAll(async () => {
-    redis = await startRedis();
-    dir = await mkdtemp(join(tmpdir(), 'berth-grpc-tls-'));
-    [authority, other] = await Promise.all([makeAuthority(dir, 'authority'), makeAuthority(dir, 'other')]);
-    server = await authority.issue('server');
-  });
-
-  afterEach(async () => {
-    for (const client of clients.splice(0)) client.close();
-    await stopGateways();
-  });
-
-  afterAll(async () => {
-    await redis?.stop();
-    if (dir !== undefined) await rm(dir, { recursive: true, force: true });
-  });
+  onRedis((on) => ({ redis } = on));
+  onAuthorities((on) => ({ authority, other, server } = on));
+  afterEach(stopGateways);
 
   it.each(['grpc', 'http'] as const)(
     'is served by %s.tls to clients that trust its authority, and asks for keys',

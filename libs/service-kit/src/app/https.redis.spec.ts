@@ -1,23 +1,23 @@
 import { once } from 'node:events';
-import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { request as plainRequest } from 'node:http';
 import { Agent } from 'node:https';
 import { connect as connectPlain } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type TLSSocket } from 'node:tls';
 
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import { Controller, Get, Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
 import { ConfigFiles, readConfig } from '#config';
 import {
   describeWith,
+  endedAfterEach,
   eventually,
   httpsRequest,
-  makeAuthority,
-  startRedis,
+  onAuthorities,
+  onRedis,
   type RedisServer,
   type TestAuthority,
   type TestCertificate,
@@ -47,7 +47,7 @@ let dir: string;
 let authority: TestAuthority;
 let other: TestAuthority;
 let server: TestCertificate;
-const apps: NestFastifyApplication[] = [];
+const apps = endedAfterEach<NestFastifyApplication>((app) => app.close());
 const logged: string[] = [];
 const { key, hash } = newKey();
 const AUTH = `auth: { keys: [{ id: n, role: node, hash: '${hash}' }] }\n`;
@@ -71,21 +71,11 @@ const tls = (more = '') => `http: { tls: { cert_file: '${server.certFile}', key_
 const mutual = () => tls(`, client_ca_file: '${authority.caFile}'`);
 
 describeWith(['redis-server', 'openssl'], 'HTTP with TLS', () => {
-  beforeAll(async () => {
-    redis = await startRedis();
-    dir = await mkdtemp(join(tmpdir(), 'berth-https-'));
-    [authority, other] = await Promise.all([makeAuthority(dir, 'authority'), makeAuthority(dir, 'other')]);
-    server = await authority.issue('server');
-  });
+  onRedis((on) => ({ redis } = on));
+  onAuthorities((on) => ({ dir, authority, other, server } = on));
 
-  afterEach(async () => {
+  afterEach(() => {
     logged.length = 0;
-    await Promise.all(apps.splice(0).map((app) => app.close()));
-  });
-
-  afterAll(async () => {
-    await redis?.stop();
-    if (dir !== undefined) await rm(dir, { recursive: true, force: true });
   });
 
   it('is served with the certificate of the file, to clients that trust its authority alone', async () => {
