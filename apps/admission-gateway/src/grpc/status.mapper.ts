@@ -6,7 +6,7 @@ import type { LimitState } from '#session-core';
 
 import { sipOfProblem } from '../sessions/decision.mapper.js';
 import { encoded } from './descriptors.js';
-import { limitMessage, type Message } from './session.mapper.js';
+import type { Message } from './session.mapper.js';
 
 type SipAnswers = BerthConfig['sip'];
 
@@ -71,8 +71,7 @@ function violation({ scope, key, max, active, retryAfterMs }: LimitState) {
 /** What else the problem has in its members. */
 function refusal({ limits, policyVersion, sip, currentEpoch }: Message) {
   if (sip === undefined && limits === undefined && currentEpoch === undefined) return [];
-  const states = ((limits ?? []) as LimitState[]).map(limitMessage);
-  return [any('berth.v1.Refusal', { limits: states, policyVersion, sip, currentEpoch })];
+  return [any('berth.v1.Refusal', { limits, policyVersion, sip, currentEpoch })];
 }
 
 /** The wrong fields, by their names in the .proto files. */
