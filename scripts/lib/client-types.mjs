@@ -2,25 +2,23 @@ import { format, resolveConfig } from 'prettier';
 
 /** @typedef {Record<string, any>} Json */
 
-const HEAD = `// Written by \`npm run client-types\` from the operations of admission-gateway.
+/** @param {string} app */
+const headOf = (app) => `// Written by \`npm run client-types\` from the operations of ${app}.
 // Longer than 300 lines: it is one document in another language, and nobody edits it.`;
-
-/** What servers call. The rest is for people and probes. */
-const TAGS = ['sessions', 'nodes', 'commands', 'events'];
 
 /**
  * The operations of an OpenAPI document as TypeScript: an interface for each schema that they name, what each operation takes and answers, and
  * where it is found.
  *
  * @param {Json} document
- * @param {string} path of the file to be; its folder's settings format it
+ * @param {{ app: string, wants: (operation: Json) => boolean, path: string }} file `path`: of the file to be; its folder's settings format it
  * @returns {Promise<string>}
  */
-export async function clientTypes(document, path) {
-  const operations = operationsOf(document);
+export async function clientTypes(document, { app, wants, path }) {
+  const operations = operationsOf(document).filter(wants);
   const schemas = reachable(document, operations);
   const text = [
-    HEAD,
+    headOf(app),
     ...schemas.map((name) => declared(name, document.components.schemas[name])),
     '/** What each operation takes and answers. */',
     `export interface Operations {${operations.map(typeOf).join('')}}`,
@@ -33,9 +31,11 @@ export async function clientTypes(document, path) {
 /** @param {Json} document */
 function operationsOf(document) {
   return Object.entries(document.paths).flatMap(([path, methods]) =>
-    Object.entries(/** @type {Json} */ (methods))
-      .filter(([, { tags }]) => TAGS.includes(tags[0]))
-      .map(([method, operation]) => ({ ...operation, path, method: method.toUpperCase() })),
+    Object.entries(/** @type {Json} */ (methods)).map(([method, operation]) => ({
+      ...operation,
+      path,
+      method: method.toUpperCase(),
+    })),
   );
 }
 

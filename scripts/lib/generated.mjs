@@ -19,10 +19,7 @@ const API_PAGES = /** @type {const} */ ({ 'admission-gateway': 'servers.md', 'li
 export const GENERATED = {
   'npm run descriptor-set': descriptorSet,
   'npm run api-reference': apiReference,
-  'npm run client-types': async () => {
-    const path = 'libs/client/src/generated/operations.ts';
-    return [{ path, text: await clientTypes(await openApiOf('admission-gateway'), join(root, path)) }];
-  },
+  'npm run client-types': typesOfClient,
   'npm run config-reference': async () => {
     const { configReference } = await import('#config');
     return [{ path: 'docs/configuration.md', text: configReference() }];
@@ -43,6 +40,27 @@ export async function writeGenerated(command) {
 export async function builtModule(app) {
   const path = new URL(`../../dist/apps/${app}/src/app.module.js`, import.meta.url);
   return await import(path.href);
+}
+
+/** What servers call; the rest of the gateway is for people and probes. */
+const FOR_SERVERS = ['sessions', 'nodes', 'commands', 'events'];
+/** What the session manager asks of limits-admin. */
+const FOR_MANAGERS = ['sessions_active', 'users_terminate', 'statistics_stats', 'history_list'];
+
+async function typesOfClient() {
+  const of = {
+    operations: { app: 'admission-gateway', wants: (/** @type {any} */ { tags }) => FOR_SERVERS.includes(tags[0]) },
+    'admin-operations': {
+      app: 'limits-admin',
+      wants: (/** @type {any} */ one) => FOR_MANAGERS.includes(one.operationId),
+    },
+  };
+  const files = [];
+  for (const [name, { app, wants }] of Object.entries(of)) {
+    const path = `libs/client/src/generated/${name}.ts`;
+    files.push({ path, text: await clientTypes(await openApiOf(app), { app, wants, path: join(root, path) }) });
+  }
+  return files;
 }
 
 /** The files of protos/ as one document. */

@@ -13,6 +13,7 @@ const MODULES = [
   'event-stream',
   'facts',
   'gateways',
+  'generated/admin-operations',
   'generated/operations',
   'http-transport',
   'index',
@@ -26,6 +27,7 @@ const MODULES = [
   'outcomes',
   'pause',
   'problems',
+  'session-manager',
   'transport',
 ];
 const MAX_BYTES = 100_000;

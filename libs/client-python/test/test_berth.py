@@ -10,6 +10,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from urllib.request import urlopen
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -122,8 +123,18 @@ class AUser(unittest.TestCase):
 
 
 class Statistics(unittest.TestCase):
+    def wait_for_history(self, manager: SessionManager) -> None:
+        """History has what came before a session once it has the end of that."""
+        marker = new_user()
+        manager.invalidate_session(manager.create_session(marker).session_id)
+        give_up = time.monotonic() + 60
+        while marker.encode() not in urlopen(f"{ADMIN_URL}/api/sessions/history?status=closed&user={marker}").read():
+            self.assertLess(time.monotonic(), give_up)
+            time.sleep(0.05)
+
     def test_count_what_lives_and_what_is_over(self) -> None:
         manager, user = SessionManager(URL, admin_url=ADMIN_URL, timeout_seconds=30), new_user()
+        self.wait_for_history(manager)
         before = manager.get_session_stats()
         kept, over = (manager.create_session(user) for _ in range(2))
         manager.invalidate_session(over.session_id)

@@ -43,3 +43,10 @@ export type {
   StaleEpoch,
   Started,
 } from './outcomes.js';
+export {
+  SessionManager,
+  SessionRefusedError,
+  type ManagerOptions,
+  type SessionStats,
+  type UserSession,
+} from './session-manager.js';

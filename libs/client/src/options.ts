@@ -1,5 +1,5 @@
 import { BerthError } from './errors.js';
-import { HttpTransport } from './http-transport.js';
+import { HttpTransport, type HttpTransportOptions } from './http-transport.js';
 import type { Gateway } from './gateways.js';
 
 /** For `https:` gateways, in PEM. */
@@ -59,16 +59,19 @@ export function readOptions(options: ClientOptions): Settings {
     throw wrong('ceiling', 'must say how many sessions may be let through while no gateway answers, from 1');
   }
   return {
-    gateways: [...new Set(urls)].map((text) => {
-      const url = readUrl(text);
-      return { url: url.href, transport: new HttpTransport(url, { key, tenant, tls }) };
-    }),
+    gateways: [...new Set(urls)].map((text) => serverAt(text, { key, tenant, tls })),
     node,
     epoch,
     deadlineMs,
     ceiling: onUnavailable === 'allow' ? (ceiling ?? 0) : 0,
     onProblem: options.onProblem ?? ((error) => process.emitWarning(error)),
   };
+}
+
+/** The way to a gateway, or to limits-admin. Throws `invalid-option` for what is no URL. */
+export function serverAt(text: string, options: HttpTransportOptions): Gateway {
+  const url = readUrl(text);
+  return { url: url.href, transport: new HttpTransport(url, options) };
 }
 
 function readUrl(text: string): URL {

@@ -1,8 +1,9 @@
+import type { Operations as AdminOperations } from './generated/admin-operations.js';
 import type { Command, Operations } from './generated/operations.js';
 
-/** One call of one operation, whatever carries it. */
+/** One call of one operation of a gateway or of limits-admin, whatever carries it. */
 export interface Call {
-  operation: keyof Operations;
+  operation: keyof Operations | keyof AdminOperations;
   params?: Readonly<Record<string, string>>;
   query?: Readonly<Record<string, string | undefined>>;
   body?: unknown;
