@@ -4,6 +4,7 @@ import { afterAll, describe, expect, it } from '@jest/globals';
 
 import { onOneGateway, type Gateway } from '../gateway.fixture.js';
 import { connectGrpc, GrpcClient, methodNamed, type GrpcAnswer } from './grpc.fixture.js';
+import { GrpcServer } from './grpc-server.service.js';
 
 let gateway: Gateway;
 let client: GrpcClient;
@@ -126,6 +127,13 @@ describe('bad input over gRPC', () => {
     const authority = { ':authority': 'evil.example:50051' };
     expect(await send(ADMIT, Buffer.alloc(0), authority)).toBe(7);
     expect(await send(ADMIT, Buffer.alloc(0), { origin: 'http://evil.example' })).toBe(7);
+  });
+
+  it('is a port that another server has', async () => {
+    await expect(gateway.app.get(GrpcServer).listen(client.port)).rejects.toMatchObject({
+      code: 'EADDRINUSE',
+      port: client.port,
+    });
   });
 
   it('is a tenant that nobody configured', async () => {

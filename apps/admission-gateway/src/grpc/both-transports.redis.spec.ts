@@ -1,7 +1,10 @@
 import { afterAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Redis } from 'ioredis';
 
-import { onOneGateway, type Gateway } from '../gateway.fixture.js';
+import { NodesStore } from '#session-core';
+import { type RedisServer } from '#testing';
+
+import { onOneGateway, startGateway, type Gateway } from '../gateway.fixture.js';
 import { comparable, overGrpc, overHttp, type Outcome, type Transport } from './both-transports.fixture.js';
 import { connectGrpc, type GrpcClient } from './grpc.fixture.js';
 
@@ -13,22 +16,23 @@ const LIMITS = {
   max_sessions_per_ip_per_hour: 2,
 };
 const SAME = { limits: LIMITS, sessions: { ssh: { idle_timeout: 600 } } };
-const CONFIG = JSON.stringify({
+const SETTINGS = {
   tenants: {
     'over-http': SAME,
     'over-grpc': SAME,
     'oldest-http': { limits: { max_sessions_per_user: 1, session_limit_action: 'terminate_oldest' } },
     'oldest-grpc': { limits: { max_sessions_per_user: 1, session_limit_action: 'terminate_oldest' } },
   },
-});
+};
 const EPOCH = 1_763_700_000_000;
 
+let redis: RedisServer;
 let gateway: Gateway;
 let books: Redis;
 let client: GrpcClient;
 
-onOneGateway({ configYaml: CONFIG }, async (suite) => {
-  ({ gateway, books } = suite);
+onOneGateway({ configYaml: JSON.stringify(SETTINGS) }, async (suite) => {
+  ({ gateway, books, redis } = suite);
   client = await connectGrpc(gateway);
 });
 
@@ -43,6 +47,9 @@ async function commandOf(node: string, tenant: string): Promise<string> {
   const { body } = await gateway.post(`/v1/nodes/${node}/commands:poll`, {}, { 'berth-tenant': tenant });
   return (body['commands'] as { commandId: string }[])[0]!.commandId;
 }
+
+const drain = async (node: string, tenant: string) =>
+  await gateway.app.get(NodesStore).drains.set({ name: tenant, shards: 1 }, node, true);
 
 type Case = (over: Transport) => Promise<Outcome[]>;
 
@@ -267,6 +274,20 @@ const CASES: Record<string, [codes: string[], run: Case, tenants?: string]> = {
       await over.get('s'),
     ],
   ],
+  'refuses new sessions at a node that drains': [
+    ['ok', 'ok', 'node-draining', 'ok'],
+    async (over) => {
+      const beat = await over.beat('n', { epoch: EPOCH });
+      const before = await over.admit({ sessionId: 's', user: 'alice', node: 'n', epoch: EPOCH });
+      await drain('n', over.tenant);
+      return [
+        beat,
+        before,
+        await over.admit({ sessionId: 't', user: 'alice', node: 'n', epoch: EPOCH }),
+        await over.admit({ sessionId: 's', user: 'alice', node: 'n', epoch: EPOCH }),
+      ];
+    },
+  ],
   'takes beats, and refuses those of an older run': [
     ['ok', 'ok', 'stale-epoch', 'invalid-request'],
     async (over) => [
@@ -335,5 +356,27 @@ describe('the same case over HTTP and gRPC', () => {
 
     expect(http.map(({ code }) => code)).toEqual(codes);
     expect(grpc.map(comparable)).toEqual(http.map(comparable));
+  });
+});
+
+describe('an outage over HTTP and gRPC', () => {
+  it('is no refusal: it says when to ask again, and what to answer the caller', async () => {
+    const impatient = await startGateway(redis, {
+      configYaml: JSON.stringify({ ...SETTINGS, store: { decision_deadline_ms: 200 } }),
+    });
+    const other = await connectGrpc(impatient);
+    redis.pause();
+    try {
+      const body = { sessionId: 's', user: 'alice' };
+      const http = await overHttp(impatient, 'over-http').admit(body);
+      const grpc = await overGrpc(other, 'over-grpc').admit(body);
+
+      expect(http.code).toBe('store-unavailable');
+      expect(http.says).toMatchObject({ retryAfter: 1, sip: { code: 503 } });
+      expect(comparable(grpc)).toEqual(comparable(http));
+    } finally {
+      redis.resume();
+      other.close();
+    }
   });
 });
