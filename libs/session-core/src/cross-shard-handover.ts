@@ -56,7 +56,7 @@ interface Crossing extends ClaimOf {
 
 /**
  * A handover to another shard of the tenant: `offer` in the shard that has the session, `claim` in the other one, `close-offer` in the
- * first. Every step can be repeated, by anybody, and what a claim decided is final; so whoever finds an offer brings it to its end.
+ * first. Every step can be repeated, by anybody, and what a claim decided is final; so any process that finds an offer brings it to its end.
  */
 export class CrossShardHandover {
   constructor(private readonly options: CrossShardOptions) {}

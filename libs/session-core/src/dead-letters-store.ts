@@ -40,8 +40,8 @@ export function deadLetterTenant(
   fields: Readonly<Record<string, string>>,
   isTenant: (name: string) => boolean,
 ): string {
-  const said = fields['tenant'];
-  return said !== undefined && isTenant(said) ? said : 'default';
+  const named = fields['tenant'];
+  return named !== undefined && isTenant(named) ? named : 'default';
 }
 
 /** Events that could not be applied, by tenant. Each command has a deadline of its own. */

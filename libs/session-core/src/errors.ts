@@ -28,7 +28,7 @@ export class StoreUnavailableError extends BerthError {
     this.fault = options?.fault ?? null;
   }
 
-  /** What Redis said or did; null where the reason is not with Redis. */
+  /** What Redis answered or did; null where the reason is not with Redis. */
   readonly fault: StoreFaultCode | null;
 
   /** Whether Redis serves nobody now; false where it serves, and refuses one key (a foreign type) or one command (a right that is lacking). */

@@ -13,7 +13,7 @@ export interface GroupWithin {
 const MAX_LINKS = 100_000;
 
 /**
- * Which group is within which, as the shards said last. A session is in the groups that it names and in those that these are within; every
+ * Which group is within which, as the shards answered last. A session is in the groups that it names and in those that these are within; every
  * admission carries what this process knows, the script compares it with the limits in force, and says where it was wrong.
  */
 export class GroupParents {

@@ -96,7 +96,7 @@ export function shardKeys(tenant: TenantRef, shard: number) {
     late: `${prefix}late`,
     /**
      * hash, written by set-limits, by close-shard, which takes the version away, and by renew, which says until when published activity may wait
-     * for its start. The limits in force here, with their version, whose field is named by the identity rules of whoever gave them. Ends: never.
+     * for its start. The limits in force here, with their version, whose field is named by the identity rules of the process that gave them. Ends: never.
      */
     limits: `${prefix}limits`,
     /**
@@ -142,7 +142,7 @@ export function shardKeys(tenant: TenantRef, shard: number) {
      */
     missing: (node: string, epoch: number) => `${prefix}missing:${escapeKeyPart(node)}:${epoch}`,
     /**
-     * set of ids, written by adopt and drop-missing. What a node's list with this mark said, and what came of it. `listed` has ''
+     * set of ids, written by adopt and drop-missing. What a node's list with this mark has, and what came of it. `listed` has ''
      * as a member for as long as it is whole. Ends: when the list has been worked on; in any case expires after 20 min.
      */
     snapshot: (kind: SnapshotSet, node: string, epoch: number, mark: number) =>
@@ -167,7 +167,7 @@ export function shardKeys(tenant: TenantRef, shard: number) {
     /** zset session id -> when the reaper takes the handover over (ms), written with `offers`. Ends: when empty. */
     offersDue: `${prefix}offers_due`,
     /**
-     * zset `<claimed|declined>:<shard>:<token>:<id>` -> when (ms), written by claim. What this shard said to handovers from other
+     * zset `<claimed|declined>:<shard>:<token>:<id>` -> when (ms), written by claim. What this shard answered to handovers from other
      * shards. Ends: its members minutes after the handover was done, with the reaper.
      */
     claims: `${prefix}claims`,
@@ -270,7 +270,7 @@ export const auditKeys = {
   lease: 'berth:{audit}:lease',
 };
 
-/** Whoever makes up sources could make up millions. Two that share a key slow each other's wrong keys, and nothing else. */
+/** A caller that makes up sources could make up millions. Two that share a key slow each other's wrong keys, and nothing else. */
 const ATTEMPTS_KEYS = 65_536;
 
 /**

@@ -14,7 +14,7 @@ export interface LeaseOptions {
 }
 
 /**
- * Of many who could do some work, one does it. Whoever pauses for longer than it lasts may still be at work when the next one begins: the
+ * Of many who could do some work, one does it. A process that pauses for longer than it lasts may still be at work when the next one begins: the
  * work itself must bear that.
  */
 export class Lease {

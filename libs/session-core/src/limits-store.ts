@@ -28,7 +28,7 @@ export class LimitsStore {
     private readonly deadlineMs: number,
   ) {}
 
-  /** The document as it is; version 0 where nothing was ever said. */
+  /** The document as it is; version 0 where nothing was ever written. */
   async read(tenant: TenantRef): Promise<LimitsDocument> {
     return await withDeadline(this.deadlineMs, async () => await this.readDocument(tenant));
   }
@@ -119,7 +119,7 @@ export class LimitsStore {
     if (behind) await this.publish(tenant);
   }
 
-  /** Where nothing was ever said, or all was lost: what this process's file says. */
+  /** Where nothing was ever written, or all was lost: what this process's file says. */
   private fromFile(tenant: TenantRef): LimitsDocument {
     const known = this.files.get(tenant.name);
     return known === undefined

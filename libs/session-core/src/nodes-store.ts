@@ -25,7 +25,7 @@ export interface NodesStoreOptions {
   deadlineMs: number;
   tombstoneMs: Tombstones;
   policy: NodePolicy;
-  /** Told once a minute, by whichever process notices, that an older run of a node still speaks. */
+  /** OutboxReader once a minute, by whichever process notices, that an older run of a node still speaks. */
   onContested?: ((contest: Contest) => void) | undefined;
   /** Sets the time in tests; everywhere else Redis says it. */
   clockMs?: (() => number) | undefined;

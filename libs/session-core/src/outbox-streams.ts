@@ -17,7 +17,7 @@ export function outboxOf(tenant: TenantRef): OutboxStream[] {
 
 /** How long a stream of the outbox may get. */
 export interface StreamBounds {
-  /** Entries; beyond it the oldest go, whoever still needs them. */
+  /** Entries; beyond it the oldest go, read or not. */
   maxLength: number;
   /** So many of the newest stay although they are in history, unless memory is short: a user's last refusal is read from there. */
   keepLength: number;

@@ -91,7 +91,7 @@ function attemptOf(found: Extract<FoundSession, { kind: 'live' | 'unreadable' }>
   return found.kind === 'live' ? found.session.attempt : Infinity;
 }
 
-/** The shards in which an id has ended; those that were only told of its end, which is later than any start, come last. */
+/** The shards in which an id has ended; those that only know of its end, which is later than any start, come last. */
 function knowingFirst(outcomes: FoundSession[]): number[] {
   const ended = outcomes.flatMap((outcome, shard) =>
     outcome.kind === 'ended' ? [{ shard, startedAtMs: outcome.session?.startedAtMs ?? Infinity }] : [],

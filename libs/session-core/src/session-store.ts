@@ -56,7 +56,7 @@ export interface OwnedDecision {
 const TOKEN_LIMIT = 2 ** 32;
 
 /**
- * The books: who is aboard, in all shards of all tenants. Every method is one atomic script per shard and idempotent by
+ * The books: the live sessions, in all shards of all tenants. Every method is one atomic script per shard and idempotent by
  * session id; each throws StoreUnavailableError when Redis gives no answer within the deadline.
  */
 export class SessionStore {
@@ -149,7 +149,7 @@ export class SessionStore {
   }
 
   /**
-   * Ends a session. An end that its node reports is told to every shard where an attempt that it covers may still arrive, so that
+   * Ends a session. An end that its node reports goes to every shard where an attempt that it covers may still arrive, so that
    * it is refused there: without a user that is any, with one that user's, and the one of sessions that have none yet.
    */
   async end(tenant: TenantRef, ref: SessionRef, request: EndRequest): Promise<EndOutcome> {
@@ -221,10 +221,10 @@ export class SessionStore {
     const outcomes = await Promise.all(
       shards.map((shard) => this.call(async () => await end(this.context(tenant, shard), ending))),
     );
-    const telling = ['now', 'superseded', 'before', 'foreign'].map((kind) =>
+    const byKind = ['now', 'superseded', 'before', 'foreign'].map((kind) =>
       outcomes.find((outcome) => outcome.kind === kind),
     );
-    const outcome = telling.find((told) => told !== undefined) ?? { kind: 'unknown' };
+    const outcome = byKind.find((found) => found !== undefined) ?? { kind: 'unknown' };
     const movedTo = outcome.kind === 'before' ? outcome.session.movedTo : null;
     if (!movedTo) return outcome;
     const { sessionId } = movedTo;

@@ -24,7 +24,7 @@ export interface SnapshotsStoreOptions {
   policy: Pick<NodePolicy, 'fuseShare' | 'fuseSessions' | 'onReturn'>;
   /** The policy of a session that the books did not know: a list does not say its protocol. */
   policyOf: (tenant: string, entry: SnapshotEntry) => SessionPolicy;
-  /** Told after each step of the work on a complete list. */
+  /** OutboxReader after each step of the work on a complete list. */
   onProgress?: ((progress: ReconciliationProgress) => void) | undefined;
   /** Sets the time in tests; everywhere else Redis says it. */
   clockMs?: (() => number) | undefined;

@@ -70,7 +70,7 @@ const OWN_CODE =
 
 /** Of several that match, the first counts. */
 const MESSAGES: readonly [RegExp, StoreFaultCode][] = [
-  // With what the last of them said.
+  // With what the last of them answered.
   [
     /all sentinels are unreachable.*\b(NOAUTH|WRONGPASS|NOPERM|invalid password|without any password)\b/i,
     'sentinel-password',

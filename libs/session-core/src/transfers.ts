@@ -43,7 +43,7 @@ export class Transfers {
 
   /**
    * Hands a live session over. Its start, deadlines, totals and groups stay; with a new id the old one has ended, reason
-   * `transferred`. Repeatable. Its old node is told nothing.
+   * `transferred`. Repeatable. Its old node gets no command.
    *
    * Throws StoreUnavailableError as `authenticate` does, and InvalidInputError for an epoch that would begin a run ahead of the clock of
    * Redis.

@@ -6,7 +6,7 @@ import type { Decision } from '../src/model/decision.js';
 import type { LimitState } from '../src/model/limit.js';
 import { keys, request, tenant, type Books, useOpenBooks } from './fixture.js';
 import { LimitsModel, type Caller, type ModelDecision } from './limits.model.js';
-import { Told } from './told.js';
+import { OutboxReader } from './outbox-reader.js';
 import { ADDRESSES, beginning, GROUPS, IDS, step, USERS, type Step } from './limits.steps.js';
 
 const RUNS = inForm({ short: 200, long: 2_000 });
@@ -35,8 +35,8 @@ function expectDecision(decision: Decision, expected: ModelDecision): void {
     expect(victims.every((id) => of.includes(id))).toBe(true);
     if (inOrder) expect(victims).toEqual(of.slice(0, size));
     const names = ({ observed }: LimitState) => observed === true;
-    const told = decision.limits.filter(names).map(({ scope, key }) => `${scope} ${key}`);
-    expect(told.toSorted()).toEqual(expected.observed.map(({ scope, key }) => `${scope} ${key}`).toSorted());
+    const observed = decision.limits.filter(names).map(({ scope, key }) => `${scope} ${key}`);
+    expect(observed.toSorted()).toEqual(expected.observed.map(({ scope, key }) => `${scope} ${key}`).toSorted());
   }
   expect(decision.kind).toBe(expected.kind === 'repeated' ? 'admitted' : expected.kind);
 }
@@ -44,11 +44,11 @@ function expectDecision(decision: Decision, expected: ModelDecision): void {
 class Run {
   readonly model = new LimitsModel();
   private readonly tokens = new Map<string, number>();
-  private readonly told: Told;
+  private readonly outbox: OutboxReader;
   private version = 0;
 
   constructor(private readonly books: Books) {
-    this.told = new Told(books.redis, keys.events);
+    this.outbox = new OutboxReader(books.redis, keys.events);
   }
 
   async do(now: Step): Promise<void> {
@@ -104,7 +104,7 @@ class Run {
       if (owners !== undefined && owners.length < 8) owners.push(token);
       return;
     }
-    const told = model.enter(
+    const entered = model.enter(
       clock.nowMs,
       caller,
       decision.terminated.map(({ id }) => id),
@@ -114,7 +114,7 @@ class Run {
     const counted = decision.limits
       .filter(({ scope }) => scope !== 'ip')
       .map(({ observed: _observed, ...limit }) => limit);
-    expect(byKey(counted)).toEqual(byKey(told));
+    expect(byKey(counted)).toEqual(byKey(entered));
   }
 
   async compare(): Promise<void> {
@@ -149,9 +149,9 @@ class Run {
     const ahead = (untilMs: unknown) => Math.max(0, Number(untilMs ?? 0) - clock.nowMs);
     expect(owed.map(ahead)).toEqual(owing.map((name) => ahead(paid.get(name))));
 
-    await this.told.follow();
+    await this.outbox.follow();
     const plain = live.map(({ id, user, groups: of, startedAtMs }) => [id, { user, groups: of, startedAtMs }] as const);
-    expect(this.told.live).toEqual(new Map(plain));
+    expect(this.outbox.live).toEqual(new Map(plain));
   }
 }
 

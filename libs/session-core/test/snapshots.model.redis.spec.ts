@@ -4,13 +4,13 @@ import { inForm } from '#testing';
 import type { SnapshotEntry, SnapshotOutcome } from '../src/model/snapshot.js';
 import { keys, request, streamOf, tenant, type Books, useOpenBooks } from './fixture.js';
 import { entry, EPOCH, NODE, POLICY, Reconciling } from './snapshot.fixture.js';
-import { Told } from './told.js';
+import { OutboxReader } from './outbox-reader.js';
 
 type Sending = 'full' | 'doubled' | 'backwards' | 'incomplete';
 
 /**
  * `begin` takes a mark and makes a list of what the node holds then; `send` sends the one that was begun so many before, whatever has
- * happened since. `blind` starts a session that nobody was asked about, `vanish` ends one that nobody is told of.
+ * happened since. `blind` starts a session that nobody was asked about, `vanish` ends one without a report.
  */
 type Step =
   | { do: 'admit' | 'blind'; user: string }
@@ -53,13 +53,13 @@ class World {
   readonly reported = new Set<string>();
   readonly lists: List[] = [];
   private readonly r: Reconciling;
-  private readonly told: Told;
+  private readonly outbox: OutboxReader;
   private lost = false;
   private names = 0;
   private seen = 0;
 
   constructor(private readonly books: Books) {
-    this.told = new Told(books.redis, keys.events);
+    this.outbox = new OutboxReader(books.redis, keys.events);
     this.r = new Reconciling(books, tenant, { policy: { ...POLICY, fuseSessions: 1_000 } });
   }
 
@@ -160,7 +160,7 @@ class World {
     let outcome: SnapshotOutcome | undefined;
     for (const part of order) {
       outcome = await this.r.part({ mark, parts, ...part, none: sessions.length === 0 });
-      // The node is told to end only what it has not, or what is over.
+      // The node has to end only what it has not, or what is over.
       if (outcome.kind === 'complete')
         for (const id of outcome.hangUp) expect([...this.truth.keys()]).not.toContain(id);
     }
@@ -186,8 +186,8 @@ class World {
       }
     }
     this.seen = events.length;
-    await this.told.follow();
-    expect([...this.told.live.keys()].toSorted()).toEqual(
+    await this.outbox.follow();
+    expect([...this.outbox.live.keys()].toSorted()).toEqual(
       (await this.books.redis.zrange(keys.deadlines, '0', '-1')).toSorted(),
     );
   }

@@ -6,7 +6,7 @@ import { claim } from '../src/scripts/claim.script.js';
 import { offer, OFFER_LEASE_MS } from '../src/scripts/offer.script.js';
 import { consistentBooks, countOf, type FoundSession } from './consistent.js';
 import { request, streamOf, type Books, useOpenBooks } from './fixture.js';
-import { Told } from './told.js';
+import { OutboxReader } from './outbox-reader.js';
 import { ModelBooks, type Answer } from './transfer.model.js';
 
 const MAX = 2;
@@ -78,13 +78,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 /** Runs one sequence against an empty store and the model; compares answers and books after every step. */
 class Run {
   private readonly model = new ModelBooks(MAX);
-  private readonly told: Told[];
+  private readonly outbox: OutboxReader[];
 
   constructor(
     private readonly books: Books,
     private readonly tenant: TenantRef,
   ) {
-    this.told = shardNumbers(tenant).map((shard) => new Told(books.redis, shardKeys(tenant, shard).events));
+    this.outbox = shardNumbers(tenant).map((shard) => new OutboxReader(books.redis, shardKeys(tenant, shard).events));
   }
 
   async all(steps: Step[]): Promise<void> {
@@ -201,10 +201,10 @@ class Run {
   private async compare(): Promise<void> {
     const { redis, store } = this.books;
     const found = await consistentBooks(redis, this.tenant);
-    for (const [shard, told] of this.told.entries()) {
-      await told.follow();
+    for (const [shard, outbox] of this.outbox.entries()) {
+      await outbox.follow();
       const inShard = found.filter((copy) => copy.shard === shard).map(({ session }) => session);
-      expect(told.live).toEqual(
+      expect(outbox.live).toEqual(
         new Map(inShard.map(({ id, user, groups, startedAtMs }) => [id, { user, groups, startedAtMs }])),
       );
     }

@@ -41,7 +41,7 @@ function flawOfParent(kind: string, parent: string): string | null {
   return `found "${parent}", but ${EMERGENCY_GROUP} has no parent and is none; emergency sessions are in it by themselves`;
 }
 
-/** Cycles, each told once, and chains that are too long, told where they become so. */
+/** Cycles, each reported once, and chains that are too long, reported where they become so. */
 function chainProblems(groups: EffectiveLimits['groups']): LimitProblem[] {
   const parents = new Map<string, string>();
   for (const [kind, of] of Object.entries(groups)) {

@@ -43,16 +43,16 @@ export function limitFields(limits: EffectiveLimits, mark = ''): [string, string
 
 function addDetails(fields: Map<string, string | number>, details: EffectiveLimits['details']): void {
   for (const [key, { observe, reserve, temporary }] of Object.entries(details)) {
-    const told = {
+    const written = {
       ...(observe === true && { observe }),
       ...(reserve !== undefined &&
         reserve.places > 0 && { reserve: { ...reserve, key: escapeKeyPart(reserve.group) } }),
       ...(temporary !== undefined && { temporary: { max: Math.max(0, temporary.max), untilMs: temporary.untilMs } }),
     };
-    if (Object.keys(told).length === 0) continue;
+    if (Object.keys(written).length === 0) continue;
     const field = key.startsWith('group:') ? `group:${escapeKeyPart(key.slice('group:'.length))}` : key;
     const max = fields.get(field);
-    fields.set(`more:${field}`, JSON.stringify({ ...told, ...(max !== undefined && { max }) }));
+    fields.set(`more:${field}`, JSON.stringify({ ...written, ...(max !== undefined && { max }) }));
     if (field !== 'ip') fields.set(field, CLOSELY);
   }
 }

@@ -53,8 +53,13 @@ function detailProblems(limits: EffectiveLimits, key: LimitKey, details: LimitDe
   const target = limitTarget(key);
   const flaw = flawOfKey(limits, key, target);
   if (flaw !== null) {
-    const said = { observe, [`reserves.${key}`]: reserve, [`temporary.${key}`]: temporary, [`origins.${key}`]: origin };
-    return Object.entries(said).flatMap(([path, value]) => (value === undefined ? [] : [{ path, message: flaw }]));
+    const present = {
+      observe,
+      [`reserves.${key}`]: reserve,
+      [`temporary.${key}`]: temporary,
+      [`origins.${key}`]: origin,
+    };
+    return Object.entries(present).flatMap(([path, value]) => (value === undefined ? [] : [{ path, message: flaw }]));
   }
   const problems: LimitProblem[] = [];
   if (target !== null && reserve !== undefined && reserve.places > 0) {
@@ -124,22 +129,22 @@ function temporaryProblems(
 
 /** What each shard would count for itself. */
 function spanningProblems(limits: EffectiveLimits, shards: number): LimitProblem[] {
-  const said: [path: string, found: number][] = [
+  const numbers: [path: string, found: number][] = [
     ['max_total_sessions', limits.maxTotalSessions],
     ['max_sessions_per_ip_per_hour', limits.maxSessionsPerIpPerHour],
     ['session_creation_alert_threshold', limits.alertThreshold],
   ];
   for (const [kind, { default: max, overrides, rate, rates }] of Object.entries(limits.groups)) {
     const path = `groups.${kind}`;
-    said.push([`${path}.default`, max], [`${path}.rate.per_second`, rate?.perSecond ?? 0]);
-    for (const [name, own] of Object.entries(overrides)) said.push([`${path}.overrides.${name}`, own]);
-    for (const [name, own] of Object.entries(rates)) said.push([`${path}.rates.${name}.per_second`, own.perSecond]);
+    numbers.push([`${path}.default`, max], [`${path}.rate.per_second`, rate?.perSecond ?? 0]);
+    for (const [name, own] of Object.entries(overrides)) numbers.push([`${path}.overrides.${name}`, own]);
+    for (const [name, own] of Object.entries(rates)) numbers.push([`${path}.rates.${name}.per_second`, own.perSecond]);
   }
   for (const [key, { temporary }] of Object.entries(limits.details)) {
     const target = limitTarget(key);
-    if (temporary && target && RESERVABLE.includes(target.kind)) said.push([`temporary.${key}`, temporary.max]);
+    if (temporary && target && RESERVABLE.includes(target.kind)) numbers.push([`temporary.${key}`, temporary.max]);
   }
-  return said.flatMap(([path, found]) => (found > 0 ? [{ path, message: spanning(found, shards) }] : []));
+  return numbers.flatMap(([path, found]) => (found > 0 ? [{ path, message: spanning(found, shards) }] : []));
 }
 
 function spanning(found: number, shards: number): string {

@@ -19,7 +19,7 @@ export function limitWarnings(limits: EffectiveLimits): string[] {
 function beyondTotal(limits: EffectiveLimits): string[] {
   const total = limits.maxTotalSessions;
   if (total <= 0 || limits.details['total']?.observe === true) return [];
-  const said: [path: string, max: number][] = [
+  const numbers: [path: string, max: number][] = [
     ...under('user_session_limits', limits.users),
     ...under('classes', limits.classes),
     ...Object.entries(limits.groups).flatMap(([kind, { default: max, overrides }]): [string, number][] => [
@@ -29,9 +29,9 @@ function beyondTotal(limits: EffectiveLimits): string[] {
   ];
   // Most probably nobody wrote the built-in default.
   if (limits.maxSessionsPerUser !== DEFAULT_LIMITS.maxSessionsPerUser) {
-    said.unshift(['max_sessions_per_user', limits.maxSessionsPerUser]);
+    numbers.unshift(['max_sessions_per_user', limits.maxSessionsPerUser]);
   }
-  return said
+  return numbers
     .filter(([, max]) => max >= total)
     .map(([path, max]) => `${path}: ${max} is out of reach, because max_total_sessions is ${total}`);
 }
@@ -73,7 +73,7 @@ function maxOf(limits: EffectiveLimits, group: string): number {
   return limitOfGroup(limits, kind, name);
 }
 
-/** What is said of a kind holds for its groups without a limit and details of their own. */
+/** What a kind has holds for its groups without a limit and details of their own. */
 function isObserved({ groups, details }: EffectiveLimits, group: string): boolean {
   const { kind, name } = groupParts(group);
   const own = Object.hasOwn(groups[kind]?.overrides ?? {}, name) ? {} : details[`kind:${kind}`];

@@ -1,4 +1,4 @@
-/** What one limit said at the moment of a decision. */
+/** One limit at the moment of a decision. */
 export interface LimitState {
   scope: LimitScope;
   /** The user, the group (`kind:name`) or the address; `*` for the total. */
@@ -56,7 +56,7 @@ export interface LimitOrigin {
   reason: string | null;
 }
 
-/** What may be said of a limit beside its number. */
+/** What a limit may have beside its number. */
 export interface LimitDetails {
   /** Measured and shown, but never a reason to refuse. */
   observe?: boolean | undefined;

@@ -29,8 +29,8 @@ export function withChange(
   { by, reason = null }: ChangeAuthor,
 ): LimitsChange[] {
   const [was, is] = [changedIn(before, after), changedIn(after, before)];
-  const told = Buffer.byteLength(JSON.stringify([was, is])) <= MAX_BYTES;
-  const change = { version: after.version, by, reason, before: told ? was : {}, after: told ? is : {} };
+  const fits = Buffer.byteLength(JSON.stringify([was, is])) <= MAX_BYTES;
+  const change = { version: after.version, by, reason, before: fits ? was : {}, after: fits ? is : {} };
   return [...changes.slice(1 - CHANGES_KEPT), change];
 }
 

@@ -3,7 +3,7 @@ import type { LimitAction, LimitDetails, Rate } from './limit.js';
 import type { LimitKey } from './limit-key.js';
 import type { LimitsChange } from './limits-change.js';
 
-/** What is said of the groups of one kind. Absent means "not said here". */
+/** The settings of the groups of one kind. Absent means that this layer says nothing. */
 export interface GroupKindLimits {
   /** Of each group without one of its own. */
   default?: number | undefined;
@@ -18,7 +18,7 @@ export interface GroupKindLimits {
 }
 
 /**
- * One layer of a tenant's limits: what the file says, or what the API says. Absent means "not said here".
+ * One layer of a tenant's limits: what the file says, or what the API says. Absent means that this layer says nothing.
  * A limit of zero or below is unlimited.
  */
 export interface LimitsLayer {

@@ -26,7 +26,7 @@ interface OfUser {
 
 /** The users of whom a document says something. */
 export function limitedUsers({ file = {}, api }: Partial<Pick<LimitsDocument, 'file' | 'api'>>): ReadonlySet<string> {
-  return new Set([file, api ?? {}].flatMap((layer) => [...saidOfUsers(layer).keys()]));
+  return new Set([file, api ?? {}].flatMap((layer) => [...settingsOfUsers(layer).keys()]));
 }
 
 /** The document with users named by other rules, and which limits of its API layer collided. One that is named so already stays as it is. */
@@ -57,8 +57,8 @@ function rekeyedLayer(
 ): LimitsLayer {
   const inForce = effectiveLimits({ version, file, api });
   const byName = new Map<string, OfUser[]>();
-  for (const [user, said] of saidOfUsers(layer)) {
-    const ofUser = { ...said, was: user, max: said.limit ?? limitOf(inForce, user) };
+  for (const [user, own] of settingsOfUsers(layer)) {
+    const ofUser = { ...own, was: user, max: own.limit ?? limitOf(inForce, user) };
     for (const name of namesOf(user)) byName.set(name, [...(byName.get(name) ?? []), ofUser]);
   }
   const kept = [...byName].map(([user, candidates]): [string, OfUser] => {
@@ -78,30 +78,30 @@ function height(max: number): number {
   return max <= 0 ? Infinity : max;
 }
 
-function saidOfUsers({ users = {}, userClasses = {}, details = {} }: LimitsLayer) {
+function settingsOfUsers({ users = {}, userClasses = {}, details = {} }: LimitsLayer) {
   const found = new Map<string, Pick<OfUser, 'limit' | 'userClass' | 'details'>>();
-  const say = (user: string, said: object) => found.set(user, { ...found.get(user), ...said });
+  const say = (user: string, own: object) => found.set(user, { ...found.get(user), ...own });
   for (const [user, limit] of Object.entries(users)) say(user, { limit });
   for (const [user, userClass] of Object.entries(userClasses)) say(user, { userClass });
-  for (const [key, said] of Object.entries(details)) {
-    if (key.startsWith(OF_USER)) say(key.slice(OF_USER.length), { details: said });
+  for (const [key, own] of Object.entries(details)) {
+    if (key.startsWith(OF_USER)) say(key.slice(OF_USER.length), { details: own });
   }
   return found;
 }
 
 function withUsers(layer: LimitsLayer, kept: [string, OfUser][]): LimitsLayer {
   const { users: _users, userClasses: _classes, details: _details, ...rest } = layer;
-  const pick = <T>(of: (said: OfUser) => T | undefined): [string, T][] =>
-    kept.flatMap(([user, said]) => {
-      const value = of(said);
+  const pick = <T>(of: (own: OfUser) => T | undefined): [string, T][] =>
+    kept.flatMap(([user, own]) => {
+      const value = of(own);
       return value === undefined ? [] : [[user, value]];
     });
   const others = Object.entries(layer.details ?? {}).filter(([key]) => !key.startsWith(OF_USER));
-  const details = pick((said) => said.details).map(([user, said]): [string, LimitDetails] => [OF_USER + user, said]);
+  const details = pick((own) => own.details).map(([user, own]): [string, LimitDetails] => [OF_USER + user, own]);
   return {
     ...rest,
-    ...(layer.users !== undefined && { users: Object.fromEntries(pick((said) => said.limit)) }),
-    ...(layer.userClasses !== undefined && { userClasses: Object.fromEntries(pick((said) => said.userClass)) }),
+    ...(layer.users !== undefined && { users: Object.fromEntries(pick((own) => own.limit)) }),
+    ...(layer.userClasses !== undefined && { userClasses: Object.fromEntries(pick((own) => own.userClass)) }),
     ...(layer.details !== undefined && { details: Object.fromEntries([...others, ...details]) }),
   };
 }

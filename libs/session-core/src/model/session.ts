@@ -27,7 +27,7 @@ export interface Channel {
   openedAt?: string | undefined;
 }
 
-/** What the server said of the session when it asked; carried, never decided upon. */
+/** The facts of the session that its server gave when it asked; carried, never decided upon. */
 export interface SessionFacts {
   from: string | null;
   to: string | null;
@@ -126,7 +126,7 @@ export interface EndedSession extends Session {
  * Names a session: the id its server gave, and the user where the caller knows it.
  *
  * The user says where to look in a tenant with several shards, and whose session is meant: that of another user counts as unknown. A session
- * that has no user yet is found whoever is named.
+ * that has no user yet is found whichever user is named.
  */
 export interface SessionRef {
   sessionId: string;

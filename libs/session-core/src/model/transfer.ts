@@ -2,10 +2,10 @@ import type { LimitState } from './limit.js';
 import type { NodeDraining, Rejected, SessionOutcome, StaleEpoch, Victim } from './decision.js';
 import type { Session } from './session.js';
 
-/** Who takes a live session over. What is not said stays as it was. */
+/** Who takes a live session over. What is absent stays as it was. */
 export interface TransferTarget {
   node: string;
-  /** Null where it is not said: the run that beats, or none where the node never beat. */
+  /** Null where it is not given: the run that beats, or none where the node never beat. */
   epoch: number | null;
   /** In canonical form. */
   user?: string | undefined;

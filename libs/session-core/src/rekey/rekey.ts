@@ -35,9 +35,9 @@ export interface RekeyOptions {
   noticeMs: number;
   /** A name that no other run has. */
   holder: string;
-  /** Told once the tenant is closed, with the rules that it had. */
+  /** Called once the tenant is closed, with the rules that it had. */
   onBegin?: ((registered: BooksIdentity) => void) | undefined;
-  /** Of so many sessions so many have been looked at; told after each page. */
+  /** Of so many sessions so many have been looked at; called after each page. */
   onProgress?: ((looked: number, of: number) => void) | undefined;
   /** Sets the time in tests; everywhere else Redis says it. */
   clockMs?: (() => number) | undefined;
@@ -50,7 +50,7 @@ export type RekeyOutcome =
 /** A tenant with the rules that its books are to have. */
 export type RekeyedTenant = TenantRef & { identity: IdentityRules };
 
-/** Long enough for a pause of this process, short for whoever has to finish what was killed. */
+/** Long enough for a pause of this process, short for the process that has to finish what was killed. */
 const REKEY_LEASE_MS = 10_000;
 const RENEWALS = 4;
 /** Sessions that a straggler changes meanwhile need another pass; more than a few of those there are not. */
@@ -238,7 +238,7 @@ export class Rekey {
     }
   }
 
-  /** Two runs side by side would do each other no harm; but one that was told to be alone must not go on. */
+  /** Two runs side by side would do each other no harm; but one that has lost its lease must not go on. */
   private assertHeld(): void {
     if (this.lost) throw new Error('Another run has taken over: this one was silent for too long');
   }

@@ -27,7 +27,7 @@ export interface WalkOptions {
   onPage: () => void;
 }
 
-/** Told of a session under which user it goes on. */
+/** Called with a session and the user under which it goes on. */
 export type Settled = (session: SeenSession['session'], user: string) => void;
 
 /** Every live session of a tenant, page by page, each given the user that it has under other rules. */

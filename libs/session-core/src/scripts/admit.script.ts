@@ -137,17 +137,17 @@ function readAdmitted(reply: ReplyReader, tenant: string, request: AdmissionRequ
 }
 
 function newSession(tenant: string, request: AdmissionRequest, startedAtMs: number, due: number | null): Session {
-  const { sessionId, policy, facts, node, epoch, ...said } = request;
+  const { sessionId, policy, facts, node, epoch, ...rest } = request;
   return {
     id: sessionId,
-    attempt: said.attempt,
+    attempt: rest.attempt,
     tenant,
-    user: said.user,
+    user: rest.user,
     node,
     epoch: node === null ? null : epoch,
-    state: said.state,
-    groups: said.groups,
-    priority: said.priority,
+    state: rest.state,
+    groups: rest.groups,
+    priority: rest.priority,
     ...facts,
     startedAtMs,
     lastActivityAtMs: startedAtMs,
@@ -213,7 +213,7 @@ export function readVictim(value: unknown): Victim {
  */
 function eventSession(request: AdmissionRequest): string {
   const { sessionId: id, attempt, node, epoch, groups, policy, facts } = request;
-  const said = {
+  const written = {
     id,
     attempt,
     user: request.user || null,
@@ -225,7 +225,7 @@ function eventSession(request: AdmissionRequest): string {
     maxDurationMs: policy.maxDurationMs || null,
     ...facts,
   };
-  return JSON.stringify(withoutNulls(said));
+  return JSON.stringify(withoutNulls(written));
 }
 
 function withoutNulls(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {

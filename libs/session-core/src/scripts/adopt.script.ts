@@ -31,14 +31,14 @@ export async function adopt(
     context,
     entries.flatMap((entry) => entry.groups ?? []),
   );
-  const said = entries.flatMap((entry) => [
+  const listed = entries.flatMap((entry) => [
     entry.id,
     entry.attempt ?? '',
     Math.round(entry.startedAtMs),
     entry.state === undefined ? '' : entry.state.charAt(0),
     recordOf(node, epoch, { ...entry, groups: groups(entry.groups ?? []) }, policyOf(entry)),
   ]);
-  const reply = await script.inShard(context, [node, epoch, mark, tombstoneMs, onReturn, ...said]);
+  const reply = await script.inShard(context, [node, epoch, mark, tombstoneMs, onReturn, ...listed]);
   const word = new ReplyReader(reply).text();
   return word === 'taken' ? { kind: 'taken' } : { kind: 'stale-epoch', currentEpoch: integer(field(reply, 1)) };
 }

@@ -6,7 +6,7 @@ const script = new ShardScript('authenticate');
 
 export interface Authentication {
   sessionId: string;
-  /** The user that the caller takes it to have, where that is said. */
+  /** The user that the caller takes it to have, where it names one. */
   named?: string | undefined;
   attempt?: number | undefined;
   /** In canonical form; its shard is the session's. */

@@ -16,7 +16,7 @@ const COMPARED = 100;
 /** An ending with its event and command takes about 27 us. */
 const DROPPED = 25;
 
-/** Thrown where what the list said is no longer in the shard: nothing can be said about what it lacks. */
+/** Thrown where what the list had is no longer in the shard: what it lacks cannot be known. */
 export class ListGone extends Error {}
 
 /** So many sessions are done, of so many. */

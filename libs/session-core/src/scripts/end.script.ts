@@ -11,7 +11,7 @@ export interface Ending extends SessionRef {
   attempt?: number | undefined;
   reason: EndReason;
   note: string;
-  /** `node`: the server says that it is over. `berth`: Berth decided it, and the node has to be told. */
+  /** `node`: the server says that it is over. `berth`: Berth decided it, and the node has to hang up. */
   by: 'node' | 'berth';
   /** The key or person that has it ended, where there is one. */
   endedBy?: string | null | undefined;

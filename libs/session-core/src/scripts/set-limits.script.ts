@@ -28,7 +28,7 @@ export async function setLimits(
   const mark = rulesMark(context.identity);
   const staged = keysOf(context).limitsNext(limits.version) + mark;
   const fields = limitFields(limits, mark);
-  const told = changes.flatMap(({ version, by, reason, before, after }) => [
+  const changed = changes.flatMap(({ version, by, reason, before, after }) => [
     version,
     by,
     reason ?? '',
@@ -40,7 +40,7 @@ export async function setLimits(
       const chunk = Object.fromEntries(fields.slice(from, from + FIELDS_PER_CHUNK));
       await client.multi().hset(staged, chunk).expire(staged, STAGED_SECONDS).exec();
     }
-    const outcome = text(await script.inShard(context, [limits.version, ...told]));
+    const outcome = text(await script.inShard(context, [limits.version, ...changed]));
     if (outcome === 'adopted') return outcome;
     if (outcome === 'kept') {
       await client.unlink(staged);

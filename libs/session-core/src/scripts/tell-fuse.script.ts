@@ -2,7 +2,7 @@ import { ShardScript, type ShardContext } from './script.js';
 
 const script = new ShardScript('tell-fuse');
 
-/** Tells the outbox that a fuse has tripped. Told twice it is one event: it has the same id. */
+/** Tells the outbox that a fuse has tripped. Done twice it is one event: it has the same id. */
 export async function tellFuse(
   context: ShardContext,
   fuse: string,

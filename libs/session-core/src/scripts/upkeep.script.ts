@@ -5,7 +5,7 @@ import { ShardScript, type ShardContext } from './script.js';
 const script = new ShardScript('upkeep');
 
 export interface Upkeep {
-  /** `raised`: more sessions than the threshold were created within an hour, told once until it is `over`. */
+  /** `raised`: more sessions than the threshold were created within an hour, answered once until it is `over`. */
   creationAlert: 'raised' | 'over' | null;
   created: number;
   threshold: number;
@@ -17,8 +17,8 @@ export interface Upkeep {
 /** Does what a shard needs once a second besides endings; see `upkeep.lua`. At most `batch` entries of each kind. */
 export async function upkeep(context: ShardContext, batch: number): Promise<Upkeep> {
   const reply = new ReplyReader(await script.inShard(context, [batch]));
-  const told = reply.text();
-  const creationAlert = told === 'raised' || told === 'over' ? told : null;
+  const alert = reply.text();
+  const creationAlert = alert === 'raised' || alert === 'over' ? alert : null;
   const [created, threshold] = [reply.integer(), reply.integer()];
   return { creationAlert, created, threshold, nextDueMs: readDue(reply.text()), nowMs: reply.integer() };
 }

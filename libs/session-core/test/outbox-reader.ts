@@ -2,20 +2,20 @@ import { expect } from '@jest/globals';
 import type { Redis } from 'ioredis';
 import { fieldsOf } from './fixture.js';
 
-interface ToldSession {
+interface SessionInOutbox {
   user: string;
   groups: string[];
   startedAtMs: number;
 }
 
 /**
- * The live sessions of a shard as its outbox alone tells them. Insists of each event that its counts are those right after it, and that
+ * The live sessions of a shard as its outbox alone has them. Insists of each event that its counts are those right after it, and that
  * it says the start of its session.
  */
-export class Told {
-  readonly live = new Map<string, ToldSession>();
+export class OutboxReader {
+  readonly live = new Map<string, SessionInOutbox>();
   private last = '-';
-  /** A start that came after its end: it is told with that end in one step, without counts, since it never held a place. */
+  /** A start that came after its end: it is written with that end in one step, without counts, since it never held a slot. */
   private late: string | null = null;
 
   constructor(
@@ -60,20 +60,20 @@ export class Told {
       return;
     }
     const { fromUser, fromUserActive } = event;
-    const told = { user, groups, startedAtMs: Number(startedAt ?? at) };
-    expect({ type, said: startedAt !== undefined }).toEqual({ type, said: !begins });
+    const known = { user, groups, startedAtMs: Number(startedAt ?? at) };
+    expect({ type, hasStart: startedAt !== undefined }).toEqual({ type, hasStart: !begins });
     const before = this.live.get(id);
     if (before !== undefined)
-      expect({ id, startedAtMs: told.startedAtMs }).toEqual({ id, startedAtMs: before.startedAtMs });
-    this.live.set(id, told);
+      expect({ id, startedAtMs: known.startedAtMs }).toEqual({ id, startedAtMs: before.startedAtMs });
+    this.live.set(id, known);
     if (type === 'session.confirmed') return expect(event).not.toHaveProperty('groupsActive');
-    this.expectCounts(event, told);
+    this.expectCounts(event, known);
     if (fromUser !== '' && fromUserActive !== undefined) {
       expect(Number(fromUserActive)).toBe(this.count((other) => other.user === fromUser));
     }
   }
 
-  private expectCounts(event: Record<string, string>, of: ToldSession | undefined): void {
+  private expectCounts(event: Record<string, string>, of: SessionInOutbox | undefined): void {
     const { type, userActive, totalActive, groupsActive } = event;
     const groups = (of?.groups ?? []).map((name) => [name, this.count((other) => other.groups.includes(name))]);
     expect({ type, userActive, totalActive, groups: groupsActive && (JSON.parse(groupsActive) as unknown) }).toEqual({
@@ -84,7 +84,7 @@ export class Told {
     });
   }
 
-  private count(counts: (session: ToldSession) => boolean): number {
+  private count(counts: (session: SessionInOutbox) => boolean): number {
     return [...this.live.values()].filter(counts).length;
   }
 }
