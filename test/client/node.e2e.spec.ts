@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -187,6 +188,19 @@ describeWith(['redis-server'], 'a node', () => {
   it('says at its start that the journal cannot be written', async () => {
     const journal = join(folder, 'missing', 'n1.journal');
     expect(await TestNode.refusal(packed, options({ journal }))).toContain('refused journal-unwritable: The journal');
+  });
+
+  it('says at its start that its key is wrong', async () => {
+    const hash = `sha256:${createHash('sha256').update('right').digest('hex')}`;
+    const configYaml = `auth: { keys: [{ id: k1, hash: '${hash}', role: node }] }\n`;
+    const closed = await startBerth({ redisUrl: redis.url, apps: ['admission-gateway'], configYaml });
+    try {
+      const gateways = closed.app('admission-gateway').url;
+      expect(await TestNode.refusal(packed, options({ gateways, key: 'wrong' }))).toContain('refused unauthorized: ');
+      nodes.push(await TestNode.start(packed, options({ gateways, key: 'right' })));
+    } finally {
+      await closed.stop();
+    }
   });
 
   it('says at its start that the name has a newer run', async () => {
