@@ -10,19 +10,19 @@ export const OPEN: LimitsLayer = { maxSessionsPerUser: 0 };
 /** For a suite of claims about limits: its books, and what such claims do. */
 export function useLimits() {
   const books = useBooks();
-  const ask = (id: string, said: Partial<AdmissionRequest> = {}) => books.store.admit(tenant, request(id, said));
+  const ask = (id: string, more: Partial<AdmissionRequest> = {}) => books.store.admit(tenant, request(id, more));
   return {
     books,
     /** These are the limits from now on, beside an unlimited user. */
     limits: async (layer: LimitsLayer) => await books.store.limits.change(tenant, () => ({ ...OPEN, ...layer })),
-    decide: async (id: string, said: Partial<AdmissionRequest> = {}): Promise<Decision> =>
-      (await ask(id, said)).decision,
-    check: async (id: string, said: Partial<AdmissionRequest> = {}) =>
-      await books.store.check(tenant, request(id, said)),
+    decide: async (id: string, more: Partial<AdmissionRequest> = {}): Promise<Decision> =>
+      (await ask(id, more)).decision,
+    check: async (id: string, more: Partial<AdmissionRequest> = {}) =>
+      await books.store.check(tenant, request(id, more)),
     /** Admits one after the other, a millisecond apart, and insists on it. */
-    aboard: async (ids: string[], said: Partial<AdmissionRequest> = {}) => {
+    admitAll: async (ids: string[], more: Partial<AdmissionRequest> = {}) => {
       for (const id of ids) {
-        expect((await ask(id, said)).decision).toMatchObject({ kind: 'admitted', repeated: false });
+        expect((await ask(id, more)).decision).toMatchObject({ kind: 'admitted', repeated: false });
         books.clock.advance(1);
       }
     },

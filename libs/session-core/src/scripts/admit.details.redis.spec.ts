@@ -37,14 +37,14 @@ const OBSERVED: { key: string; layer: LimitsLayer; said?: Partial<AdmissionReque
 ];
 
 describe('a limit that is only observed', () => {
-  const { limits, decide, check, aboard, events, refusals } = useLimits();
+  const { limits, decide, check, admitAll, events, refusals } = useLimits();
 
   it.each(OBSERVED)('refuses nobody, ends nobody and is told as full: $key', async ({ key, layer, said, shown }) => {
     const action = 'terminate_oldest';
     const groups = { trunk: { ...layer.groups?.['trunk'], action } } as const;
     await limits({ action, totalAction: action, ...layer, groups, details: { [key]: { observe: true } } });
     const wanted = { ...WEST, ...said };
-    await aboard(['a', 'b'], wanted);
+    await admitAll(['a', 'b'], wanted);
     for (const decision of [await check('c', wanted), await decide('c', wanted)]) {
       expect(decision).toMatchObject({ kind: 'admitted', terminated: [] });
       expect(decision.kind === 'admitted' && decision.limits.filter(({ observed }) => observed)).toEqual([
@@ -65,7 +65,7 @@ describe('a limit that is only observed', () => {
 
   it('leaves the others as strict as they were', async () => {
     await limits({ maxSessionsPerUser: 1, maxTotalSessions: 1, details: { total: { observe: true } } });
-    await aboard(['a']);
+    await admitAll(['a']);
     expect(await decide('b')).toMatchObject({ kind: 'rejected', limits: [{ scope: 'user', max: 1, active: 1 }] });
     expect(await decide('c', { user: 'bob' })).toMatchObject({ kind: 'admitted' });
   });
@@ -78,8 +78,8 @@ describe('a limit that is only observed', () => {
       groups,
       details: { user: { observe: true }, 'kind:trunk': { observe: true } },
     });
-    await aboard(['a', 'b'], { groups: ['trunk:east'] });
-    await aboard(['c'], { user: 'bob', ...WEST });
+    await admitAll(['a', 'b'], { groups: ['trunk:east'] });
+    await admitAll(['c'], { user: 'bob', ...WEST });
     expect(await decide('d', { user: 'bob', ...WEST })).toMatchObject({
       kind: 'rejected',
       limits: [{ key: 'bob' }, { key: 'trunk:west' }],
@@ -99,14 +99,14 @@ const TEMPORARY: { key: string; layer: LimitsLayer }[] = [
 ];
 
 describe('a temporary limit', () => {
-  const { books, limits, decide, aboard } = useLimits();
+  const { books, limits, decide, admitAll } = useLimits();
   const soon = (max: number): LimitDetails => ({ temporary: { max, untilMs: books.clock.nowMs + 1_000 } });
 
   it.each(TEMPORARY)('holds until its very millisecond, and ends without a write: $key', async ({ key, layer }) => {
     await limits({ ...layer, details: { [key]: soon(3) } });
-    await aboard(['a', 'b'], WEST);
+    await admitAll(['a', 'b'], WEST);
     books.clock.advance(997);
-    await aboard(['c'], WEST);
+    await admitAll(['c'], WEST);
     const { nowMs } = books.clock;
     const before = await dump(books.redis);
     books.clock.nowMs = nowMs - 1;
@@ -119,16 +119,16 @@ describe('a temporary limit', () => {
   it.each(TEMPORARY)('may be lower than what it covers, and then gives way to it: $key', async ({ key, layer }) => {
     const raised = JSON.parse(JSON.stringify(layer).replaceAll(':1', ':3')) as LimitsLayer;
     await limits({ ...raised, details: { [key]: soon(1) } });
-    await aboard(['a'], WEST);
+    await admitAll(['a'], WEST);
     expect(await decide('b', WEST)).toMatchObject({ kind: 'rejected', limits: [{ max: 1, active: 1 }] });
     books.clock.advance(999);
-    await aboard(['b', 'c'], WEST);
+    await admitAll(['b', 'c'], WEST);
     expect(await decide('d', WEST)).toMatchObject({ kind: 'rejected', limits: [{ max: 3, active: 3 }] });
   });
 
   it('of zero is unlimited as long as it lasts', async () => {
     await limits({ maxTotalSessions: 1, details: { total: soon(0) } });
-    await aboard(['a', 'b', 'c']);
+    await admitAll(['a', 'b', 'c']);
     books.clock.advance(997);
     expect(await decide('d')).toMatchObject({ kind: 'rejected', limits: [{ max: 1, active: 3 }] });
   });
@@ -148,11 +148,11 @@ describe('a temporary limit', () => {
         'group:site:1': soon(2),
       },
     });
-    await aboard(['a', 'b'], { groups: ['trunk:west'] });
+    await admitAll(['a', 'b'], { groups: ['trunk:west'] });
     expect(await decide('c', WEST)).toMatchObject({ kind: 'rejected', limits: [{ max: 2 }, { max: 2 }] });
     books.clock.advance(998);
-    await aboard(['c'], { ...WEST });
-    await aboard(['d'], { user: 'bob', groups: ['site:1'] });
+    await admitAll(['c'], { ...WEST });
+    await admitAll(['d'], { user: 'bob', groups: ['site:1'] });
     expect(await decide('e', { user: 'eve', groups: ['site:1'] })).toMatchObject({
       kind: 'rejected',
       limits: [{ key: 'site:1', max: 2, active: 1, reserved: 1 }],
@@ -161,17 +161,17 @@ describe('a temporary limit', () => {
 
   it('keeps what is said of the limit itself: observed, it refuses nobody before nor after', async () => {
     await limits({ maxSessionsPerUser: 1, details: { 'user:alice': { ...soon(2), observe: true } } });
-    await aboard(['a', 'b', 'c']);
+    await admitAll(['a', 'b', 'c']);
     books.clock.advance(2_000);
-    await aboard(['d']);
+    await admitAll(['d']);
     expect(await books.redis.zcard(keys.userSessions('alice'))).toBe(4);
   });
 
   it('of every user says nothing of users and classes that have a limit of their own', async () => {
     await limits({ maxSessionsPerUser: 9, users: { bob: 2 }, classes: { gold: 2 }, details: { user: soon(1) } });
-    await aboard(['a', 'b'], { user: 'bob' });
-    await aboard(['c', 'd'], { user: 'carol', userClass: 'gold' });
-    await aboard(['e']);
+    await admitAll(['a', 'b'], { user: 'bob' });
+    await admitAll(['c', 'd'], { user: 'carol', userClass: 'gold' });
+    await admitAll(['e']);
     for (const said of [{ user: 'bob' }, { user: 'carol', userClass: 'gold' }, {}]) {
       expect((await decide('next', said)).kind).toBe('rejected');
     }

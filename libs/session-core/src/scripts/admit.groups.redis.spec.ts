@@ -23,7 +23,7 @@ function nested(limited: Record<string, number>, more: LimitsLayer = {}): Limits
 }
 
 describe('a group within another', () => {
-  const { books, limits, decide, check, aboard, end } = useLimits();
+  const { books, limits, decide, check, admitAll, end } = useLimits();
   const sizes = async (groups: string[]) =>
     await Promise.all(groups.map((group) => books.redis.zcard(keys.groupSessions(group))));
 
@@ -40,7 +40,7 @@ describe('a group within another', () => {
   it.each(CHAIN)('is refused when %s is full, by a session that named another below it', async (group) => {
     const [kind = ''] = group.split(':');
     await limits(nested({ [kind]: 1 }));
-    await aboard(['a'], { groups: [kind === 'trunk' ? 'trunk:west' : 'trunk:east'], user: 'bob' });
+    await admitAll(['a'], { groups: [kind === 'trunk' ? 'trunk:west' : 'trunk:east'], user: 'bob' });
     const full = { scope: 'group', key: group, max: 1, active: 1 };
     expect(await check('b', WEST)).toMatchObject({ kind: 'rejected', limits: [full] });
     expect(await decide('b', WEST)).toMatchObject({ kind: 'rejected', limits: [full] });
@@ -52,7 +52,7 @@ describe('a group within another', () => {
       kind: 'admitted',
       limits: [{ scope: 'user' }, { scope: 'group', key: 'carrier:acme', max: 2, active: 1 }],
     });
-    await aboard(['b'], { groups: ['country:no', 'region:north', 'carrier:acme', 'trunk:west'] });
+    await admitAll(['b'], { groups: ['country:no', 'region:north', 'carrier:acme', 'trunk:west'] });
     expect(await sizes(CHAIN)).toEqual([2, 2, 2, 2, 2]);
     expect(await decide('c', { groups: ['carrier:acme', 'trunk:east'] })).toMatchObject({ kind: 'rejected' });
   });
@@ -85,9 +85,9 @@ describe('a group within another', () => {
 
   it('that has moved frees what its sessions took where they were admitted', async () => {
     await limits({ groups: { trunk: { parents: { west: 'carrier:acme' } } } });
-    await aboard(['a'], WEST);
+    await admitAll(['a'], WEST);
     await limits({ groups: { trunk: { parents: { west: 'carrier:zeta' } } } });
-    await aboard(['b'], WEST);
+    await admitAll(['b'], WEST);
     expect(await decide('a', WEST)).toMatchObject({
       repeated: true,
       session: { groups: ['trunk:west', 'carrier:acme'] },
@@ -98,7 +98,7 @@ describe('a group within another', () => {
 
   it('is named with all that are full above it', async () => {
     await limits(nested({ trunk: 1, region: 1, continent: 2 }));
-    await aboard(['a'], WEST);
+    await admitAll(['a'], WEST);
     const decision = await decide('b', WEST);
     expect(decision.kind === 'rejected' && decision.limits.map(({ key }) => key)).toEqual([
       'trunk:west',
@@ -121,7 +121,7 @@ describe('a group within another', () => {
       ['site:1', 'trunk:west'],
       ['site:2', 'trunk:west', 'trunk:east'],
     ];
-    for (const [i, groups] of orders.entries()) await aboard([`call-${i}`], { groups });
+    for (const [i, groups] of orders.entries()) await admitAll([`call-${i}`], { groups });
     expect(await sizes(['trunk:west', 'carrier:acme', 'site:1', 'site:2', 'trunk:east'])).toEqual([3, 3, 2, 1, 1]);
     expect(await decide('next', { groups: ['site:3', 'trunk:west', 'site:1', 'site:2'] })).toMatchObject({
       kind: 'rejected',
@@ -137,13 +137,13 @@ describe('a group within another', () => {
         'group:trunk:west': { temporary: { max: 3, untilMs } },
       },
     });
-    await aboard(['unlimited'], { groups: ['trunk:west', 'site:2'] });
+    await admitAll(['unlimited'], { groups: ['trunk:west', 'site:2'] });
     expect(await sizes(['trunk:west', 'carrier:acme', 'site:2'])).toEqual([4, 4, 2]);
   });
 
   it('is tracked and unlimited where its kind has no limit', async () => {
     await limits({});
-    await aboard(
+    await admitAll(
       Array.from({ length: 70 }, (_, i) => `call-${i}`),
       { groups: ['nobody-knows:it'] },
     );
@@ -152,7 +152,7 @@ describe('a group within another', () => {
 });
 
 describe('an emergency session', () => {
-  const { books, limits, decide, aboard, events } = useLimits();
+  const { books, limits, decide, admitAll, events } = useLimits();
 
   it('is in priority:emergency by itself, and passes every limit, that of the group too', async () => {
     await limits({
@@ -160,7 +160,7 @@ describe('an emergency session', () => {
       maxTotalSessions: 1,
       groups: { priority: { default: 1 }, trunk: { default: 1 } },
     });
-    await aboard(['a', 'b'], { ...WEST, ...EMERGENCY });
+    await admitAll(['a', 'b'], { ...WEST, ...EMERGENCY });
     expect(await books.redis.zrange(keys.groupSessions(EMERGENCY_GROUP), '0', '-1')).toEqual(['a', 'b']);
     expect((await events('session.admitted')).map(({ overshoot }) => overshoot)).toEqual([undefined, 'emergency']);
     expect(await decide('c', { ...EMERGENCY, groups: ['trunk:east'] })).toMatchObject({

@@ -57,7 +57,7 @@ const CASES: Case[] = [
 ];
 
 describe('a limit', () => {
-  const { books, limits, decide, check, aboard, end, events, refusals } = useLimits();
+  const { books, limits, decide, check, admitAll, end, events, refusals } = useLimits();
 
   it.each(CASES)('admits up to it and refuses the next: $what', async ({ layer, said, full }) => {
     await limits(layer);
@@ -82,8 +82,8 @@ describe('a limit', () => {
       groups: { trunk: { default: 2 }, carrier: { default: 3 }, gateway: { default: 1 } },
     });
     const groups = ['trunk:west', 'carrier:acme', 'gateway:g1'];
-    await aboard(['a'], { groups });
-    await aboard(['b'], { user: 'bob', groups: ['trunk:west', 'carrier:acme'] });
+    await admitAll(['a'], { groups });
+    await admitAll(['b'], { user: 'bob', groups: ['trunk:west', 'carrier:acme'] });
     const decision = await decide('c', { groups });
     expect(decision).toEqual({
       kind: 'rejected',
@@ -111,7 +111,7 @@ describe('a limit', () => {
       maxTotalSessions: 2,
       details: { total: { reserve: { group: 'carrier:acme', places: 1 } } },
     });
-    await aboard(['a', 'b'], WEST);
+    await admitAll(['a', 'b'], WEST);
     const before = await dump(books.redis);
     const scopes = [{ scope: 'user' }, { scope: 'group' }, { scope: 'total' }];
     expect(await decide('c', { ...WEST, node: 'never-seen', epoch: 7 })).toMatchObject({ limits: scopes });
@@ -125,7 +125,7 @@ describe('a limit', () => {
 
   it('shows a check who would make room, and nobody does', async () => {
     await limits({ maxTotalSessions: 2, totalAction: 'terminate_oldest' });
-    await aboard(['a', 'b']);
+    await admitAll(['a', 'b']);
     const before = await dump(books.redis);
     expect(await check('c')).toMatchObject({ kind: 'admitted', terminated: [{ id: 'a' }] });
     expect(await dump(books.redis)).toEqual(before);
@@ -133,8 +133,8 @@ describe('a limit', () => {
 
   it('of the total counts sessions without a user, and names the total alone to them', async () => {
     await limits({ maxSessionsPerUser: 1, maxTotalSessions: 3 });
-    await aboard(['a', 'b'], { user: '' });
-    await aboard(['c']);
+    await admitAll(['a', 'b'], { user: '' });
+    await admitAll(['c']);
     const total = { scope: 'total', key: '*', max: 3, active: 3 };
     expect(await decide('d', { user: '' })).toMatchObject({ kind: 'rejected', limits: [total] });
     expect(await decide('d')).toMatchObject({ kind: 'rejected', limits: [{ scope: 'user' }, total] });
@@ -148,7 +148,7 @@ describe('a limit', () => {
       users: { alice: max },
       groups: { trunk: { default: max, overrides: { west: max } } },
     });
-    await aboard(
+    await admitAll(
       Array.from({ length: 70 }, (_, i) => `call-${i}`),
       WEST,
     );
@@ -169,7 +169,7 @@ describe('a limit', () => {
       details: { 'group:trunk:east': { temporary: { max: 1, untilMs: books.clock.nowMs + 9_000 } } },
     });
     const groups = ['trunk:west', 'trunk:east'];
-    await aboard(['a', 'b', 'c'], { groups });
+    await admitAll(['a', 'b', 'c'], { groups });
     expect(await books.redis.zcard(keys.groupSessions('trunk:east'))).toBe(3);
     expect(await books.redis.zcard(keys.deadlines)).toBe(3);
     await books.store.limits.change(tenant, (api) => ({
@@ -193,7 +193,7 @@ describe('a limit', () => {
 
   it('stops no emergency session, which is counted under each and shown as overshoot only above one', async () => {
     await limits({ maxSessionsPerUser: 3, maxTotalSessions: 2, groups: { trunk: { default: 2 } } });
-    await aboard(['a', 'b', 'c'], { ...WEST, ...EMERGENCY });
+    await admitAll(['a', 'b', 'c'], { ...WEST, ...EMERGENCY });
     const told = (await events('session.admitted')).map(({ overshoot }) => overshoot);
     expect(told).toEqual([undefined, undefined, 'emergency']);
     const decision = await decide('d', WEST);
@@ -202,8 +202,8 @@ describe('a limit', () => {
 
   it('of a user or group with the name of something in JavaScript is a limit like any other', async () => {
     await limits({ maxSessionsPerUser: 1, users: JSON.parse('{"__proto__":2}') as Record<string, number> });
-    await aboard(['a', 'b'], { user: '__proto__' });
-    await aboard(['c'], { user: 'constructor', userClass: 'toString', groups: ['constructor:valueOf'] });
+    await admitAll(['a', 'b'], { user: '__proto__' });
+    await admitAll(['c'], { user: 'constructor', userClass: 'toString', groups: ['constructor:valueOf'] });
     expect(await decide('d', { user: 'constructor' })).toMatchObject({ kind: 'rejected', limits: [{ max: 1 }] });
   });
 
@@ -213,7 +213,7 @@ describe('a limit', () => {
       totalAction: 'terminate_oldest',
       groups: { trunk: { parents: { west: 'a:b' } } },
     });
-    await aboard(['a', 'b', 'c'], WEST);
+    await admitAll(['a', 'b', 'c'], WEST);
     for (const id of ['b', 'c']) await end(id);
     const left = (await sessionKeys(books.redis)).filter((name) => !name.includes(':session:'));
     expect(left.toSorted()).toEqual([keys.commanded, keys.commands('b2bua-1')].toSorted());

@@ -20,7 +20,7 @@ const scopeOf = (what: string) =>
   what === 'a user' ? { scope: 'user', key: 'alice' } : { scope: 'group', key: 'trunk:west' };
 
 describe.each(Object.entries(paced))('the calls per second of %s', (what, layer) => {
-  const { books, limits, decide, check, aboard } = useLimits();
+  const { books, limits, decide, check, admitAll } = useLimits();
   const full = (retryAfterMs: number, active = 3) => ({
     kind: 'rejected',
     limits: [{ ...scopeOf(what), max: 3, active, retryAfterMs }],
@@ -93,7 +93,7 @@ describe.each(Object.entries(paced))('the calls per second of %s', (what, layer)
 
   it('let an emergency call pass and count it, up to a whole burst', async () => {
     await limits(layer);
-    await aboard(['a', 'b', 'c', 'd', 'e', 'f', 'g'], { ...WEST, ...EMERGENCY });
+    await admitAll(['a', 'b', 'c', 'd', 'e', 'f', 'g'], { ...WEST, ...EMERGENCY });
     expect(await decide('h', WEST)).toMatchObject({
       kind: 'rejected',
       limits: [{ ...scopeOf(what), max: 3, active: 3 }],

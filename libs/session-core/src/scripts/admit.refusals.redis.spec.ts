@@ -5,7 +5,7 @@ import { keys, request, tenant } from '../../test/fixture.js';
 import { EMERGENCY, from, useLimits } from '../../test/limits.fixture.js';
 
 describe('the stream of refusals', () => {
-  const { books, limits, decide, aboard, refusals, check } = useLimits();
+  const { books, limits, decide, admitAll, refusals, check } = useLimits();
   const times = async (count: number, said = {}, prefix = 'refused') => {
     for (let i = 0; i < count; i++) expect((await decide(`${prefix}-${i}`, said)).kind).toBe('rejected');
   };
@@ -14,8 +14,8 @@ describe('the stream of refusals', () => {
 
   it('has one in full per user, limit and second; the others of that second are one sum, by the next refusal', async () => {
     await limits({ maxSessionsPerUser: 1, maxTotalSessions: 2 });
-    await aboard(['a']);
-    await aboard(['b'], { user: 'bob' });
+    await admitAll(['a']);
+    await admitAll(['b'], { user: 'bob' });
     await times(4);
     await times(3, { user: 'eve' });
     await times(1, { user: 'bob' });
@@ -39,7 +39,7 @@ describe('the stream of refusals', () => {
 
   it('dates a sum by the second that it sums, however late it is written', async () => {
     await limits({ maxTotalSessions: 1 });
-    await aboard(['a']);
+    await admitAll(['a']);
     books.clock.advance(700);
     await times(3);
     books.clock.advance(86_400_000);
@@ -60,7 +60,7 @@ describe('the stream of refusals', () => {
     };
     const { facts } = request('x');
     await limits({ maxTotalSessions: 1, groups: { trunk: { default: 1 } } });
-    await aboard(['a'], { groups: ['trunk:west'] });
+    await admitAll(['a'], { groups: ['trunk:west'] });
     await times(2);
     const bobs = { ...facts, sourcePort: null, destination: null, protocol: 'socks' };
     await times(1, { user: 'bob', node: null, epoch: null, facts: bobs });
@@ -85,8 +85,8 @@ describe('the stream of refusals', () => {
   it('says the same where limits are looked at closely, and where a handover is refused', async () => {
     const told = { sourceIp: '192.0.2.10', sourcePort: '5060', destination: '198.51.100.7:5060', protocol: 'sip' };
     await limits({ maxSessionsPerUser: 1, details: { user: { temporary: { max: 1, untilMs: 9e12 } } } });
-    await aboard(['a']);
-    await aboard(['b'], { user: 'bob' });
+    await admitAll(['a']);
+    await admitAll(['b'], { user: 'bob' });
     await times(1);
     await books.store.transfers.transfer(tenant, { sessionId: 'a' }, { node: 'b2bua-2', epoch: 7, user: 'bob' });
     expect(await refusals()).toMatchObject([
@@ -102,7 +102,7 @@ describe('the stream of refusals', () => {
       groups: { trunk: { default: 1, action: 'reject' } },
       maxSessionsPerIpPerHour: 1,
     });
-    await aboard(['a'], { groups: ['trunk:west'] });
+    await admitAll(['a'], { groups: ['trunk:west'] });
     const decision = await decide('b', { groups: ['trunk:west'] });
     const actions = (JSON.parse((await refusals())[0]?.['limits'] ?? '') as Record<string, unknown>[]).map(
       ({ scope, action }) => `${String(scope)} ${String(action)}`,
@@ -127,7 +127,7 @@ describe('the stream of refusals', () => {
 
   it('gets a sum by upkeep once the second is over, in which nobody was refused again', async () => {
     await limits({ maxTotalSessions: 1 });
-    await aboard(['a']);
+    await admitAll(['a']);
     await times(5);
     await times(1, { user: 'bob' });
     await upkeep();
@@ -141,7 +141,7 @@ describe('the stream of refusals', () => {
 
   it('tells apart what one user is refused by: two limits, two sums', async () => {
     await limits({ groups: { trunk: { default: 1 } } });
-    await aboard(['a'], { groups: ['trunk:west', 'trunk:east'] });
+    await admitAll(['a'], { groups: ['trunk:west', 'trunk:east'] });
     await times(3, { groups: ['trunk:west'] });
     await times(2, { groups: ['trunk:east'] });
     books.clock.advance(1_000);
@@ -151,7 +151,7 @@ describe('the stream of refusals', () => {
 
   it('loses nobody when the clock steps back: what was counted is written down, once', async () => {
     await limits({ maxTotalSessions: 1 });
-    await aboard(['a']);
+    await admitAll(['a']);
     await times(3);
     await times(3, { user: 'bob' });
     books.clock.advance(-45_000);
@@ -171,17 +171,17 @@ describe('the stream of refusals', () => {
 
   it('hears nothing of checks, nor of what passes', async () => {
     await limits({ maxTotalSessions: 1 });
-    await aboard(['a']);
+    await admitAll(['a']);
     await check('b');
-    await aboard(['c'], EMERGENCY);
+    await admitAll(['c'], EMERGENCY);
     expect(await refusals()).toEqual([]);
     expect(await books.redis.exists(keys.refusals)).toBe(0);
   });
 
   it('tells handovers that were refused like admissions', async () => {
     await limits({ maxSessionsPerUser: 1 });
-    await aboard(['a']);
-    await aboard(['b'], { user: '' });
+    await admitAll(['a']);
+    await admitAll(['b'], { user: '' });
     for (let i = 0; i < 3; i++) await books.store.transfers.authenticate(tenant, { sessionId: 'b' }, 'alice');
     books.clock.advance(1_000);
     await upkeep();
@@ -190,7 +190,7 @@ describe('the stream of refusals', () => {
 
   it('is bounded, and so is what is counted: beyond it each refusal is told in full', async () => {
     await limits({ maxTotalSessions: 1 });
-    await aboard(['a']);
+    await admitAll(['a']);
     const filled = Array.from({ length: 10_000 }, (_, i) => [`["u${i}","total:*"]`, '1800000000 0 []']).flat();
     await books.redis.hset(keys.refusals, ...filled);
     const store = boundedStore(books, { rejections: 1_000 });
@@ -207,7 +207,7 @@ describe('the stream of refusals', () => {
   it('gets every sum of a storm of thousands of users, although the hash has shrunk meanwhile', async () => {
     const users = Array.from({ length: 5_000 }, (_, i) => `user-${i}`);
     await limits({ maxTotalSessions: 1 });
-    await aboard(['a']);
+    await admitAll(['a']);
     for (let at = 0; at < users.length; at += 500) {
       const some = users.slice(at, at + 500);
       await Promise.all([1, 2].flatMap((time) => some.map((user) => decide(`${user}/${time}`, { user }))));
@@ -219,7 +219,7 @@ describe('the stream of refusals', () => {
 
   it('gets sums of as many as a batch has each time, until none is left', async () => {
     await limits({ maxTotalSessions: 1 });
-    await aboard(['a']);
+    await admitAll(['a']);
     for (let i = 0; i < 300; i++) await times(2, { user: `user-${i}` });
     books.clock.advance(1_000);
     for (let pass = 0; pass < 30 && (await books.redis.exists(keys.refusals)) === 1; pass++) await upkeep(50);
@@ -229,26 +229,26 @@ describe('the stream of refusals', () => {
 });
 
 describe('the alert on sessions created within an hour', () => {
-  const { books, limits, decide, aboard, events, end } = useLimits();
+  const { books, limits, decide, admitAll, events, end } = useLimits();
   const upkeep = () => books.store.upkeep(tenant, 0, 100);
   const MINUTE_MS = 60_000;
 
   it('is raised once above the threshold, is over when it is not any more, and is raised again', async () => {
     await limits({ alertThreshold: 2 });
-    await aboard(['a', 'b']);
+    await admitAll(['a', 'b']);
     const due = { nextDueMs: expect.any(Number), nowMs: expect.any(Number) };
     expect(await upkeep()).toEqual({ ...due, creationAlert: null, created: 2, threshold: 2 });
-    await aboard(['c']);
+    await admitAll(['c']);
     await end('c');
     expect(await upkeep()).toEqual({ ...due, creationAlert: 'raised', created: 3, threshold: 2 });
-    await aboard(['d']);
+    await admitAll(['d']);
     expect(await upkeep()).toEqual({ ...due, creationAlert: null, created: 4, threshold: 2 });
     books.clock.advance(59 * MINUTE_MS);
     expect(await upkeep()).toMatchObject({ creationAlert: null, created: 4 });
     books.clock.advance(MINUTE_MS);
     expect(await upkeep()).toMatchObject({ creationAlert: 'over', created: 0 });
     expect(await upkeep()).toMatchObject({ creationAlert: null });
-    await aboard(['e', 'f', 'g']);
+    await admitAll(['e', 'f', 'g']);
     expect(await upkeep()).toMatchObject({ creationAlert: 'raised', created: 3 });
     expect((await events('creation.alert')).map(({ created, threshold }) => [created, threshold])).toEqual([
       ['3', '2'],
@@ -256,10 +256,10 @@ describe('the alert on sessions created within an hour', () => {
     ]);
   });
 
-  it('counts whoever came aboard, once: emergency calls and what had started too, no retry and no refusal', async () => {
+  it('counts every admission, once: emergency calls and what had started too, no retry and no refusal', async () => {
     await limits({ alertThreshold: 9, maxSessionsPerUser: 3 });
-    await aboard(['a']);
-    await aboard(['x'], EMERGENCY);
+    await admitAll(['a']);
+    await admitAll(['x'], EMERGENCY);
     await books.store.started(tenant, request('b'));
     expect(await decide('a')).toMatchObject({ repeated: true });
     expect(await decide('c', from(null))).toMatchObject({ kind: 'rejected' });
@@ -268,7 +268,7 @@ describe('the alert on sessions created within an hour', () => {
 
   it('is over at once when the threshold is raised or taken away', async () => {
     await limits({ alertThreshold: 1 });
-    await aboard(['a', 'b']);
+    await admitAll(['a', 'b']);
     expect(await upkeep()).toMatchObject({ creationAlert: 'raised' });
     await limits({ alertThreshold: 2 });
     expect(await upkeep()).toMatchObject({ creationAlert: 'over' });
@@ -281,17 +281,17 @@ describe('the alert on sessions created within an hour', () => {
 
   it('forgets nothing when the clock steps back by 45 s', async () => {
     await limits({ alertThreshold: 3 });
-    await aboard(['a', 'b']);
+    await admitAll(['a', 'b']);
     books.clock.advance(-45_000);
     expect(await upkeep()).toMatchObject({ created: 2 });
-    await aboard(['c', 'd']);
+    await admitAll(['c', 'd']);
     expect(await upkeep()).toMatchObject({ creationAlert: 'raised', created: 4 });
   });
 
   it('keeps no more than the minutes of an hour, and nothing two hours after the last', async () => {
     await limits({ alertThreshold: 1_000 });
     for (let i = 0; i < 70; i++) {
-      await aboard([`call-${i}`]);
+      await admitAll([`call-${i}`]);
       books.clock.advance(MINUTE_MS);
     }
     expect(await upkeep()).toMatchObject({ created: 59 });

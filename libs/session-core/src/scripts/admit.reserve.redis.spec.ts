@@ -17,7 +17,7 @@ const LIMITED: { key: string; layer: LimitsLayer; shown: { scope: string; key: s
 ];
 
 describe.each(LIMITED)('the reserve of $key', ({ key, layer, shown }) => {
-  const { books, limits, decide, check, aboard, end, isLive, events } = useLimits();
+  const { books, limits, decide, check, admitAll, end, isLive, events } = useLimits();
   const outsider = { groups: ['trunk:west'] };
   const entitled = { groups: ['trunk:west', 'service:vip'] };
   const reserved = async (action: 'reject' | 'terminate_oldest' = 'reject') => {
@@ -27,11 +27,11 @@ describe.each(LIMITED)('the reserve of $key', ({ key, layer, shown }) => {
 
   it('is kept from others, as much of it as is unused; those that it is for may take all', async () => {
     await reserved();
-    await aboard(['a', 'b', 'c'], outsider);
+    await admitAll(['a', 'b', 'c'], outsider);
     const full = { ...shown, max: 5, active: 3, reserved: 2 };
     expect(await decide('d', outsider)).toEqual({ kind: 'rejected', limits: [full], policyVersion: 1 });
     expect(await check('d', entitled)).toMatchObject({ kind: 'admitted' });
-    await aboard(['v1', 'v2'], entitled);
+    await admitAll(['v1', 'v2'], entitled);
     const without = { ...shown, max: 5, active: 5 };
     for (const said of [outsider, entitled]) {
       expect(await decide('d', said)).toEqual({ kind: 'rejected', limits: [without], policyVersion: 1 });
@@ -39,36 +39,36 @@ describe.each(LIMITED)('the reserve of $key', ({ key, layer, shown }) => {
     await end('v1');
     expect(await check('d', outsider)).toMatchObject({ limits: [{ ...shown, max: 5, active: 4, reserved: 1 }] });
     await end('a');
-    await aboard(['d'], outsider);
+    await admitAll(['d'], outsider);
   });
 
   it('is all that others cannot have: whoever is entitled to it may take the other places as well', async () => {
     await reserved();
-    await aboard(['v1', 'v2', 'v3', 'v4'], entitled);
-    await aboard(['a'], outsider);
+    await admitAll(['v1', 'v2', 'v3', 'v4'], entitled);
+    await admitAll(['a'], outsider);
     for (const said of [outsider, entitled]) expect((await decide('b', said)).kind).toBe('rejected');
     await end('v4');
-    await aboard(['b'], outsider);
+    await admitAll(['b'], outsider);
   });
 
   it('does not count those who are entitled to it and not under the limit', async () => {
     if (key === 'total') return;
     await reserved();
-    await aboard(['v1', 'v2'], { groups: ['trunk:east', 'service:vip'] });
-    await aboard(['v3', 'v4'], VIP);
-    await aboard(['a', 'b', 'c'], outsider);
+    await admitAll(['v1', 'v2'], { groups: ['trunk:east', 'service:vip'] });
+    await admitAll(['v3', 'v4'], VIP);
+    await admitAll(['a', 'b', 'c'], outsider);
     expect(await decide('d', outsider)).toMatchObject({ kind: 'rejected', limits: [{ active: 3, reserved: 2 }] });
   });
 
   it('is never freed for an outsider: the oldest of the others makes room, and nobody if there is none', async () => {
     await reserved('terminate_oldest');
-    await aboard(['v1', 'v2'], entitled);
-    await aboard(['a', 'b', 'c'], outsider);
+    await admitAll(['v1', 'v2'], entitled);
+    await admitAll(['a', 'b', 'c'], outsider);
     expect(await decide('d', outsider)).toMatchObject({ kind: 'admitted', terminated: [{ id: 'a' }] });
-    await aboard(['v3'], entitled);
+    await admitAll(['v3'], entitled);
     expect([await isLive('v1'), await isLive('v2')]).toEqual([false, true]);
     for (const id of ['b', 'c', 'd']) await end(id);
-    await aboard(['v4', 'v5', 'v6'], entitled);
+    await admitAll(['v4', 'v5', 'v6'], entitled);
     const nobody = { kind: 'rejected', limits: [{ ...shown, max: 5, active: 5 }] };
     expect(await decide('e', outsider)).toMatchObject(nobody);
     expect(await decide('e', entitled)).toMatchObject({ kind: 'admitted', terminated: [{ id: 'v2' }] });
@@ -76,7 +76,7 @@ describe.each(LIMITED)('the reserve of $key', ({ key, layer, shown }) => {
 
   it('has to be made free again when its holders end by what makes room', async () => {
     await reserved('terminate_oldest');
-    await aboard(['a', 'b', 'c'], outsider);
+    await admitAll(['a', 'b', 'c'], outsider);
     expect(await decide('d', outsider)).toMatchObject({ kind: 'admitted', terminated: [{ id: 'a' }] });
     expect(await decide('v', entitled)).toMatchObject({ kind: 'admitted', terminated: [] });
     expect(await decide('w', entitled)).toMatchObject({ kind: 'admitted', terminated: [] });
@@ -86,9 +86,9 @@ describe.each(LIMITED)('the reserve of $key', ({ key, layer, shown }) => {
   it('counts what is due as free, of both kinds', async () => {
     await reserved();
     const policy = { idleMs: 0, maxDurationMs: 1_000, reservationMs: 0 };
-    await aboard(['v1', 'v2'], { ...entitled, policy });
-    await aboard(['a', 'b'], outsider);
-    await aboard(['c'], { ...outsider, policy });
+    await admitAll(['v1', 'v2'], { ...entitled, policy });
+    await admitAll(['a', 'b'], outsider);
+    await admitAll(['c'], { ...outsider, policy });
     books.clock.advance(1_000);
     expect(await decide('d', outsider)).toMatchObject({ kind: 'admitted' });
     expect(await decide('e', outsider)).toMatchObject({ kind: 'rejected', limits: [{ active: 3, reserved: 2 }] });
@@ -96,9 +96,9 @@ describe.each(LIMITED)('the reserve of $key', ({ key, layer, shown }) => {
 
   it('passes no emergency call by, which is not overshoot as long as the limit itself holds', async () => {
     await reserved();
-    await aboard(['a', 'b', 'c'], outsider);
-    await aboard(['x', 'y'], { ...outsider, ...EMERGENCY });
-    await aboard(['z'], { ...outsider, ...EMERGENCY });
+    await admitAll(['a', 'b', 'c'], outsider);
+    await admitAll(['x', 'y'], { ...outsider, ...EMERGENCY });
+    await admitAll(['z'], { ...outsider, ...EMERGENCY });
     expect((await events('session.admitted')).map(({ overshoot }) => overshoot).slice(3)).toEqual([
       undefined,
       undefined,
@@ -108,16 +108,16 @@ describe.each(LIMITED)('the reserve of $key', ({ key, layer, shown }) => {
 });
 
 describe('a reserve for emergency calls', () => {
-  const { books, limits, decide, aboard, isLive } = useLimits();
+  const { books, limits, decide, admitAll, isLive } = useLimits();
 
   it('is kept free for them alone, in a total that ends the oldest', async () => {
     const reserve = { group: 'priority:emergency', places: 2 };
     await limits({ maxTotalSessions: 3, totalAction: 'terminate_oldest', details: { total: { reserve } } });
-    await aboard(['a']);
-    await aboard(['b']);
+    await admitAll(['a']);
+    await admitAll(['b']);
     expect([await isLive('a'), await isLive('b')]).toEqual([false, true]);
-    await aboard(['x', 'y'], EMERGENCY);
-    await aboard(['c']);
+    await admitAll(['x', 'y'], EMERGENCY);
+    await admitAll(['c']);
     expect([await isLive('b'), await isLive('x'), await isLive('y')]).toEqual([false, true, true]);
   });
 
@@ -125,7 +125,7 @@ describe('a reserve for emergency calls', () => {
     const reserve = { group: 'priority:emergency', places: 3 };
     await limits({ maxTotalSessions: 3, details: { total: { reserve } } });
     expect(await decide('a')).toMatchObject({ limits: [{ max: 3, active: 0, reserved: 3 }] });
-    await aboard(['x'], EMERGENCY);
+    await admitAll(['x'], EMERGENCY);
   });
 
   it('counts right when far more of it end in one decision than it has places', async () => {
@@ -136,14 +136,14 @@ describe('a reserve for emergency calls', () => {
     await limits({ groups });
     for (const kind of kinds) {
       const ids = Array.from({ length: 64 }, (_, i) => `${kind}${i}`);
-      await aboard(ids, { groups: [...shared, `${kind}:1`], policy });
+      await admitAll(ids, { groups: [...shared, `${kind}:1`], policy });
     }
-    await aboard(['a', 'b'], { groups: ['trunk:west'] });
+    await admitAll(['a', 'b'], { groups: ['trunk:west'] });
     await limits({ groups: { ...groups, trunk: { default: 8 } }, details: { 'kind:trunk': { reserve: RESERVE } } });
     books.clock.advance(60_000);
     // All 192 are due, and two of the eight places are kept: there is room for four more.
     const wanted = { groups: ['trunk:west', 'p:1', 'q:1', 'r:1'] };
-    await aboard(['c', 'd', 'e', 'f'], wanted);
+    await admitAll(['c', 'd', 'e', 'f'], wanted);
     expect(await decide('g', wanted)).toMatchObject({ kind: 'rejected', limits: [{ max: 8, active: 6, reserved: 2 }] });
   });
 });

@@ -10,7 +10,7 @@ const OLDEST = 'terminate_oldest';
 const ids = (prefix: string, count: number) => Array.from({ length: count }, (_, i) => `${prefix}${i}`);
 
 describe('who makes room', () => {
-  const { books, limits, decide, check, aboard, end, isLive, events } = useLimits();
+  const { books, limits, decide, check, admitAll, end, isLive, events } = useLimits();
   const victims = async (...asked: Parameters<typeof decide>) => {
     const decision = await decide(...asked);
     return decision.kind === 'admitted' ? decision.terminated.map(({ id }) => id) : decision.kind;
@@ -20,24 +20,24 @@ describe('who makes room', () => {
     await limits({});
     for (const id of ['c', 'a', 'b']) await decide(id);
     books.clock.advance(1);
-    await aboard(['z', 'y']);
+    await admitAll(['z', 'y']);
     await limits({ maxSessionsPerUser: 3, action: OLDEST });
     expect(await victims('new')).toEqual(['a', 'b', 'c']);
   });
 
   it('of a group is the oldest of the group, whoever it is', async () => {
     await limits({ groups: { trunk: { default: 2, action: OLDEST } } });
-    await aboard(['outside']);
-    await aboard(['a'], { user: 'bob', groups: ['trunk:west'] });
-    await aboard(['b'], { groups: ['trunk:west'] });
+    await admitAll(['outside']);
+    await admitAll(['a'], { user: 'bob', groups: ['trunk:west'] });
+    await admitAll(['b'], { groups: ['trunk:west'] });
     expect(await victims('new', { groups: ['trunk:west'] })).toEqual(['a']);
     expect(await isLive('outside')).toBe(true);
   });
 
   it('of the total is the oldest of all, not what is due first', async () => {
     await limits({ maxTotalSessions: 2, totalAction: OLDEST });
-    await aboard(['a'], { policy: { idleMs: 0, maxDurationMs: 0, reservationMs: 0 } });
-    await aboard(['b'], { user: 'bob', policy: { idleMs: 0, maxDurationMs: 9_000, reservationMs: 0 } });
+    await admitAll(['a'], { policy: { idleMs: 0, maxDurationMs: 0, reservationMs: 0 } });
+    await admitAll(['b'], { user: 'bob', policy: { idleMs: 0, maxDurationMs: 9_000, reservationMs: 0 } });
     expect(await victims('new', { user: '' })).toEqual(['a']);
     expect(await books.redis.zrange(keys.started, '0', '-1')).toEqual(['b', 'new']);
     expect(await victims('newer')).toEqual(['b']);
@@ -47,9 +47,9 @@ describe('who makes room', () => {
   it('is one session where one frees every limit that is full, though older ones free one each', async () => {
     const action = OLDEST;
     await limits({ maxSessionsPerUser: 2, action, groups: { trunk: { default: 2, action } }, maxTotalSessions: 9 });
-    await aboard(['a']);
-    await aboard(['b'], { user: 'bob', groups: ['trunk:west'] });
-    await aboard(['c'], { groups: ['trunk:west'] });
+    await admitAll(['a']);
+    await admitAll(['b'], { user: 'bob', groups: ['trunk:west'] });
+    await admitAll(['c'], { groups: ['trunk:west'] });
     const west = { groups: ['trunk:west'] };
     expect(await check('new', west)).toMatchObject({ terminated: [{ id: 'c' }] });
     expect(await victims('new', west)).toEqual(['c']);
@@ -68,7 +68,7 @@ describe('who makes room', () => {
         totalAction: action('total'),
       });
       const west = { groups: ['trunk:west'] };
-      await aboard(['a'], west);
+      await admitAll(['a'], west);
       expect(await decide('b', west)).toMatchObject({
         kind: 'rejected',
         limits: [{ scope: 'user' }, { scope: 'group' }, { scope: 'total' }],
@@ -79,8 +79,8 @@ describe('who makes room', () => {
 
   it('is nobody where one full limit has emergency calls only, though another has others', async () => {
     await limits({ maxSessionsPerUser: 1, action: OLDEST, groups: { trunk: { default: 1, action: OLDEST } } });
-    await aboard(['a']);
-    await aboard(['x'], { user: 'bob', groups: ['trunk:west'], ...EMERGENCY });
+    await admitAll(['a']);
+    await admitAll(['x'], { user: 'bob', groups: ['trunk:west'], ...EMERGENCY });
     expect(await victims('b', { groups: ['trunk:west'] })).toBe('rejected');
     expect(await isLive('a')).toBe(true);
   });
@@ -88,9 +88,9 @@ describe('who makes room', () => {
   it('is not the older attempt, which ends by itself and counts for each limit that it was under', async () => {
     const groups = { trunk: { default: 2, action: OLDEST }, carrier: { default: 2, action: OLDEST } } as const;
     await limits({ maxSessionsPerUser: 2, action: OLDEST, groups });
-    await aboard(['a'], { groups: ['trunk:west'] });
-    await aboard(['b'], { groups: ['trunk:west', 'carrier:acme'] });
-    await aboard(['c'], { user: 'bob', groups: ['carrier:acme'] });
+    await admitAll(['a'], { groups: ['trunk:west'] });
+    await admitAll(['b'], { groups: ['trunk:west', 'carrier:acme'] });
+    await admitAll(['c'], { user: 'bob', groups: ['carrier:acme'] });
     // alice has a and b, the carrier b and c, and a is about to leave: only the carrier is full for it.
     expect(await victims('a', { attempt: 2, groups: ['trunk:west', 'carrier:acme'] })).toEqual(['b']);
     expect(await victims('a', { attempt: 3, groups: ['trunk:west', 'carrier:acme'] })).toEqual([]);
@@ -103,8 +103,8 @@ describe('who makes room', () => {
 
   it('leaves an older attempt in its place when the new one is refused by another limit, and shows it as held', async () => {
     await limits({ maxSessionsPerUser: 1, groups: { trunk: { default: 1 } }, maxTotalSessions: 2 });
-    await aboard(['a']);
-    await aboard(['b'], { user: 'bob', groups: ['trunk:west'] });
+    await admitAll(['a']);
+    await admitAll(['b'], { user: 'bob', groups: ['trunk:west'] });
     expect(await decide('a', { attempt: 2, groups: ['trunk:west'] })).toMatchObject({
       kind: 'rejected',
       limits: [{ scope: 'group', key: 'trunk:west', max: 1, active: 1 }],
@@ -115,8 +115,8 @@ describe('who makes room', () => {
   it('are what is due first, then as few as are needed', async () => {
     await limits({});
     const short = { policy: { idleMs: 0, maxDurationMs: 100, reservationMs: 0 } };
-    await aboard(['a', 'b']);
-    await aboard(['due'], short);
+    await admitAll(['a', 'b']);
+    await admitAll(['due'], short);
     await limits({ maxSessionsPerUser: 3, action: OLDEST });
     books.clock.advance(100);
     expect(await victims('new')).toEqual([]);
@@ -129,7 +129,7 @@ describe('who makes room', () => {
       const kinds = ids('k', full);
       const groups = kinds.map((kind) => `${kind}:1`);
       await limits({});
-      for (const group of groups) await aboard(ids(`${group}-`, 30 + Math.floor(70 / full)), { groups: [group] });
+      for (const group of groups) await admitAll(ids(`${group}-`, 30 + Math.floor(70 / full)), { groups: [group] });
       const limited = { default: 1, action: OLDEST } as const;
       await limits({ groups: Object.fromEntries(kinds.map((kind) => [kind, limited])) });
       const decision = await decide('new', { groups });
@@ -140,7 +140,7 @@ describe('who makes room', () => {
 
   it('are never overshoot where all of them could go', async () => {
     await limits({});
-    await aboard(ids('call-', 64));
+    await admitAll(ids('call-', 64));
     await limits({ maxSessionsPerUser: 1, action: OLDEST });
     expect(await victims('new')).toEqual(ids('call-', 64));
     expect((await events('session.admitted')).at(-1)).not.toHaveProperty('overshoot');
@@ -149,21 +149,21 @@ describe('who makes room', () => {
   });
 });
 
-interface Aboard {
+interface LiveSession {
   user: 'alice' | 'bob';
   groups: string[];
   emergency: boolean;
 }
 
 const GROUPS = ['a:1', 'b:1', 'c:1'];
-const aboard: fc.Arbitrary<Aboard> = fc.record({
+const liveSession: fc.Arbitrary<LiveSession> = fc.record({
   user: fc.constantFrom('alice' as const, 'bob' as const),
   groups: fc.subarray(GROUPS),
   emergency: fc.integer({ min: 0, max: 6 }).map((n) => n === 0),
 });
 const max = fc.integer({ min: 0, max: 5 });
 const book = fc.record({
-  sessions: fc.array(aboard, { minLength: 1, maxLength: 9, size: 'max' }),
+  sessions: fc.array(liveSession, { minLength: 1, maxLength: 9, size: 'max' }),
   user: max,
   groups: fc.tuple(max, max, max),
   total: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 9 })),
@@ -172,7 +172,7 @@ const book = fc.record({
 
 /** For each limit that alice's new session in these groups is under: its max, and the sessions that it holds. */
 function limitsOver(
-  sessions: Aboard[],
+  sessions: LiveSession[],
   { user, groups, total, named }: typeof book extends fc.Arbitrary<infer T> ? T : never,
 ) {
   const all = sessions.map((_, i) => i);

@@ -6,7 +6,7 @@ import { entry, Reconciling } from '../../test/snapshot.fixture.js';
 const OLDEST = 'terminate_oldest';
 
 describe('a session that is given a user', () => {
-  const { books, limits, aboard, isLive, events, decide } = useLimits();
+  const { books, limits, admitAll, isLive, events, decide } = useLimits();
   const authenticate = (sessionId: string, user = 'alice') =>
     books.store.transfers.authenticate(tenant, { sessionId }, user);
   const transfer = (sessionId: string, user = 'alice') =>
@@ -24,8 +24,8 @@ describe('a session that is given a user', () => {
 
     it('is judged by the limit of that user, and stays as it was when there is no room', async () => {
       await limits({ users: { alice: 1 } });
-      await aboard(['a']);
-      await aboard(['b'], { user });
+      await admitAll(['a']);
+      await admitAll(['b'], { user });
       expect(await handOver('b')).toMatchObject(full(1, 1));
       expect(await books.store.get(tenant, { sessionId: 'b' })).toMatchObject({ session: { user, node: 'b2bua-1' } });
       expect(await events(`session.${kind}`)).toEqual([]);
@@ -39,8 +39,8 @@ describe('a session that is given a user', () => {
         users: { carol: 1, bob: 9 },
       });
       for (const name of ['alice', 'carol']) {
-        await aboard([`first-of-${name}`], { user: name });
-        await aboard([`second-of-${name}`], { user });
+        await admitAll([`first-of-${name}`], { user: name });
+        await admitAll([`second-of-${name}`], { user });
       }
       expect(await handOver('second-of-alice')).toMatchObject({ kind: 'live', limits: [{ max: 2, active: 2 }] });
       expect(await handOver('second-of-carol', 'carol')).toMatchObject({ kind: 'rejected' });
@@ -49,9 +49,9 @@ describe('a session that is given a user', () => {
     it('heeds a temporary limit to its very millisecond', async () => {
       const untilMs = books.clock.nowMs + 1_000;
       await limits({ maxSessionsPerUser: 1, details: { 'user:alice': { temporary: { max: 2, untilMs } } } });
-      await aboard(['a']);
-      await aboard(['b', 'c'], { user, ...EMERGENCY });
-      await aboard(['d'], { user: user === 'bob' ? 'carol' : '' });
+      await admitAll(['a']);
+      await admitAll(['b', 'c'], { user, ...EMERGENCY });
+      await admitAll(['d'], { user: user === 'bob' ? 'carol' : '' });
       books.clock.nowMs = untilMs;
       expect(await handOver('d')).toMatchObject(full(1, 1));
       books.clock.nowMs = untilMs - 1;
@@ -64,7 +64,7 @@ describe('a session that is given a user', () => {
         ['c', { maxSessionsPerUser: 1, enabled: false }],
       ] as const) {
         await limits(layer);
-        await aboard([id], { user });
+        await admitAll([id], { user });
         expect(await handOver(id)).toMatchObject({ kind: 'live', terminated: [] });
       }
       for (const event of await events(`session.${kind}`)) expect(event).not.toHaveProperty('overshoot');
@@ -73,8 +73,8 @@ describe('a session that is given a user', () => {
 
     it('makes room by the oldest where the limit says so; the total and its groups, which it is in, are not asked', async () => {
       await limits({ users: { alice: 2 }, action: OLDEST });
-      await aboard(['a', 'b']);
-      await aboard(['c'], { user, groups: ['trunk:west'] });
+      await admitAll(['a', 'b']);
+      await admitAll(['c'], { user, groups: ['trunk:west'] });
       const alice = { users: { alice: 2 }, action: OLDEST } as const;
       await limits({ ...alice, maxTotalSessions: 3, groups: { trunk: { default: 1 } } });
       expect(await handOver('c')).toMatchObject({ kind: 'live', terminated: [{ id: 'a' }] });
@@ -84,7 +84,7 @@ describe('a session that is given a user', () => {
 
     it('passes as an emergency call, which is overshoot exactly where the limit is exceeded', async () => {
       await limits({ users: { alice: 1 } });
-      await aboard(['x', 'y'], { user, ...EMERGENCY });
+      await admitAll(['x', 'y'], { user, ...EMERGENCY });
       await handOver('x');
       expect(await handOver('y')).toMatchObject({ kind: 'live', limits: [{ max: 1, active: 2 }] });
       const told = (await events(`session.${kind}`)).map(({ overshoot }) => overshoot);
@@ -94,7 +94,7 @@ describe('a session that is given a user', () => {
 });
 
 describe('a session that a list adopts', () => {
-  const { books, limits, aboard, events, decide } = useLimits();
+  const { books, limits, admitAll, events, decide } = useLimits();
   const overshoots = async () => (await events('session.adopted')).map(({ overshoot }) => overshoot ?? null);
   const adopt = async (count: number, said: Parameters<typeof entry>[1] = {}) => {
     const sessions = Array.from({ length: count }, (_, i) => entry(`call-${i}`, said));
@@ -127,7 +127,7 @@ describe('a session that a list adopts', () => {
     await limits({ maxTotalSessions: 2, totalAction: OLDEST });
     await new Reconciling(books).beat();
     await adopt(1, { startedAtMs: books.clock.nowMs - 60_000 });
-    await aboard(['b']);
+    await admitAll(['b']);
     expect(await decide('c')).toMatchObject({ kind: 'admitted', terminated: [{ id: 'call-0' }] });
   });
 

@@ -7,7 +7,7 @@ const WEST = { groups: ['trunk:west'] };
 const ids = (count: number) => Array.from({ length: count }, (_, i) => `call-${String(i).padStart(2, '0')}`);
 
 describe('trim', () => {
-  const { books, limits, aboard, end, events } = useLimits();
+  const { books, limits, admitAll, end, events } = useLimits();
   const trim = async (key: string, batch = 100) => {
     const { ended, over } = await books.store.trim(tenant, key, batch, 'ops');
     return { ended: ended.map(({ id }) => id), over };
@@ -15,7 +15,7 @@ describe('trim', () => {
 
   it.each(['user:alice', 'group:trunk:west', 'total'])('ends the newest above %s where it refuses', async (key) => {
     await limits({});
-    await aboard(ids(5), WEST);
+    await admitAll(ids(5), WEST);
     await limits({ users: { alice: 3 }, groups: { trunk: { overrides: { west: 3 } } }, maxTotalSessions: 3 });
     expect(await trim(key)).toEqual({ ended: ['call-04', 'call-03'], over: 0 });
     expect(await trim(key)).toEqual({ ended: [], over: 0 });
@@ -28,7 +28,7 @@ describe('trim', () => {
 
   it.each(['user:alice', 'group:trunk:west', 'total'])('ends the oldest above %s where that does', async (key) => {
     await limits({ totalAction: OLDEST });
-    await aboard(ids(5), WEST);
+    await admitAll(ids(5), WEST);
     const groups = { trunk: { default: 3, action: OLDEST } } as const;
     await limits({ maxSessionsPerUser: 3, action: OLDEST, groups, maxTotalSessions: 3, totalAction: OLDEST });
     expect(await trim(key)).toEqual({ ended: ['call-00', 'call-01'], over: 0 });
@@ -36,7 +36,7 @@ describe('trim', () => {
 
   it('goes by batches, and says how many are above still', async () => {
     await limits({});
-    await aboard(ids(150));
+    await admitAll(ids(150));
     await limits({ maxSessionsPerUser: 3 });
     for (let above = 147; above > 0;) {
       const { ended, over } = await trim('user:alice', 10);
@@ -49,8 +49,8 @@ describe('trim', () => {
 
   it('never ends an emergency call, so that more than the limit may stay', async () => {
     await limits({});
-    await aboard(['a', 'b']);
-    await aboard(['x', 'y', 'z'], EMERGENCY);
+    await admitAll(['a', 'b']);
+    await admitAll(['x', 'y', 'z'], EMERGENCY);
     await limits({ maxSessionsPerUser: 2 });
     expect(await trim('user:alice')).toEqual({ ended: ['b', 'a'], over: 1 });
     expect(await books.redis.zcard(keys.deadlines)).toBe(3);
@@ -58,7 +58,7 @@ describe('trim', () => {
 
   it('never ends more than are above, whoever else ends them meanwhile', async () => {
     await limits({});
-    await aboard(ids(40));
+    await admitAll(ids(40));
     await limits({ maxSessionsPerUser: 20 });
     const ends = ids(40).filter((_, i) => i % 4 === 3);
     await Promise.all([...[1, 2, 3, 4].map(() => trim('user:alice')), ...ends.map((id) => end(id))]);
@@ -72,7 +72,7 @@ describe('trim', () => {
   it('ends nobody where the limit is off, observed or unlimited, and heeds a temporary one', async () => {
     const layer = { maxSessionsPerUser: 1 };
     await limits({});
-    await aboard(ids(3));
+    await admitAll(ids(3));
     const untilMs = books.clock.nowMs + 1_000;
     for (const none of [
       { ...layer, enabled: false },
@@ -95,21 +95,21 @@ describe('trim', () => {
 });
 
 describe('the order of starts', () => {
-  const { books, limits, decide, aboard, end } = useLimits();
+  const { books, limits, decide, admitAll, end } = useLimits();
   const upkeep = (batch = 100) => books.store.upkeep(tenant, 0, batch);
   const started = () => books.redis.zrange(keys.started, '0', '-1');
   const oldest = (maxTotalSessions: number) => limits({ maxTotalSessions, totalAction: OLDEST });
 
   it('is kept only for a total that ends the oldest', async () => {
     await limits({ maxTotalSessions: 5 });
-    await aboard(['a']);
+    await admitAll(['a']);
     await upkeep();
     expect(await started()).toEqual([]);
   });
 
-  it('is completed by upkeep when it is switched on with sessions aboard, so that the oldest can go', async () => {
+  it('is completed by upkeep when it is switched on with live sessions, so that the oldest can go', async () => {
     await limits({});
-    await aboard(['b', 'a', 'c']);
+    await admitAll(['b', 'a', 'c']);
     await oldest(3);
     await upkeep();
     expect(await started()).toEqual(['b', 'a', 'c']);
@@ -133,10 +133,10 @@ describe('the order of starts', () => {
   /** It was on while a and b began, and is off since; a has ended, c has begun. */
   const switchedOff = async () => {
     await oldest(3);
-    await aboard(['a', 'b']);
+    await admitAll(['a', 'b']);
     await limits({});
     await end('a');
-    await aboard(['c']);
+    await admitAll(['c']);
   };
 
   it('is gone by upkeep when it is switched off, and complete when it is switched on again', async () => {
@@ -157,8 +157,8 @@ describe('the order of starts', () => {
 
   it('loses whoever ends, however that is', async () => {
     await oldest(9);
-    await aboard(['ended', 'killed', 'withdrawn', 'stays']);
-    await aboard(['due'], { policy: { idleMs: 0, maxDurationMs: 10, reservationMs: 0 } });
+    await admitAll(['ended', 'killed', 'withdrawn', 'stays']);
+    await admitAll(['due'], { policy: { idleMs: 0, maxDurationMs: 10, reservationMs: 0 } });
     books.clock.advance(10);
     await end('ended');
     await books.store.end(tenant, { sessionId: 'killed' }, { reason: 'killed', by: 'berth' });
