@@ -2,7 +2,7 @@ import { InvalidInputError } from './errors.js';
 import { shardKeys, shardNumbers, shardOf, type ShardKeys, type TenantRef } from './keys.js';
 import type { Session, UnreadableSession } from './model/session.js';
 import { list, LISTED_PER_CALL, type Listed } from './scripts/list.script.js';
-import { pageByStart, type StartPlace } from './scripts/page-by-start.script.js';
+import { pageByStart, type StartPosition } from './scripts/page-by-start.script.js';
 import { keysOf, type ShardContext, type StoreClient } from './scripts/script.js';
 import { scanned, smallestAfter, type Index, type ReadOnce } from './scans.js';
 
@@ -32,7 +32,7 @@ const RUNS_READ = 1_000;
 interface Position {
   shard: number;
   run: number;
-  after: StartPlace | string | null;
+  after: StartPosition | string | null;
 }
 
 /** Live sessions page by page. Each command has a deadline of its own. */
@@ -109,8 +109,8 @@ export class SessionPages {
     const runs = (await this.runsOf(keys, node)).filter((run) => run >= at.run);
     const [run, following] = runs;
     if (run === undefined) return { sessions: [], unreadable: [], next: null };
-    const place = run === at.run ? at : { ...at, run, after: null };
-    const piece = await this.pieceById(context, { key: keys.nodeSessions(node, run), type: 'set' }, place, limit);
+    const position = run === at.run ? at : { ...at, run, after: null };
+    const piece = await this.pieceById(context, { key: keys.nodeSessions(node, run), type: 'set' }, position, limit);
     if (piece.next !== null || following === undefined) return piece;
     return { ...piece, next: { ...at, run: following, after: null } };
   }
@@ -145,12 +145,12 @@ export class SessionPages {
   ): Promise<Piece> {
     if (typeof at.after === 'string') throw badCursor();
     const wanted = { ...of, after: at.after, limit: Math.min(limit, LISTED_PER_CALL) };
-    const places = await this.read(async () => await pageByStart(context, wanted));
+    const positions = await this.read(async () => await pageByStart(context, wanted));
     const listed = await this.records(
       context,
-      places.map(({ id }) => id),
+      positions.map(({ id }) => id),
     );
-    const last = places.at(-1);
+    const last = positions.at(-1);
     return { ...listed, next: last === undefined ? null : { ...at, after: last } };
   }
 }
@@ -182,8 +182,8 @@ function badCursor(): InvalidInputError {
 }
 
 function writeCursor({ shard, run, after }: Position): string {
-  const place = after === null || typeof after === 'string' ? after : [after.startedAtMs, after.id];
-  return Buffer.from(JSON.stringify([shard, run, place])).toString('base64url');
+  const position = after === null || typeof after === 'string' ? after : [after.startedAtMs, after.id];
+  return Buffer.from(JSON.stringify([shard, run, position])).toString('base64url');
 }
 
 function readCursor(text: string): Position {
@@ -194,11 +194,11 @@ function readCursor(text: string): Position {
     throw badCursor();
   }
   if (!Array.isArray(parsed) || parsed.length !== 3) throw badCursor();
-  const [shard, run, place] = parsed as [unknown, unknown, unknown];
+  const [shard, run, position] = parsed as [unknown, unknown, unknown];
   if (!isNumber(shard) || !isNumber(run)) throw badCursor();
-  if (place === null || typeof place === 'string') return { shard, run, after: place };
-  if (!Array.isArray(place) || place.length !== 2) throw badCursor();
-  const [startedAtMs, id] = place as [unknown, unknown];
+  if (position === null || typeof position === 'string') return { shard, run, after: position };
+  if (!Array.isArray(position) || position.length !== 2) throw badCursor();
+  const [startedAtMs, id] = position as [unknown, unknown];
   if (!isNumber(startedAtMs) || typeof id !== 'string' || id === '') throw badCursor();
   return { shard, run, after: { startedAtMs, id } };
 }

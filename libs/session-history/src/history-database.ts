@@ -156,12 +156,12 @@ export class HistoryDatabase {
       await breath();
     }
     while (goesOn() && (await closeOver(this.store))) await breath();
-    let place: Awaited<ReturnType<typeof removeEmptySums>> = null;
+    let after: Awaited<ReturnType<typeof removeEmptySums>> = null;
     do {
       if (!goesOn()) return removed;
-      place = await removeEmptySums(this.store, cutoffMs, place);
+      after = await removeEmptySums(this.store, cutoffMs, after);
       await breath();
-    } while (place !== null);
+    } while (after !== null);
     return removed;
   }
 

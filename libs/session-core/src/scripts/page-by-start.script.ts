@@ -4,7 +4,7 @@ import { ShardScript, type ShardContext } from './script.js';
 const script = new ShardScript('page-by-start');
 
 /** Where a page of sessions in the order of their start ended. */
-export interface StartPlace {
+export interface StartPosition {
   startedAtMs: number;
   id: string;
 }
@@ -13,7 +13,7 @@ export interface StartPage {
   scope: 'user' | 'group';
   name: string;
   /** Null for the first page. */
-  after: StartPlace | null;
+  after: StartPosition | null;
   limit: number;
 }
 
@@ -21,11 +21,11 @@ export interface StartPage {
 export async function pageByStart(
   context: ShardContext,
   { scope, name, after, limit }: StartPage,
-): Promise<StartPlace[]> {
+): Promise<StartPosition[]> {
   const reply = new ReplyReader(
     await script.inShard(context, [scope, name, after?.startedAtMs ?? '', after?.id ?? '', limit]),
   );
-  const places: StartPlace[] = [];
-  while (!reply.done()) places.push({ id: reply.text(), startedAtMs: reply.integer() });
-  return places;
+  const positions: StartPosition[] = [];
+  while (!reply.done()) positions.push({ id: reply.text(), startedAtMs: reply.integer() });
+  return positions;
 }

@@ -50,24 +50,28 @@ export async function closeOver(store: Store): Promise<boolean> {
 }
 
 /** Where a walk through the sums stands. */
-type Place = Pick<RollupRow, 'tenant' | 'scope' | 'name' | 'span' | 'bucket'>;
+type RollupKey = Pick<RollupRow, 'tenant' | 'scope' | 'name' | 'span' | 'bucket'>;
 
 /**
  * Removes sums that nothing is left of: of hours and days before `cutoff` without rows, and of names without rows at all. Walks through all of
  * them, a batch a call; returns where to go on, null at the end.
  */
-export async function removeEmptySums(store: Store, cutoffMs: number, after: Place | null): Promise<Place | null> {
+export async function removeEmptySums(
+  store: Store,
+  cutoffMs: number,
+  after: RollupKey | null,
+): Promise<RollupKey | null> {
   const cutoff = timeText(cutoffMs);
   return await store.write(async (db) => {
-    const place = sql.raw<string>('tenant, scope, name, span, bucket');
+    const key = sql.raw<string>('tenant, scope, name, span, bucket');
     const from = after
-      ? sql`where (${place}) > (${after.tenant}, ${after.scope}, ${after.name}, ${after.span}, ${after.bucket})`
+      ? sql`where (${key}) > (${after.tenant}, ${after.scope}, ${after.name}, ${after.span}, ${after.bucket})`
       : sql``;
-    const { rows } = await sql<Place & { last: number }>`
-      select ${place} from (select * from rollups ${from} order by ${place} limit ${SUMS_BATCH}) as walked`.execute(db);
+    const { rows } = await sql<RollupKey & { last: number }>`
+      select ${key} from (select * from rollups ${from} order by ${key} limit ${SUMS_BATCH}) as walked`.execute(db);
     const last = rows.at(-1);
     if (!last) return null;
-    await sql`delete from rollups where (${place}) in (select ${place} from rollups ${from} order by ${place} limit ${SUMS_BATCH})
+    await sql`delete from rollups where (${key}) in (select ${key} from rollups ${from} order by ${key} limit ${SUMS_BATCH})
       and entries = 0 and (span = 0 or span = 1 and rank is null and bucket < ${hourOf(cutoff)} or span = 24 and bucket < ${dayOf(cutoff)})`.execute(
       db,
     );
