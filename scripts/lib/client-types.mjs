@@ -2,30 +2,47 @@ import { format, resolveConfig } from 'prettier';
 
 /** @typedef {Record<string, any>} Json */
 
-/** @param {string} app */
-const headOf = (app) => `// Written by \`npm run client-types\` from the operations of ${app}.
+const HEAD = `// Written by \`npm run client-types\` from the operations of admission-gateway and limits-admin.
 // Longer than 300 lines: it is one document in another language, and nobody edits it.`;
 
 /**
- * The operations of an OpenAPI document as TypeScript: an interface for each schema that they name, what each operation takes and answers, and
- * where it is found.
+ * Operations of OpenAPI documents as TypeScript: an interface for each schema that they name, what each operation takes and answers, and where it is found.
  *
- * @param {Json} document
- * @param {{ app: string, wants: (operation: Json) => boolean, path: string }} file `path`: of the file to be; its folder's settings format it
+ * @param {{ document: Json, wants: (operation: Json) => boolean }[]} parts what of each document
+ * @param {string} path of the file to be; its folder's settings format it
  * @returns {Promise<string>}
  */
-export async function clientTypes(document, { app, wants, path }) {
-  const operations = operationsOf(document).filter(wants);
-  const schemas = reachable(document, operations);
+export async function clientTypes(parts, path) {
+  const operations = parts.flatMap(({ document, wants }) => operationsOf(document).filter(wants));
+  const schemas = schemasOf(parts.map(({ document }) => document));
   const text = [
-    headOf(app),
-    ...schemas.map((name) => declared(name, document.components.schemas[name])),
+    HEAD,
+    ...reachable(schemas, operations).map((name) => declared(name, schemas[name])),
     '/** What each operation takes and answers. */',
     `export interface Operations {${operations.map(typeOf).join('')}}`,
     '/** Where each operation is found. */',
     `export const OPERATIONS = ${JSON.stringify(table(operations))} as const satisfies Record<keyof Operations, { method: string; path: string }>;`,
   ].join('\n\n');
   return await format(text, { ...(await resolveConfig(path)), parser: 'typescript' });
+}
+
+/**
+ * The schemas of all documents by name. Throws where two of one name differ.
+ *
+ * @param {Json[]} documents
+ * @returns {Json}
+ */
+function schemasOf(documents) {
+  /** @type {Json} */
+  const all = {};
+  for (const { components } of documents) {
+    for (const [name, schema] of Object.entries(components.schemas)) {
+      if (name in all && JSON.stringify(all[name]) !== JSON.stringify(schema))
+        throw new Error(`two schemas are called ${name}`);
+      all[name] = schema;
+    }
+  }
+  return all;
 }
 
 /** @param {Json} document */
@@ -47,21 +64,21 @@ function table(operations) {
 /**
  * The names of all schemas that these operations lead to, and that of problems.
  *
- * @param {Json} document
+ * @param {Json} schemas
  * @param {Json[]} operations
  */
-function reachable(document, operations) {
+function reachable(schemas, operations) {
   const found = new Set();
   /** @param {unknown} part */
   const follow = (part) => {
     for (const [, name] of JSON.stringify(part).matchAll(/"#\/components\/schemas\/(\w+)"/g)) {
       if (found.has(name)) continue;
       found.add(name);
-      follow(document.components.schemas[String(name)]);
+      follow(schemas[String(name)]);
     }
   };
   follow(operations);
-  return Object.keys(document.components.schemas).filter((name) => found.has(name));
+  return Object.keys(schemas).filter((name) => found.has(name));
 }
 
 /**

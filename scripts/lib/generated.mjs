@@ -48,19 +48,14 @@ const FOR_SERVERS = ['sessions', 'nodes', 'commands', 'events'];
 const FOR_MANAGERS = ['sessions_active', 'users_terminate', 'statistics_stats', 'history_list'];
 
 async function typesOfClient() {
-  const of = {
-    operations: { app: 'admission-gateway', wants: (/** @type {any} */ { tags }) => FOR_SERVERS.includes(tags[0]) },
-    'admin-operations': {
-      app: 'limits-admin',
-      wants: (/** @type {any} */ one) => FOR_MANAGERS.includes(one.operationId),
-    },
-  };
-  const files = [];
-  for (const [name, { app, wants }] of Object.entries(of)) {
-    const path = `libs/client/src/generated/${name}.ts`;
-    files.push({ path, text: await clientTypes(await openApiOf(app), { app, wants, path: join(root, path) }) });
-  }
-  return files;
+  const path = 'libs/client/src/generated/operations.ts';
+  const gateway = await openApiOf('admission-gateway');
+  const admin = await openApiOf('limits-admin');
+  const parts = [
+    { document: gateway, wants: (/** @type {any} */ { tags }) => FOR_SERVERS.includes(tags[0]) },
+    { document: admin, wants: (/** @type {any} */ { operationId }) => FOR_MANAGERS.includes(operationId) },
+  ];
+  return [{ path, text: await clientTypes(parts, join(root, path)) }];
 }
 
 /** The files of protos/ as one document. */

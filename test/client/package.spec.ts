@@ -13,7 +13,6 @@ const MODULES = [
   'event-stream',
   'facts',
   'gateways',
-  'generated/admin-operations',
   'generated/operations',
   'http-transport',
   'index',

@@ -1,6 +1,3 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 
 import { BerthError, InvalidRequestError, SessionManager, SessionRefusedError, UnavailableError } from '#client';
@@ -172,20 +169,10 @@ describeWith(['redis-server'], 'the session manager in TypeScript', () => {
     const [listed] = await manager.getUserSessions(user);
     const history = async () => await (await fetch(`${adminUrl}/api/sessions/history?user=${user}`)).text();
     await eventually(async () => (await history()).includes(user), { what: 'the session in history' });
-    const seen = [await onDisk(redis), await history(), ...berth.apps.map(({ process }) => process.output())].join(
+    const seen = [await redis.onDisk(), await history(), ...berth.apps.map(({ process }) => process.output())].join(
       '\n',
     );
     expect(seen.includes(listed?.sessionId ?? 'none')).toBe(true); // so that the search finds what is there
     expect(seen.includes(sessionId)).toBe(false);
   });
 });
-
-/** What Redis would write to disk, uncompressed. */
-async function onDisk(redis: RedisServer): Promise<string> {
-  const client = redis.client();
-  await client.config('SET', 'rdbcompression', 'no');
-  await client.save();
-  const [, dir] = (await client.config('GET', 'dir')) as [string, string];
-  const [, file] = (await client.config('GET', 'dbfilename')) as [string, string];
-  return await readFile(join(dir, file), 'latin1');
-}

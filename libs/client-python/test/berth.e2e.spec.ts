@@ -1,6 +1,4 @@
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
@@ -76,7 +74,7 @@ print(' '.join(s.session_id for s in manager.get_user_sessions('alice')))`,
       what: 'the refusal, the last of all, in history',
     });
     const seen = [
-      await everythingIn(redis),
+      await redis.onDisk(),
       await textOf(`${admin}/api/sessions/active`),
       await textOf(`${admin}/api/sessions/history`),
       await textOf(`${admin}/api/sessions/history/export?format=csv`),
@@ -88,16 +86,6 @@ print(' '.join(s.session_id for s in manager.get_user_sessions('alice')))`,
     expect(secrets?.map(found)).toEqual(Array.from({ length: 5 }, () => 0));
   });
 });
-
-/** What Redis would write to disk, uncompressed. */
-async function everythingIn(redis: RedisServer): Promise<string> {
-  const client = redis.client();
-  await client.config('SET', 'rdbcompression', 'no');
-  await client.save();
-  const [, dir] = (await client.config('GET', 'dir')) as [string, string];
-  const [, file] = (await client.config('GET', 'dbfilename')) as [string, string];
-  return await readFile(join(dir, file), 'latin1');
-}
 
 async function textOf(url: string): Promise<string> {
   const response = await fetch(url);

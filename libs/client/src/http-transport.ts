@@ -3,13 +3,10 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 
 import { BerthError } from './errors.js';
 import { readEvents } from './event-stream.js';
-import { OPERATIONS as ADMIN_OPERATIONS } from './generated/admin-operations.js';
 import { OPERATIONS, type Command } from './generated/operations.js';
 import type { TlsOptions } from './options.js';
 import { failureOf } from './problems.js';
 import { NoAnswer, type Answer, type Call, type SendOptions, type Transport } from './transport.js';
-
-const PLACES = { ...OPERATIONS, ...ADMIN_OPERATIONS };
 
 /** Far above any answer of a gateway: a thousand commands have half a megabyte. */
 const MAX_ANSWER_BYTES = 8 * 2 ** 20;
@@ -115,7 +112,7 @@ export class HttpTransport implements Transport {
   }
 
   private begin({ operation, params = {}, query = {}, body }: Call): { request: ClientRequest; body?: string } {
-    const { method, path } = PLACES[operation];
+    const { method, path } = OPERATIONS[operation];
     const asked = Object.entries(query).flatMap(([name, value]) =>
       value === undefined ? [] : `${name}=${encodeURIComponent(value)}`,
     );

@@ -4,8 +4,7 @@ import { Calls, type Answered } from './calls.js';
 import { BerthClient } from './client.js';
 import { BerthError } from './errors.js';
 import { Gateways } from './gateways.js';
-import type { Operations as AdminOperations } from './generated/admin-operations.js';
-import type { LimitState } from './generated/operations.js';
+import type { LimitState, Operations } from './generated/operations.js';
 import { serverAt, type TlsOptions } from './options.js';
 import type { Rejected } from './outcomes.js';
 import { failureOf } from './problems.js';
@@ -128,7 +127,7 @@ export class SessionManager {
     let cursor: string | null = null;
     do {
       const query = { username: userId, limit: String(PAGE_SIZE), cursor: cursor ?? undefined };
-      const page: AdminOperations['sessions_active']['answer'] = await this.ask<'sessions_active'>({
+      const page: Operations['sessions_active']['answer'] = await this.ask<'sessions_active'>({
         operation: 'sessions_active',
         query,
       });
@@ -163,15 +162,15 @@ export class SessionManager {
     return await this.client.close();
   }
 
-  private async ask<Name extends keyof AdminOperations>(
+  private async ask<Name extends keyof Operations>(
     call: Call & { operation: Name },
-  ): Promise<AdminOperations[Name]['answer']> {
+  ): Promise<Operations[Name]['answer']> {
     if (this.admin === null) {
       throw new BerthError('invalid-option', 'adminUrl must say where limits-admin is: this is asked there');
     }
     const answer: Answered = await this.admin.calls.send(call, { deadlineMs: this.deadlineMs });
     if (answer.status >= 300) throw failureOf(answer);
-    return answer.body as AdminOperations[Name]['answer'];
+    return answer.body as Operations[Name]['answer'];
   }
 }
 

@@ -1,9 +1,8 @@
-import type { Operations as AdminOperations } from './generated/admin-operations.js';
 import type { Command, Operations } from './generated/operations.js';
 
 /** One call of one operation of a gateway or of limits-admin, whatever carries it. */
 export interface Call {
-  operation: keyof Operations | keyof AdminOperations;
+  operation: keyof Operations;
   params?: Readonly<Record<string, string>>;
   query?: Readonly<Record<string, string | undefined>>;
   body?: unknown;

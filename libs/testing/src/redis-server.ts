@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -27,6 +27,8 @@ export interface RedisServer extends TestServer {
   client(options?: RedisClientOptions): Redis;
   /** Starts it again on the same port, ending it first if it runs; without persistence it comes back empty. */
   restart(): Promise<void>;
+  /** All that it holds as it writes it to disk, uncompressed: to be searched for what must not be there. */
+  onDisk(): Promise<string>;
 }
 
 const START_ATTEMPTS = 5;
@@ -110,5 +112,14 @@ class LocalRedis implements RedisServer {
 
   resume(): void {
     this.server.signal('SIGCONT');
+  }
+
+  async onDisk(): Promise<string> {
+    const client = this.client();
+    await client.config('SET', 'rdbcompression', 'no');
+    await client.save();
+    const [, dir] = (await client.config('GET', 'dir')) as [string, string];
+    const [, file] = (await client.config('GET', 'dbfilename')) as [string, string];
+    return await readFile(join(dir, file), 'latin1');
   }
 }

@@ -1,12 +1,10 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 
 import { ReadinessChecks, stopGracefully } from '#service-kit';
-import { eventually, type RedisServer } from '#testing';
+import { eventually } from '#testing';
 
-import { onStoppedRedis, type Gateway } from '../gateway.fixture.js';
 import { AdmissionService } from '../sessions/admission.service.js';
-import { CallGate } from './call-gate.service.js';
-import { connectGrpc, detailsOf, type GrpcClient } from './grpc.fixture.js';
+import { detailsOf, liveSessions, onStoppedRedisByGrpc, underWay, type GrpcSuite } from './grpc.fixture.js';
 
 /** Redis is paused in some of these tests, and must not be away. */
 const CONFIG =
@@ -14,31 +12,20 @@ const CONFIG =
 /** The bound of one stream. */
 const IN_FLIGHT = 256;
 
-let redis: RedisServer;
-let books: ReturnType<RedisServer['client']>;
-let gateway: Gateway;
-let client: GrpcClient;
+let suite: GrpcSuite;
+onStoppedRedisByGrpc(CONFIG, (begun) => (suite = begun));
 
-afterEach(() => client.close());
-
-onStoppedRedis({ configYaml: CONFIG }, async (suite) => {
-  ({ books, gateway, redis } = suite);
-  client = await connectGrpc(gateway);
-});
-
-const live = async () => await books.zcard('berth:{default/0}:deadlines');
+const live = async () => await liveSessions(suite);
 const admission = (number: number, more = {}) => ({
   number,
   admit: { sessionId: `s-${number}`, user: 'alice', ...more },
 });
-const underWay = (count: number) =>
-  eventually(() => gateway.app.get(CallGate).open.size === count, { what: `${count} calls under way` });
-const admitted = () => gateway.metric('berth_admissions_total{decision="admitted",reason="new"}');
+const admitted = () => suite.gateway.metric('berth_admissions_total{decision="admitted",reason="new"}');
 
 /** A stream of which ten admissions wait for Redis. */
 async function waiting() {
-  redis.pause();
-  const stream = client.decide();
+  suite.redis.pause();
+  const stream = suite.client.decide();
   for (let number = 0; number < 10; number++) stream.send(admission(number));
   await eventually(() => inFlight() === 10, { what: 'the admissions to arrive' });
   return stream;
@@ -46,7 +33,7 @@ async function waiting() {
 
 describe('Decide', () => {
   it('answers admissions and endings under their numbers', async () => {
-    const stream = client.decide();
+    const stream = suite.client.decide();
     stream.send(admission(7, { user: 'one' }));
     stream.send(admission(8, { user: 'one' }));
     stream.send({ number: 9, end: { sessionId: 'nobody' } });
@@ -69,7 +56,7 @@ describe('Decide', () => {
   });
 
   it('carries calls of one session out in their order, however many are sent at once', async () => {
-    const stream = client.decide();
+    const stream = suite.client.decide();
     for (let number = 0; number < 200; number += 2) {
       stream.send({ number, admit: { sessionId: 'same', user: 'one', attempt: number + 1 } });
       stream.send({ number: number + 1, end: { sessionId: 'same' } });
@@ -82,15 +69,15 @@ describe('Decide', () => {
   });
 
   it('has so many under way and no more, and loses none', async () => {
-    redis.pause();
-    const stream = client.decide();
+    suite.redis.pause();
+    const stream = suite.client.decide();
     for (let number = 0; number < 2_000; number++) stream.send(admission(number));
     await eventually(() => inFlight() >= IN_FLIGHT, { what: 'the stream to be full' });
     // Longer than what comes on top would take to arrive.
-    await client.call('grpc.health.v1.Health/Check');
+    await suite.client.call('grpc.health.v1.Health/Check');
     expect(inFlight()).toBe(IN_FLIGHT);
 
-    redis.resume();
+    suite.redis.resume();
     await eventually(() => stream.all.length === 2_000, { what: 'all answers' });
     expect(await live()).toBe(2_000);
   });
@@ -98,9 +85,9 @@ describe('Decide', () => {
   it('takes back what a client did not hear of that is gone', async () => {
     const stream = await waiting();
     stream.call.cancel();
-    await underWay(0);
+    await underWay(suite.gateway, 0);
 
-    redis.resume();
+    suite.redis.resume();
 
     await eventually(async () => (await admitted()) === 10, { what: 'the decisions' });
     await eventually(async () => (await live()) === 0, { what: 'every place to be free' });
@@ -108,10 +95,10 @@ describe('Decide', () => {
 
   it('ends with OK when the gateway drains, once what was read is answered', async () => {
     const stream = await waiting();
-    gateway.app.get(ReadinessChecks).drain();
+    suite.gateway.app.get(ReadinessChecks).drain();
     stream.send(admission(10));
 
-    redis.resume();
+    suite.redis.resume();
 
     await eventually(() => stream.ended !== null, { what: 'the stream to end' });
     expect([stream.ended, stream.all.length]).toEqual(['OK', 10]);
@@ -120,9 +107,9 @@ describe('Decide', () => {
 
   it('is answered and ended by a gateway that stops', async () => {
     const stream = await waiting();
-    const stopped = stopGracefully(gateway.app);
+    const stopped = stopGracefully(suite.gateway.app);
 
-    redis.resume();
+    suite.redis.resume();
     await stopped;
 
     expect([stream.ended, stream.all.length]).toEqual(['OK', 10]);
@@ -132,5 +119,5 @@ describe('Decide', () => {
 
 /** Admissions that the service was asked for and that are not decided. */
 function inFlight(): number {
-  return gateway.app.get(AdmissionService)['underWay'].size;
+  return suite.gateway.app.get(AdmissionService)['underWay'].size;
 }

@@ -9,9 +9,13 @@ import {
   type ServiceError,
 } from '@grpc/grpc-js';
 import { loadFileDescriptorSetFromObject, type MessageTypeDefinition } from '@grpc/proto-loader';
+import { afterEach } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 
-import type { Gateway } from '../gateway.fixture.js';
+import { eventually } from '#testing';
+
+import { onStoppedRedis, type Gateway, type GatewaySuite } from '../gateway.fixture.js';
+import { CallGate } from './call-gate.service.js';
 import { serviceNamed } from './descriptors.js';
 import { GrpcServer } from './grpc-server.service.js';
 
@@ -167,4 +171,28 @@ export function answerOf(error: ServiceError | null, message: Fields = {}): Grpc
 /** Lets the gateway serve gRPC on a free port, and connects. */
 export async function connectGrpc(gateway: Gateway): Promise<GrpcClient> {
   return new GrpcClient(await gateway.app.get(GrpcServer).listen(0));
+}
+
+export interface GrpcSuite extends GatewaySuite {
+  readonly client: GrpcClient;
+}
+
+/** For a suite: as `onStoppedRedis`, with a client of gRPC that is closed after each test. */
+export function onStoppedRedisByGrpc(configYaml: string, begin: (suite: GrpcSuite) => void): void {
+  let client: GrpcClient;
+  afterEach(() => client.close());
+  onStoppedRedis({ configYaml }, async (suite) => {
+    client = await connectGrpc(suite.gateway);
+    begin({ ...suite, client });
+  });
+}
+
+/** Waits until so many calls are open at the gateway. */
+export async function underWay({ app }: Gateway, calls: number): Promise<void> {
+  await eventually(() => app.get(CallGate).open.size === calls, { what: `${calls} calls under way` });
+}
+
+/** How many sessions are live, of whatever user. */
+export async function liveSessions({ books }: Pick<GrpcSuite, 'books'>): Promise<number> {
+  return await books.zcard('berth:{default/0}:deadlines');
 }

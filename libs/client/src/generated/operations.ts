@@ -1,4 +1,4 @@
-// Written by `npm run client-types` from the operations of admission-gateway.
+// Written by `npm run client-types` from the operations of admission-gateway and limits-admin.
 // Longer than 300 lines: it is one document in another language, and nobody edits it.
 
 /** What went wrong (RFC 9457) */
@@ -354,6 +354,116 @@ export interface WouldBeRefused {
   warnings?: string[];
 }
 
+/** A page of sessions and refusals */
+export interface HistoryPage {
+  data: HistoryRow[];
+  total: number;
+  page: number;
+  page_size: number;
+  total_pages: number;
+  /** Where the next page begins; null at the end */
+  nextCursor: string | null;
+  /** There only where history lacks events of that time */
+  gaps?: {
+    /** RFC 3339, UTC, with milliseconds */
+    from: string;
+    /** RFC 3339, UTC, with milliseconds */
+    to: string;
+    /** At least so many are missing */
+    events: number;
+  }[];
+}
+
+/** A session or a refusal */
+export interface HistoryRow {
+  /** Of the session */
+  id: string;
+  /** Empty where it is not known */
+  user: string;
+  /** Empty where it is not known */
+  source_ip: string;
+  /** 0 where it is not known */
+  source_port: number;
+  /** The host of the destination; empty where it is not known */
+  dest_ip: string;
+  /** 0 where it is not known */
+  dest_port: number;
+  protocol: string;
+  status: 'active' | 'closed' | 'failed' | 'rejected_by_acl' | 'rejected_by_limit';
+  acl_decision: string | null;
+  acl_rule: string | null;
+  bytes_sent: number;
+  bytes_received: number;
+  packets_sent: number;
+  packets_received: number;
+  /** Of a refusal its moment */
+  start_time: string;
+  end_time: string | null;
+  duration_seconds: number | null;
+  close_reason: string | null;
+  /** The id of the key that asked for the end; null where nobody did */
+  ended_by: string | null;
+}
+
+/** How many sessions were ended */
+export interface Terminated {
+  success: true;
+  /** Sessions that were ended */
+  terminated: number;
+  /** What was done, as a sentence */
+  message: string;
+}
+
+/** What history says of the window, beside what is live now */
+export interface Statistics {
+  /** How far back, in hours; 0.25 of timeRange=15m */
+  window_hours: number;
+  /** Live now by the books, whenever they started */
+  active_sessions: number;
+  /** That started in the window, ended or not */
+  total_sessions: number;
+  /** Of those */
+  total_bytes_sent: number;
+  /** Of those */
+  total_bytes_received: number;
+  /** Of those sessions, by the most bytes */
+  top_users: {
+    user: string;
+    sessions: number;
+    /** In both directions */
+    bytes: number;
+  }[];
+  /** Of those sessions, by the most of them */
+  top_destinations: {
+    /** host:port */
+    dest: string;
+    sessions: number;
+  }[];
+  /** Live at once since the beginning of the hour in which the window begins */
+  peakConcurrentSessions: number;
+  /** Seconds, of those that have ended; null if none has */
+  averageDuration: number | null;
+  /** Refusals by limits in the window */
+  limitViolations: number;
+  /** Live now with a user */
+  authenticated_sessions: number;
+  /** Live now and silent for more than half of their idle time */
+  idle_sessions: number;
+  /** Who have live sessions */
+  unique_users: number;
+  /** There where idle_sessions may be more */
+  idle_sessions_at_least?: true;
+  /** There only where history lacks events of that time */
+  gaps?: {
+    /** RFC 3339, UTC, with milliseconds */
+    from: string;
+    /** RFC 3339, UTC, with milliseconds */
+    to: string;
+    /** At least so many are missing */
+    events: number;
+  }[];
+}
+
 /** What each operation takes and answers. */
 
 export interface Operations {
@@ -586,6 +696,102 @@ export interface Operations {
     };
     answer: Admitted | WouldBeRefused;
   };
+  /** Lists live sessions */
+  sessions_active: {
+    params: {};
+    query: {
+      /** Only those of this user */
+      username?: string | undefined;
+      /** Only those of this node */
+      node?: string | undefined;
+      /** The nextCursor of the page before; absent for the first */
+      cursor?: string | undefined;
+      /** The most on one page */
+      limit?: number | undefined;
+    };
+    body: undefined;
+    answer: {
+      sessions: (Session | UnreadableSession)[];
+      /** Where the next page begins; null at the end */
+      nextCursor: string | null;
+    };
+  };
+  /** Lists sessions and refusals, newest first by default */
+  history_list: {
+    params: {};
+    query: {
+      /** Only of this user, written in any way that names it */
+      user?: string | undefined;
+      /** Only of this user, written in any way that names it */
+      username?: string | undefined;
+      /** The host of the destination, without a port */
+      dest_ip?: string | undefined;
+      status?: 'active' | 'closed' | 'failed' | 'rejected_by_acl' | 'rejected_by_limit' | undefined;
+      /** Of this session, all its attempts */
+      session_id?: string | undefined;
+      /** From this address, in any spelling */
+      source_ip?: string | undefined;
+      /** On this node; of a refusal the one that asked */
+      node?: string | undefined;
+      /** Of this group (kind:name); of refusals those whose limit of this group was full */
+      group?: string | undefined;
+      /** With this correlationId */
+      correlation_id?: string | undefined;
+      /** How far back, hours */
+      hours?: number | undefined;
+      /** How far back: seconds, or written as 15m, 2h, 7d */
+      timeRange?: string | undefined;
+      /** What began at this time or later, RFC 3339 */
+      from?: string | undefined;
+      /** What began before this time, RFC 3339 */
+      to?: string | undefined;
+      /** From 1 */
+      page?: number | undefined;
+      page_size?: number | undefined;
+      limit?: number | undefined;
+      sort_by?:
+        | 'start_time'
+        | 'end_time'
+        | 'duration_seconds'
+        | 'duration_secs'
+        | 'bytes_sent'
+        | 'bytes_received'
+        | 'user'
+        | 'status'
+        | 'dest_ip'
+        | undefined;
+      sort_dir?: 'asc' | 'desc' | undefined;
+      /** The nextCursor of the page before; absent for the first */
+      cursor?: string | undefined;
+    };
+    body: undefined;
+    answer: HistoryPage;
+  };
+  /** Shows what started within a window, and what is live now */
+  statistics_stats: {
+    params: {};
+    query: {
+      /** How far back, hours */
+      window_hours?: number | undefined;
+      /** How far back: seconds, or written as 15m, 2h, 7d */
+      timeRange?: string | undefined;
+    };
+    body: undefined;
+    answer: Statistics;
+  };
+  /** Ends all sessions of a user; their nodes get commands to hang up */
+  users_terminate: {
+    params: {
+      /** A user in any form: alice, or a SIP address of alice */
+      username: string;
+    };
+    query: {};
+    body: {
+      /** Why: in log, event and history */
+      reason?: string | null | undefined;
+    };
+    answer: Terminated;
+  };
 }
 
 /** Where each operation is found. */
@@ -608,4 +814,8 @@ export const OPERATIONS = {
   sessions_end: { method: 'POST', path: '/v1/sessions/{id}/end' },
   transfer_transfer: { method: 'POST', path: '/v1/sessions/{id}/transfer' },
   sessions_check: { method: 'POST', path: '/v1/sessions:check' },
+  sessions_active: { method: 'GET', path: '/api/sessions/active' },
+  history_list: { method: 'GET', path: '/api/sessions/history' },
+  statistics_stats: { method: 'GET', path: '/api/sessions/stats' },
+  users_terminate: { method: 'DELETE', path: '/api/sessions/users/{username}/sessions' },
 } as const satisfies Record<keyof Operations, { method: string; path: string }>;

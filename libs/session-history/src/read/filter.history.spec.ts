@@ -1,29 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import { sql } from 'kysely';
 
-import type { HistoryFilter } from '../index.js';
 import { selectionOf } from './filter.js';
 import { describeDatabases, expectIndexed, planOf, storeAt } from '../../test/databases.fixture.js';
+import { FILTERS, START } from '../../test/filters.fixture.js';
 import { World } from '../../test/world.fixture.js';
-
-const START = Date.UTC(2026, 10, 20, 12);
-const QUESTIONS: HistoryFilter[] = [
-  { sessionId: 'call-7@pc' },
-  { correlationId: '=1+1' },
-  { user: 'alice' },
-  { sourceIp: '192.0.2.1' },
-  { group: 'trunk:west' },
-  { destIp: 'example.com' },
-  { node: 'n1' },
-  { status: 'closed' },
-  { sinceMs: START, untilMs: START + 3_600_000 },
-  { group: 'trunk:west', status: 'closed' },
-  { node: 'n1', group: 'site:a', untilMs: START },
-];
 
 describeDatabases('the questions of history', ({ kind, url, emptyAfter, open, query }) => {
   describe('are answered from an index, in the order of the start', () => {
-    it.each(QUESTIONS.map((filter) => [JSON.stringify(filter), filter] as const))('%s', async (_, filter) => {
+    it.each(FILTERS.map((filter) => [JSON.stringify(filter), filter] as const))('%s', async (_, filter) => {
       const at = await url();
       const database = await open({ url: at });
       // One of eight users in each: nearly every row is another's.
