@@ -10,8 +10,7 @@ export function revisions(kind: Store['kind']): Migration {
   const text = sql.raw(isPostgres ? 'text collate "C"' : 'text');
   return {
     async up(db: Kysely<unknown>) {
-      await sql`alter table sessions add column revision ${bigint}`.execute(db);
-      await (isPostgres ? numberPostgres : numberSqlite).execute(db);
+      for (const step of isPostgres ? NUMBER_POSTGRES : NUMBER_SQLITE) await sql.raw(step).execute(db);
       await sql`create unique index idx_sessions_revision on sessions (tenant, revision) where revision is not null`.execute(
         db,
       );
@@ -22,7 +21,17 @@ export function revisions(kind: Store['kind']): Migration {
   };
 }
 
-const IS_OVER = sql`where end_time is not null or refusals > 0`;
-const numberSqlite = sql`update sessions set revision = rowid ${IS_OVER}`;
-const numberPostgres = sql`update sessions set revision = numbered.n from (select ctid as place,
-  row_number() over (order by start_time) as n from sessions ${IS_OVER}) as numbered where sessions.ctid = numbered.place`;
+const IS_OVER = '(end_time is not null or refusals > 0)';
+const NUMBER_SQLITE = [
+  'alter table sessions add column revision integer',
+  `update sessions set revision = rowid where ${IS_OVER}`,
+];
+// By the default of a new column, the table and its indices are written anew once. An update writes each row and each of its entries in nine
+// indices beside the old ones: 2,000,000 rows took 495 s.
+const NUMBER_POSTGRES = [
+  'create sequence numbers',
+  `alter table sessions add column revision bigint default nextval('numbers')`,
+  'alter table sessions alter column revision drop default',
+  'drop sequence numbers',
+  `update sessions set revision = null where not ${IS_OVER}`,
+];
