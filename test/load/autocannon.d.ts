@@ -21,5 +21,9 @@ declare module 'autocannon' {
     statusCodeStats: Record<string, { count: number }>;
   }
 
-  export default function autocannon(options: Options): Promise<Result>;
+  interface Run extends Promise<Result> {
+    on(event: 'response', listener: () => void): void;
+  }
+
+  export default function autocannon(options: Options): Run;
 }

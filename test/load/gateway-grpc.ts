@@ -32,7 +32,7 @@ export async function gatewayGrpc(context: BenchContext): Promise<Measurement[]>
   let next = 1;
   context.progress('warming up');
   for (const transport of ['http', 'grpc'] as const) {
-    await endAll(await admit(transport, WARM_UP), WARM_UP);
+    await endAll((await admit(transport, WARM_UP)).from, WARM_UP);
     await load[transport]({ url: echoes[transport].url, from: 0, count: WARM_UP, inFlight: IN_FLIGHT });
   }
 
@@ -68,18 +68,16 @@ export async function gatewayGrpc(context: BenchContext): Promise<Measurement[]>
     },
   ];
 
-  async function admit(transport: 'http' | 'grpc', count: number): Promise<number> {
+  async function admit(transport: 'http' | 'grpc', count: number): Promise<{ from: number; seconds: number }> {
     const from = next;
     next += count;
     const order: LoadOrder = { url: urls[transport], from, count, inFlight: IN_FLIGHT };
-    await load[transport](order);
-    return from;
+    return { from, seconds: await load[transport](order) };
   }
 
   async function cost(transport: 'http' | 'grpc'): Promise<number> {
-    const [before, begin] = [await processorMicroseconds(pid), performance.now()];
-    const from = await admit(transport, REQUESTS);
-    const seconds = (performance.now() - begin) / 1_000;
+    const before = await processorMicroseconds(pid);
+    const { from, seconds } = await admit(transport, REQUESTS);
     const used = (await processorMicroseconds(pid)) - before;
     rates[transport].push(REQUESTS / seconds);
     await endAll(from, REQUESTS);

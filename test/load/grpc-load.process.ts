@@ -33,12 +33,13 @@ function clientsOf(url: string): Client[] {
 async function send({ url, from, count, inFlight }: LoadOrder): Promise<LoadResult> {
   const messages = Array.from({ length: count }, (_, index) => messageOf(from + index));
   const connected = clientsOf(url);
-  const result: LoadResult = {};
+  const answers: LoadResult['answers'] = {};
+  const begin = performance.now();
   await forEachInFlight(count, inFlight, async (index) => {
     const name = await admit(connected[index % CONNECTIONS] as Client, messages[index] ?? {});
-    result[name] = (result[name] ?? 0) + 1;
+    answers[name] = (answers[name] ?? 0) + 1;
   });
-  return result;
+  return { answers, seconds: (performance.now() - begin) / 1_000 };
 }
 
 async function admit(client: Client, message: object): Promise<string> {

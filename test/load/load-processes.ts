@@ -16,12 +16,14 @@ export interface LoadOrder {
   from: number;
   count: number;
   inFlight: number;
-  /** How it asks, where a generator knows several ways. */
-  via?: string;
 }
 
-/** How many answers had which status; requests without an answer are under `none`. */
-export type LoadResult = Record<string, number>;
+export interface LoadResult {
+  /** How many answers had which status; requests without an answer are under `none`. */
+  answers: Record<string, number>;
+  /** From the first request to the last answer. */
+  seconds: number;
+}
 
 /** What an answer means that admits. */
 const ADMITTED = { 'http-load': '201', 'grpc-load': 'OK' } as const;
@@ -61,8 +63,11 @@ export async function startEcho(
   return { url: echo.output().trim(), pid: echo.pid };
 }
 
-/** Starts a load generator; the function it returns fails unless every request admits. */
-export function startLoad(context: BenchContext, program: keyof typeof ADMITTED): (order: LoadOrder) => Promise<void> {
+/** Starts a load generator; the function it returns fails unless every request admits, and returns how long they took, in seconds. */
+export function startLoad(
+  context: BenchContext,
+  program: keyof typeof ADMITTED,
+): (order: LoadOrder) => Promise<number> {
   const child = fork(fileURLToPath(new URL(`${program}.process.js`, import.meta.url)));
   context.atEnd(async () => {
     if (child.exitCode !== null) return;
@@ -72,7 +77,7 @@ export function startLoad(context: BenchContext, program: keyof typeof ADMITTED)
   return async (order) => {
     child.send(order);
     const [result] = (await once(child, 'message')) as [LoadResult];
-    if (result[ADMITTED[program]] === order.count) return;
-    throw new Error(`${order.url} should have admitted ${order.count} times: ${JSON.stringify(result)}`);
+    if (result.answers[ADMITTED[program]] === order.count) return result.seconds;
+    throw new Error(`${order.url} should have admitted ${order.count} times: ${JSON.stringify(result.answers)}`);
   };
 }
