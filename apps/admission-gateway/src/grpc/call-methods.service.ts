@@ -31,9 +31,9 @@ const activeFilter = z.object({ filter: hintQuery.shape.user });
 @Injectable()
 export class CallMethods {
   readonly methods: Methods = {
-    InitiateCall: { right: 'node.speak', unary: async (call) => await this.initiate(call) },
-    TerminateCall: { right: 'node.speak', unary: async (call) => await this.terminate(call) },
-    GetCallDetails: { right: 'session.read', unary: async (call) => await this.details(call) },
+    InitiateCall: { right: 'node.speak', unary: async (call) => await here(this.initiate(call)) },
+    TerminateCall: { right: 'node.speak', unary: async (call) => await here(this.terminate(call)) },
+    GetCallDetails: { right: 'session.read', unary: async (call) => await here(this.details(call)) },
     GetActiveCalls: { right: 'sessions.read', watch: (call) => void this.answerActive(call) },
   };
 
@@ -58,27 +58,19 @@ export class CallMethods {
       to: message['toUri'] || null,
       metadata: metadataOf(message),
     };
-    const { takeBack } = await this.admitted(caller, body);
+    const { takeBack } = await this.calls.admit(caller, body);
     ifUndelivered(takeBack);
     return { callId: id, legId: legId(id, 'a'), resultingSdp: sdp, status: 'CALL_STATUS_CONNECTED' };
   }
 
-  private async admitted(caller: Principal, body: object) {
-    try {
-      return await this.calls.admit(caller, body);
-    } catch (error) {
-      throw asHere(error);
-    }
-  }
-
   private async terminate({ caller, message }: UnaryCall): Promise<Message> {
-    const { callId: id } = parsed(callId, message);
+    const { callId: id } = parseBody(callId, message);
     await this.calls.end(caller, { id: IN_BODY, sessionId: id }, { reason: message['reason'] || null });
     return { success: true, message: `Call ${id} terminated` };
   }
 
   private async details({ caller, message }: UnaryCall): Promise<Message> {
-    const { callId: id } = parsed(callId, message);
+    const { callId: id } = parseBody(callId, message);
     const call = await this.calls.get(caller, { id: IN_BODY, sessionId: id });
     return { callInfo: callMessage(call), sipMessages: [], mediaInfo: '' };
   }
@@ -96,13 +88,13 @@ export class CallMethods {
       }
       out.end();
     } catch (error) {
-      open.end(this.gate.failed(open.path, error));
+      open.end(this.gate.failed(open.path, asHere(error)));
     }
   }
 
   /** Those of the user, or the call with that id; all where the filter is empty. */
   private async *active(caller: Principal, message: Message): AsyncGenerator<Message, void> {
-    const { filter } = parsed(activeFilter, { filter: message['filter'] || undefined });
+    const { filter } = parseBody(activeFilter, { filter: message['filter'] || undefined });
     const named = filter === undefined ? [] : await this.liveNamed(caller, filter);
     for (const call of named) yield callMessage(call);
     if (named.length > 0) return;
@@ -141,12 +133,11 @@ function metadataOf({ customHeaders, routingRuleId }: Message): object | null {
   return Object.keys(metadata).length === 0 ? null : metadata;
 }
 
-function parsed<T>(schema: z.ZodType<T>, message: Message): T {
-  try {
-    return parseBody(schema, message);
-  } catch (error) {
+/** The outcome, with its error in the words of this service. */
+async function here<T>(outcome: Promise<T>): Promise<T> {
+  return await outcome.catch((error: unknown) => {
     throw asHere(error);
-  }
+  });
 }
 
 /** The error in the words of this service: its own names of fields, and the sentence that its programs know. */
