@@ -41,7 +41,7 @@ def expect(claim: str, holds: bool, seen: Any = None) -> None:
 
 
 class Calls:
-    """Calls over gRPC, and what operators are told of them over HTTP. Ends what it made."""
+    """Calls over gRPC, and what operators see of them over HTTP. Ends what it made."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._admin = options.admin.rstrip("/")

@@ -123,7 +123,7 @@ describeWith(['redis-server'], 'the session manager in TypeScript', () => {
     expect(await manager.cleanupExpiredSessions()).toBe(0);
   });
 
-  it('names a wrong field, and what it was not told', async () => {
+  it('names a wrong field, and an option that is missing', async () => {
     const wrong = await manage()
       .createSession(newUser(), { ttlSeconds: 0 })
       .catch((error: unknown) => error);

@@ -140,14 +140,14 @@ export class BerthClient {
       ...totals
     }: Totals & SessionHint & CallOptions & { reason?: string } = {},
   ): Promise<EndOutcome> {
-    const told = { ...(attempt !== undefined && { attempt }), ...(reason !== undefined && { reason }), ...totals };
+    const ending = { ...(attempt !== undefined && { attempt }), ...(reason !== undefined && { reason }), ...totals };
     const keep = async (): Promise<EndOutcome> => {
-      await this.facts.keep({ v: 1, type: 'session.ended', sessionId, ...(user !== undefined && { user }), ...told });
+      await this.facts.keep({ v: 1, type: 'session.ended', sessionId, ...(user !== undefined && { user }), ...ending });
       return { kind: 'kept' };
     };
     if (this.facts.has(sessionId)) return await keep();
     try {
-      const answer = await this.about('sessions_end', sessionId, told, callOf(user, deadlineMs, signal));
+      const answer = await this.about('sessions_end', sessionId, ending, callOf(user, deadlineMs, signal));
       return answer.status < 300 ? { kind: 'ended' } : goneOutcome(answer);
     } catch (error) {
       if (error instanceof UnavailableError || (error instanceof BerthError && error.code === 'internal-error'))

@@ -56,7 +56,7 @@ export class UnavailableError extends BerthError {
     /** Whether the call may have had its effect although nobody heard of it. */
     readonly inDoubt: boolean,
     problem: Problem | null = null,
-    /** After so long there is a better chance, where a gateway said so; milliseconds. */
+    /** After so long there is a better chance, where a gateway named a time; milliseconds. */
     readonly retryAfterMs: number | null = null,
     options: { cause?: unknown } = {},
   ) {

@@ -63,7 +63,7 @@ const DEADLINE_MS = 2_000;
 /**
  * The sessions of a user service: makes, finds and ends them.
  *
- * A session id is a secret: whoever has it is logged in. Berth is given only its SHA-256, so nobody can log in with what stands in its books,
+ * A session id is a secret: who has it is logged in. Berth is given only its SHA-256, so nobody can log in with what stands in its books,
  * history, exports or logs.
  */
 export class SessionManager {

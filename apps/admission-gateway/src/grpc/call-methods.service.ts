@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { uuidv7 } from 'uuidv7';
 import { z } from 'zod';
 
 import { mayReadOf, parseBody, ProblemException, problemOf, type Principal } from '#service-kit';
@@ -50,16 +49,15 @@ export class CallMethods {
   ) {}
 
   private async initiate({ caller, message, ifUndelivered }: UnaryCall): Promise<Message> {
-    const id = uuidv7();
     const sdp = textOf(message['initialSdp']) || textOf(message['sdp']);
     const body = {
-      sessionId: id,
       from: message['fromUri'],
       to: message['toUri'] || null,
       metadata: metadataOf(message),
     };
-    const { takeBack } = await this.calls.admit(caller, body);
+    const { decision, takeBack } = await this.calls.admit(caller, body);
     ifUndelivered(takeBack);
+    const { id } = decision.session;
     return { callId: id, legId: legId(id, 'a'), resultingSdp: sdp, status: 'CALL_STATUS_CONNECTED' };
   }
 

@@ -1,6 +1,6 @@
 const LINE_EVERY_MS = 1_000;
 
-/** Lines of one kind, at most one a second: what is to be said meanwhile is gathered, and said in the next one. */
+/** Lines of one kind, at most one a second: what comes meanwhile is gathered, and written with the next one. */
 export class SpacedLines {
   private timer: NodeJS.Timeout | undefined;
 
